@@ -1,0 +1,2 @@
+//! The native relay process.
+fn main() {}

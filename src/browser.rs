@@ -1,0 +1,1 @@
+//! The browser: WebSocket, IndexedDB, BroadcastChannel, timers.

@@ -1,0 +1,3 @@
+//! The classes JavaScript sees.
+
+pub mod loro;

@@ -1,0 +1,1 @@
+//! The document API: loro-crdt names and behaviour over this crate's engine.

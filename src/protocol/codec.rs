@@ -1,0 +1,1 @@
+//! CBOR encoding of messages.

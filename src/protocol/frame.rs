@@ -1,0 +1,1 @@
+//! Frames, transport payloads and fragmentation.

@@ -1,0 +1,177 @@
+//! The twelve messages of the sync protocol, as plain data.
+//!
+//! Decides nothing; `codec` turns these into bytes and back.
+
+use bytes::Bytes;
+
+use super::{DocId, PeerId, VersionVector};
+
+/// Who a peer says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The live repo.
+    pub peer_id: PeerId,
+    /// A name for people, if given.
+    pub name: Option<String>,
+    /// What kind of participant it is.
+    pub peer_type: PeerType,
+}
+
+/// Kind of participant. Unknown kinds travel unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerType {
+    /// A person's repo.
+    User,
+    /// An automated participant.
+    Bot,
+    /// A relay or other service.
+    Service,
+    /// A kind this version does not know.
+    Other(String),
+}
+
+impl PeerType {
+    /// Returns the text used on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::User => "user",
+            Self::Bot => "bot",
+            Self::Service => "service",
+            Self::Other(text) => text,
+        }
+    }
+
+    /// Reads the text used on the wire.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Self {
+        match text {
+            "user" => Self::User,
+            "bot" => Self::Bot,
+            "service" => Self::Service,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// The encoded entries of one namespace of a document's ephemeral state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EphemeralPayload {
+    /// The author or sender, for events and ownership.
+    pub peer: PeerId,
+    /// The namespace.
+    pub namespace: String,
+    /// Store bytes; empty says that `peer` has gone.
+    pub data: Bytes,
+}
+
+/// What a side gives for a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transmission {
+    /// The receiver has everything.
+    UpToDate {
+        /// The sender's whole version.
+        version: VersionVector,
+    },
+    /// A Loro snapshot export.
+    Snapshot {
+        /// The Loro export.
+        data: Bytes,
+        /// The sender's whole version, not the export's.
+        version: VersionVector,
+    },
+    /// A Loro update export.
+    Update {
+        /// The Loro export.
+        data: Bytes,
+        /// The sender's whole version, not the export's.
+        version: VersionVector,
+    },
+    /// The sender does not have the document.
+    Unavailable,
+    /// A kind this version does not know; the message is otherwise well formed.
+    Unknown,
+}
+
+/// The answer to a delete request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteStatus {
+    /// The document was deleted.
+    Deleted,
+    /// Nothing was done.
+    Ignored,
+}
+
+/// What travels over a network or tabs channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Identity of the connecting side.
+    EstablishRequest(Identity),
+    /// Identity of the accepting side.
+    EstablishResponse(Identity),
+    /// "I have `version`; send me the rest and subscribe me."
+    SyncRequest {
+        /// The document.
+        doc: DocId,
+        /// What the sender has.
+        version: VersionVector,
+        /// The sender's ephemeral state.
+        ephemeral: Option<Vec<EphemeralPayload>>,
+        /// Whether the receiver should ask back.
+        bidirectional: bool,
+    },
+    /// The answer to a sync request.
+    SyncResponse {
+        /// The document.
+        doc: DocId,
+        /// What is given.
+        transmission: Transmission,
+        /// The sender's ephemeral state.
+        ephemeral: Option<Vec<EphemeralPayload>>,
+    },
+    /// Unasked-for operations for a subscriber.
+    Update {
+        /// The document.
+        doc: DocId,
+        /// What is given.
+        transmission: Transmission,
+    },
+    /// Asks which documents there are.
+    DirectoryRequest {
+        /// Only these, if given.
+        docs: Option<Vec<DocId>>,
+    },
+    /// The documents the asker may know of.
+    DirectoryResponse {
+        /// Document ids.
+        docs: Vec<DocId>,
+    },
+    /// Announces documents.
+    NewDoc {
+        /// Document ids.
+        docs: Vec<DocId>,
+    },
+    /// Asks to delete a document.
+    DeleteRequest {
+        /// The document.
+        doc: DocId,
+    },
+    /// Tells what became of a delete request.
+    DeleteResponse {
+        /// The document.
+        doc: DocId,
+        /// The outcome.
+        status: DeleteStatus,
+    },
+    /// Ephemeral state.
+    Ephemeral {
+        /// The document.
+        doc: DocId,
+        /// How often it may still be relayed.
+        hops: u32,
+        /// The state, by namespace.
+        stores: Vec<EphemeralPayload>,
+    },
+    /// Several messages in order.
+    Batch(Vec<Message>),
+}

@@ -1,0 +1,23 @@
+//! Owns the Loro documents and carries out what the synchronizer decides.
+//!
+//! Decides nothing about who gets what; knows no browser and no async runtime.
+
+mod channel;
+mod doc_handle;
+mod env;
+mod ephemeral;
+mod ephemeral_state;
+mod error;
+pub mod memory;
+mod repo;
+
+pub use channel::{
+    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind, Store,
+    StoreError, StoredDoc, StoredInfo, Write,
+};
+pub use doc_handle::{DocHandle, ReadyState, ReadyStatus, SyncKind, WaitOptions};
+pub use env::{Env, LocalBoxFuture};
+pub use ephemeral::{EphemeralBy, EphemeralEvent, EphemeralHandle};
+pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState};
+pub use error::{ErrorCode, RepoError};
+pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

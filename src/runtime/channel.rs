@@ -1,0 +1,273 @@
+//! The two contracts an adapter fulfils: a [`Channel`] carries messages to one peer, a [`Store`] keeps records.
+//!
+//! Decides nothing about documents; adapters never see one.
+
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+
+use super::{
+    env::{Env, LocalBoxFuture},
+    error::RepoError,
+    repo::RepoInner,
+};
+use crate::{
+    protocol::{DocId, Message, PeerId, VersionVector},
+    synchronizer::{ChannelId, ChannelKind, Timestamp},
+};
+
+/// What opens channels or a store: one WebSocket, one BroadcastChannel name, one database.
+///
+/// An adapter keeps the [`AdapterContext`] given to [`Adapter::start`] and reports through it. It may call the context
+/// from anywhere except from inside [`Channel::send`].
+pub trait Adapter {
+    /// What its channels are.
+    fn kind(&self) -> ChannelKind;
+    /// A short name, such as "websocket".
+    fn name(&self) -> &str;
+    /// Begins to open channels. Called once, before any other method.
+    fn start(&self, context: AdapterContext);
+    /// Closes everything and completes when nothing more will be reported.
+    fn stop(&self) -> LocalBoxFuture<()>;
+    /// How it is doing.
+    fn state(&self) -> AdapterState;
+}
+
+/// How an adapter is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterState {
+    /// Not started, or switched off by the application.
+    Off,
+    /// Opening for the first time, or again.
+    Connecting,
+    /// Working.
+    Open,
+    /// Failed; it will try again by itself.
+    Waiting,
+    /// Failed for good, or stopped.
+    Closed,
+}
+
+impl AdapterState {
+    /// Returns the state as applications see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Waiting => "waiting",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One live pipe to one peer (network or tabs).
+pub trait Channel {
+    /// Sends these messages in order, as one frame where it can. Never blocks, never calls back; a pipe that is
+    /// broken drops them and reports [`AdapterContext::close_channel`] in a later task.
+    fn send(&self, messages: Vec<Message>);
+    /// Closes the pipe. Nothing is reported for it afterwards.
+    fn close(&self);
+    /// Traffic so far.
+    fn stats(&self) -> ChannelStats;
+}
+
+/// Traffic of one channel, in messages and payload bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelStats {
+    /// Messages received.
+    pub messages_in: u64,
+    /// Messages sent.
+    pub messages_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+}
+
+/// Which side begins the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// This side sends the establish-request.
+    Initiate,
+    /// This side waits for it.
+    Await,
+}
+
+/// Something that went wrong and that the application should hear of; the repo goes on.
+#[derive(Debug, Clone)]
+pub enum Problem {
+    /// Bytes of a peer could not be decoded, a URL is bad, a socket was refused …
+    Network(RepoError),
+    /// Storage is not, or no longer, available, or a write failed.
+    Storage(RepoError),
+}
+
+/// An adapter's way back into its repo. Cheap to clone; does nothing once the repo is closed or dropped.
+#[derive(Clone)]
+pub struct AdapterContext {
+    pub(super) repo: Weak<RepoInner>,
+    pub(super) adapter: usize,
+    pub(super) env: Rc<dyn Env>,
+    pub(super) peer_id: PeerId,
+}
+
+impl AdapterContext {
+    /// Time, chance and tasks.
+    #[must_use]
+    pub fn env(&self) -> Rc<dyn Env> {
+        Rc::clone(&self.env)
+    }
+
+    /// The repo's own id.
+    #[must_use]
+    pub fn peer_id(&self) -> &PeerId {
+        &self.peer_id
+    }
+
+    /// Adds a pipe to a peer.
+    pub fn open_channel(&self, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId {
+        RepoInner::open_channel(&self.repo, self.adapter, channel, opening)
+    }
+
+    /// Adds a store. It counts as one peer, asked first.
+    pub fn open_store(&self, store: Rc<dyn Store>) -> ChannelId {
+        RepoInner::open_store(&self.repo, self.adapter, store)
+    }
+
+    /// Hands in what arrived on `channel`, in order.
+    pub fn receive(&self, channel: ChannelId, messages: Vec<Message>) {
+        RepoInner::receive(&self.repo, channel, messages);
+    }
+
+    /// Reports that a pipe or store is gone.
+    pub fn close_channel(&self, channel: ChannelId) {
+        RepoInner::close_channel(&self.repo, channel);
+    }
+
+    /// Reports a problem to the application.
+    pub fn report(&self, problem: Problem) {
+        RepoInner::report(&self.repo, problem);
+    }
+
+    /// Reports that [`Adapter::state`] has changed.
+    pub fn state_changed(&self) {
+        RepoInner::adapter_changed(&self.repo, self.adapter);
+    }
+}
+
+/// Keeps documents as records: a snapshot and the updates after it, in any order and number.
+///
+/// Several stores of several processes or tabs may use the same database at once. Keys are never reused.
+/// Everything written by one call of [`Store::write`] is one transaction: all of it or nothing.
+pub trait Store {
+    /// A short name, such as "indexeddb".
+    fn name(&self) -> &str;
+    /// Reads all records of a document; `None` when there are none. A failed read is an error, never `None`.
+    fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
+    /// Lists all documents from their index records, without reading any document.
+    fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;
+    /// Writes in one transaction and completes when that is on disk.
+    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Deletes all records and the index entry of a document and completes when that is on disk.
+    fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Finishes what was begun and releases the database.
+    fn close(&self) -> LocalBoxFuture<()>;
+}
+
+/// Names one record within its document. Unique for ever: made of a random writer number and a counter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKey(pub String);
+
+/// What a record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// A Loro snapshot.
+    Snapshot,
+    /// A Loro update export.
+    Update,
+}
+
+/// One stored record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its name.
+    pub key: RecordKey,
+    /// What it holds.
+    pub kind: RecordKind,
+    /// A Loro export.
+    pub bytes: Bytes,
+}
+
+/// All records of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDoc {
+    /// In any order.
+    pub records: Vec<Record>,
+    /// The index record.
+    pub index: IndexEntry,
+}
+
+/// The per-document index record: enough for handshakes and lists without reading the document.
+///
+/// A store merges it with what another tab wrote: versions by maximum, `updated` by maximum, sizes recomputed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// The version the records give together.
+    pub version: VersionVector,
+    /// Bytes of all records.
+    pub bytes: u64,
+    /// Number of records.
+    pub records: u32,
+    /// When first written, milliseconds since the Unix epoch.
+    pub created: Timestamp,
+    /// When last written.
+    pub updated: Timestamp,
+    /// Which creation of the document this is; changes when it is deleted and made again.
+    pub lineage: u64,
+    /// When it was deleted for good, if it was.
+    pub tombstone: Option<Timestamp>,
+}
+
+/// One line of a store's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredInfo {
+    /// The document.
+    pub doc: DocId,
+    /// Its index record.
+    pub index: IndexEntry,
+}
+
+/// A record to add to one document, and records it replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The document.
+    pub doc: DocId,
+    /// The new record.
+    pub record: Record,
+    /// Records the new one covers; missing ones are no error.
+    pub replaces: Vec<RecordKey>,
+    /// The writer's version after this write, for the index record.
+    pub version: VersionVector,
+    /// When it is written.
+    pub at: Timestamp,
+}
+
+/// Why a store could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk or quota is full.
+    #[error("storage is full: {0}")]
+    Full(String),
+    /// The database is not there: private mode, blocked, closed by the browser.
+    #[error("storage is not available: {0}")]
+    Unavailable(String),
+    /// Stored bytes are not what was written.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// Anything else.
+    #[error("storage failed: {0}")]
+    Other(String),
+}

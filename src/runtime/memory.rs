@@ -1,0 +1,1 @@
+//! Channels and a store in memory, for tests and native embedding.
