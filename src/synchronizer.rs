@@ -1,12 +1,36 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
+//!
+//! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
+//! `storage`, `ephemeral`, `deletion`.
 
 mod channel;
+mod deletion;
+mod discovery;
+mod effect;
+mod ephemeral;
+mod event;
+mod handshake;
+mod input;
+mod model;
 mod permissions;
+mod storage;
+mod sync;
+#[cfg(test)]
+mod tests;
 mod time;
 
+use std::rc::Rc;
+
 pub use channel::{ChannelId, ChannelKind};
+pub use effect::{Effect, EphemeralSelection, Purpose, StoreDoc};
+pub use event::Event;
+pub use input::{Input, StoredSize};
+pub use model::ReadyStatus;
 pub use permissions::{AllowAll, PeerContext, Permissions};
-pub use time::Timestamp;
+pub use time::{Timer, Timestamp};
+
+use crate::protocol::{DocId, Identity, Message, PeerId, VersionVector};
+use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,4 +40,262 @@ pub enum Interest {
     Opened,
     /// All: a relay that keeps everything.
     Everything,
+}
+
+/// What a synchronizer is made with.
+#[derive(Clone)]
+pub struct Config {
+    /// Who this repo is.
+    pub identity: Identity,
+    /// Which documents it fetches.
+    pub interest: Interest,
+    /// Milliseconds edits are gathered before they are written.
+    pub store_delay_ms: u64,
+    /// Milliseconds of quiet before a peer is asked whether it has what was sent.
+    pub verify_delay_ms: u64,
+}
+
+/// Milliseconds a document waits for its stores before the network is answered without them.
+pub const LOAD_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds between two renewals of ephemeral entries.
+pub const HEARTBEAT_MS: u64 = 10_000;
+
+/// The state machine.
+pub struct Synchronizer {
+    config: Config,
+    permissions: Rc<dyn Permissions>,
+    model: Model,
+}
+
+/// How one peer stands to a document, on its present channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerReadiness {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// What is at the other end.
+    pub kind: ChannelKind,
+    /// How it stands.
+    pub status: ReadyStatus,
+    /// What it said it has.
+    pub version: Option<VersionVector>,
+}
+
+impl Synchronizer {
+    /// Makes a synchronizer that knows nobody and nothing.
+    #[must_use]
+    pub fn new(config: Config, permissions: Rc<dyn Permissions>) -> Self {
+        Self { config, permissions, model: Model::default() }
+    }
+
+    /// Folds one input into the model and returns what the runtime must do, in order.
+    ///
+    /// Reads no clock and draws no randomness: the same inputs give the same effects.
+    #[must_use]
+    pub fn update(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let out = &mut effects;
+        match input {
+            Input::ChannelOpened { channel, kind, initiate } => self.channel_opened(channel, kind, initiate, out),
+            Input::ChannelClosed { channel } => self.channel_closed(channel, now, out),
+            Input::StoreExpected { adapter } => self.store_expected(adapter),
+            Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
+            Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
+            Input::Listed { channel: _, docs } => self.listed(docs, out),
+            Input::Loaded { channel, doc, stored, version, size, whole } => {
+                self.loaded(channel, &doc, stored, &version, size, whole, now, out);
+            }
+            Input::LoadFailed { channel, doc } => self.load_failed(channel, &doc, now, out),
+            Input::Stored { channel, docs } => self.stored(channel, docs, out),
+            Input::StoreFailed { channel } => self.store_failed(channel, out),
+            Input::Received { channel, message } => self.received(channel, message, now, out),
+            Input::DocOpened { doc } => self.doc_opened(doc, now, out),
+            Input::DocClosed { doc } => self.doc_closed(&doc),
+            Input::DocChanged { doc, version } => self.doc_changed(&doc, version, now, out),
+            Input::DocImported { doc, channel, version, announced } => {
+                self.doc_imported(&doc, channel, version, &announced, now, out);
+            }
+            Input::ImportFailed { doc, channel } => self.import_failed(&doc, channel),
+            Input::DocDeleted { doc } => self.doc_deleted(&doc, out),
+            Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
+            Input::FlushWanted => self.flush_wanted(out),
+            Input::DiscoveryWanted => self.discovery_wanted(out),
+            Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
+            Input::TimerFired(timer) => self.timer_fired(timer, now, out),
+        }
+        self.report_readiness(out);
+        effects
+    }
+
+    fn received(&mut self, channel: ChannelId, message: Message, now: Timestamp, out: &mut Vec<Effect>) {
+        match message {
+            Message::EstablishRequest(identity) => return self.establish_requested(channel, identity, now, out),
+            Message::EstablishResponse(identity) => return self.establish_answered(channel, identity, now, out),
+            _ if self.model.context(channel).is_none() => return,
+            Message::Batch(messages) => {
+                for message in messages {
+                    self.received(channel, message, now, out);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let named = match &message {
+            Message::SyncRequest { doc, .. }
+            | Message::SyncResponse { doc, .. }
+            | Message::Update { doc, .. }
+            | Message::DeleteRequest { doc }
+            | Message::DeleteResponse { doc, .. }
+            | Message::Ephemeral { doc, .. } => doc.is_valid(),
+            _ => true,
+        };
+        if !named {
+            return;
+        }
+        match message {
+            Message::SyncRequest { doc, version, ephemeral, bidirectional } => {
+                if let Some(stores) = ephemeral {
+                    self.ephemeral_received(channel, &doc, 1, stores, out);
+                }
+                self.sync_requested(channel, doc, version, bidirectional, now, out);
+            }
+            Message::SyncResponse { doc, transmission, ephemeral } => {
+                if let Some(stores) = ephemeral {
+                    self.ephemeral_received(channel, &doc, 0, stores, out);
+                }
+                self.transmitted(channel, &doc, transmission, Purpose::Answer, now, out);
+            }
+            Message::Update { doc, transmission } => self.transmitted(channel, &doc, transmission, Purpose::Push, now, out),
+            Message::DirectoryRequest { docs } => self.directory_requested(channel, docs, out),
+            Message::DirectoryResponse { docs } | Message::NewDoc { docs } => {
+                for doc in docs.into_iter().filter(DocId::is_valid) {
+                    self.discovered(channel, doc, now, out);
+                }
+            }
+            Message::DeleteRequest { doc } => self.delete_requested(channel, &doc, out),
+            Message::DeleteResponse { .. } => {}
+            Message::Ephemeral { doc, hops, stores } => self.ephemeral_received(channel, &doc, hops, stores, out),
+            Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::Batch(_) => {}
+        }
+    }
+
+    fn timer_fired(&mut self, timer: Timer, now: Timestamp, out: &mut Vec<Effect>) {
+        if !self.model.armed.remove(&timer) {
+            return;
+        }
+        match timer {
+            Timer::Heartbeat => self.heartbeat(out),
+            Timer::LoadTimeout(doc) => self.load_timed_out(&doc, now, out),
+            Timer::Reload(channel, doc) => self.reload(channel, &doc, out),
+            Timer::StoreDue(channel) => self.store_due(channel, out),
+            Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
+        }
+    }
+
+    /// Returns the documents known of, in memory or not.
+    pub fn documents(&self) -> impl Iterator<Item = &DocId> {
+        self.model.catalogue.iter()
+    }
+
+    /// Returns the peers with an established channel, and their channels in order of opening.
+    #[must_use]
+    pub fn peers(&self) -> Vec<(Identity, Vec<(ChannelId, ChannelKind)>)> {
+        let mut peers: Vec<(Identity, Vec<(ChannelId, ChannelKind)>)> = Vec::new();
+        for (id, channel) in &self.model.channels {
+            let Some(identity) = channel.identity() else { continue };
+            match peers.iter_mut().find(|(known, _)| known.peer_id == identity.peer_id) {
+                Some((_, channels)) => channels.push((*id, channel.kind)),
+                None => peers.push((identity.clone(), vec![(*id, channel.kind)])),
+            }
+        }
+        peers
+    }
+
+    /// Returns how every peer that has, or was asked for, the document stands to it.
+    #[must_use]
+    pub fn ready_states(&self, doc: &DocId) -> Vec<PeerReadiness> {
+        let Some(entry) = self.model.docs.get(doc) else { return Vec::new() };
+        let ready = matches!(entry.state, DocState::Ready);
+        let mut states = Vec::new();
+        for (id, channel) in &self.model.channels {
+            let (Some(identity), Some(link)) = (channel.identity(), channel.docs.get(doc)) else { continue };
+            let Some(status) = status(link, &entry.version, channel.kind == ChannelKind::Storage, ready) else { continue };
+            states.push(PeerReadiness {
+                peer: identity.peer_id.clone(),
+                channel: *id,
+                kind: channel.kind,
+                status,
+                version: link.known.clone(),
+            });
+        }
+        states
+    }
+
+    /// Returns whether a peer of `kind` said, on its present channel, that it has `version`, and all it announced is here.
+    #[must_use]
+    pub fn is_confirmed(&self, doc: &DocId, kind: ChannelKind, version: &VersionVector) -> bool {
+        let Some(entry) = self.model.docs.get(doc) else { return false };
+        if !matches!(entry.state, DocState::Ready) {
+            return false;
+        }
+        self.model.channels.values().filter(|channel| channel.kind == kind).filter_map(|channel| channel.docs.get(doc)).any(|link| {
+            link.confirms(version) && link.known.as_ref().is_some_and(|known| entry.version.includes(known)) && link.load != Load::Pending
+        })
+    }
+
+    /// Returns whether every open store has `version` of the document on disk.
+    #[must_use]
+    pub fn is_stored(&self, doc: &DocId, version: &VersionVector) -> bool {
+        self.model.stores().into_iter().all(|channel| {
+            version.is_empty() || !self.may_keep(channel, doc) || self.model.peek(channel, doc).is_some_and(|link| link.confirms(version))
+        })
+    }
+
+    fn report_readiness(&mut self, out: &mut Vec<Effect>) {
+        for doc in std::mem::take(&mut self.model.touched) {
+            let Some(entry) = self.model.docs.get(&doc) else { continue };
+            let ready = matches!(entry.state, DocState::Ready);
+            let states: Vec<_> = self
+                .model
+                .channels
+                .iter()
+                .filter_map(|(id, channel)| {
+                    let link = channel.docs.get(&doc)?;
+                    Some((*id, status(link, &entry.version, channel.kind == ChannelKind::Storage, ready)?))
+                })
+                .collect();
+            if states != entry.reported
+                && let Some(entry) = self.model.docs.get_mut(&doc)
+            {
+                entry.reported = states;
+                out.push(Effect::Emit(Event::ReadyStateChanged(doc)));
+            }
+        }
+    }
+
+    fn sees(&self, channel: ChannelId, doc: &DocId) -> bool {
+        self.model.context(channel).is_some_and(|peer| self.permissions.visibility(doc, &peer))
+    }
+}
+
+/// Returns how a peer stands, or `None` if it has nothing to do with the document.
+fn status(link: &Link, version: &VersionVector, storage: bool, ready: bool) -> Option<ReadyStatus> {
+    if link.absent {
+        return Some(ReadyStatus::Absent);
+    }
+    if storage {
+        return match link.load {
+            Load::Idle => None,
+            Load::Pending | Load::Failed => Some(ReadyStatus::Pending),
+            Load::Done { .. } if link.confirms(version) => Some(ReadyStatus::Synced),
+            Load::Done { .. } => Some(ReadyStatus::Pending),
+        };
+    }
+    match &link.known {
+        Some(known) if ready && known.includes(version) && version.includes(known) => Some(ReadyStatus::Synced),
+        Some(_) => Some(ReadyStatus::Pending),
+        None if link.asked => Some(ReadyStatus::Pending),
+        None => None,
+    }
 }

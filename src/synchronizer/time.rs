@@ -17,3 +17,18 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Names what a timer is for. A timer that fires when its reason has gone does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Renew ephemeral entries.
+    Heartbeat,
+    /// A document has waited long enough for its stores.
+    LoadTimeout(crate::protocol::DocId),
+    /// Read a document from a store again after a failure.
+    Reload(super::ChannelId, crate::protocol::DocId),
+    /// Write what is dirty to a store.
+    StoreDue(super::ChannelId),
+    /// Ask a peer whether what was sent has arrived.
+    Verify(super::ChannelId, crate::protocol::DocId),
+}

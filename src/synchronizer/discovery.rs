@@ -1,0 +1,130 @@
+//! Who has which documents.
+//!
+//! Decides what is announced, what an announcement leads to and what a directory shows. Never moves document data.
+
+use std::collections::BTreeSet;
+
+use super::{
+    ChannelId, ChannelKind, Effect, Event, Interest, Synchronizer, Timer, Timestamp,
+    model::{Doc, DocState, Request, Source},
+};
+use crate::protocol::{DocId, Message, VersionVector};
+
+impl Synchronizer {
+    pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.model.deleted.remove(&doc);
+        self.note(&doc, out);
+        if let Some(entry) = self.model.docs.get_mut(&doc) {
+            let first = !std::mem::replace(&mut entry.opened, true);
+            if first && self.model.is_ready(&doc) {
+                self.ask_everyone(&doc, out);
+            }
+            return;
+        }
+        self.begin(&doc, true, BTreeSet::new(), Vec::new(), now, out);
+    }
+
+    pub(super) fn doc_closed(&mut self, doc: &DocId) {
+        if let Some(entry) = self.model.docs.get_mut(doc) {
+            entry.opened = false;
+        }
+    }
+
+    /// Brings a document into memory, from its stores first.
+    pub(super) fn begin(
+        &mut self,
+        doc: &DocId,
+        opened: bool,
+        ask: BTreeSet<ChannelId>,
+        requests: Vec<Request>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
+        let waiting: BTreeSet<_> = stores
+            .iter()
+            .map(|store| Source::Store(*store))
+            .chain(self.model.expected_stores.iter().map(|adapter| Source::Adapter(*adapter)))
+            .collect();
+        let nothing_to_wait_for = waiting.is_empty();
+        let state = DocState::Loading { waiting, requests, ask, found: false };
+        self.model.docs.insert(doc.clone(), Doc { version: VersionVector::new(), opened, state, reported: Vec::new() });
+        out.push(Effect::CreateDoc { doc: doc.clone() });
+        for store in stores {
+            self.load(store, doc, out);
+        }
+        if nothing_to_wait_for {
+            self.finish_loading(doc, now, out);
+        } else {
+            self.model.arm(Timer::LoadTimeout(doc.clone()), super::LOAD_TIMEOUT_MS, out);
+        }
+    }
+
+    pub(super) fn ask_everyone(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            self.ask(channel, doc, true, out);
+        }
+    }
+
+    /// Adds a document to those known of.
+    pub(super) fn note(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        if self.model.catalogue.insert(doc.clone()) {
+            out.push(Effect::Emit(Event::DocumentAdded(doc.clone())));
+        }
+    }
+
+    /// A peer has this document.
+    pub(super) fn discovered(&mut self, channel: ChannelId, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(peer) = self.model.context(channel) else { return };
+        if self.model.deleted.contains(&doc) || !self.permissions.visibility(&doc, &peer) {
+            return;
+        }
+        if let Some(entry) = self.model.docs.get_mut(&doc) {
+            match &mut entry.state {
+                DocState::Loading { ask, .. } => {
+                    ask.insert(channel);
+                }
+                DocState::Ready => self.ask(channel, &doc, true, out),
+            }
+            return;
+        }
+        if !self.model.catalogue.contains(&doc) && !self.permissions.creation(&doc, &peer) {
+            return;
+        }
+        self.note(&doc, out);
+        if self.config.interest == Interest::Everything {
+            self.begin(&doc, false, BTreeSet::from([channel]), Vec::new(), now, out);
+        }
+    }
+
+    /// Tells a peer that does not follow the document that it exists, once per connection.
+    pub(super) fn announce(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        let Some(link) = self.model.link(channel, doc) else { return };
+        if link.announced || link.asked {
+            return;
+        }
+        link.announced = true;
+        out.push(Effect::Send { channel, message: Message::NewDoc { docs: vec![doc.clone()] } });
+    }
+
+    pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, out: &mut Vec<Effect>) {
+        let Some(peer) = self.model.context(channel) else { return };
+        let wanted: Option<BTreeSet<DocId>> = filter.map(|docs| docs.into_iter().collect());
+        let docs = self
+            .model
+            .catalogue
+            .iter()
+            .filter(|doc| wanted.as_ref().is_none_or(|wanted| wanted.contains(doc)) && self.permissions.visibility(doc, &peer))
+            .cloned()
+            .collect();
+        out.push(Effect::Send { channel, message: Message::DirectoryResponse { docs } });
+    }
+
+    pub(super) fn discovery_wanted(&mut self, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            if self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network) {
+                out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: None } });
+            }
+        }
+    }
+}

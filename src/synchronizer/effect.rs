@@ -1,0 +1,161 @@
+//! What the runtime must do, in the imperative, as ordered plain data.
+
+use super::{ChannelId, Event, Timer};
+use crate::protocol::{DocId, EphemeralPayload, Message, PeerId, VersionVector};
+
+/// Which ephemeral entries to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EphemeralSelection {
+    /// Everything known of the document.
+    All,
+    /// What this repo last wrote.
+    Own,
+    /// Some keys of one namespace.
+    Keys {
+        /// The namespace.
+        namespace: String,
+        /// The keys.
+        keys: Vec<String>,
+    },
+}
+
+/// One document of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreDoc {
+    /// Which.
+    pub doc: DocId,
+    /// What the store has already.
+    pub since: VersionVector,
+    /// Whether to write a snapshot in place of all records read or written so far.
+    pub snapshot: bool,
+}
+
+/// What a document transmission answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A sync-request.
+    Answer,
+    /// Nothing: a push to a subscriber.
+    Push,
+}
+
+/// Everything the synchronizer can ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send a message.
+    Send {
+        /// To whom.
+        channel: ChannelId,
+        /// What.
+        message: Message,
+    },
+    /// Export and send the whole document.
+    SendSnapshot {
+        /// To whom.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+        /// As what.
+        purpose: Purpose,
+    },
+    /// Export and send what `since` lacks.
+    SendUpdate {
+        /// To whom.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+        /// What the receiver has.
+        since: VersionVector,
+        /// As what.
+        purpose: Purpose,
+    },
+    /// Send ephemeral entries, if there are any.
+    SendEphemeral {
+        /// To whom.
+        channel: ChannelId,
+        /// Of which document.
+        doc: DocId,
+        /// Which entries.
+        selection: EphemeralSelection,
+        /// How often they may be relayed.
+        hops: u32,
+    },
+    /// Close a pipe.
+    CloseChannel {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// Have an (empty) document in memory.
+    CreateDoc {
+        /// Which.
+        doc: DocId,
+    },
+    /// Drop a document from memory.
+    DropDoc {
+        /// Which.
+        doc: DocId,
+    },
+    /// Import a peer's data; answered by `DocImported` or `ImportFailed`.
+    ImportDoc {
+        /// Which.
+        doc: DocId,
+        /// Where it came from.
+        channel: ChannelId,
+        /// A Loro export.
+        data: bytes::Bytes,
+        /// What the peer has.
+        announced: VersionVector,
+    },
+    /// Ask a store for its documents; answered by `Listed`.
+    ListDocs {
+        /// Which store.
+        channel: ChannelId,
+    },
+    /// Read a document from a store and import it; answered by `Loaded` or `LoadFailed`.
+    LoadDoc {
+        /// Which store.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+    },
+    /// Write in one transaction; answered by `Stored` or `StoreFailed`.
+    StoreDocs {
+        /// Which store.
+        channel: ChannelId,
+        /// What.
+        docs: Vec<StoreDoc>,
+    },
+    /// Delete a document from a store.
+    ForgetDoc {
+        /// Which store.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+    },
+    /// Apply a peer's ephemeral entries.
+    ApplyEphemeral {
+        /// Of which document.
+        doc: DocId,
+        /// The entries.
+        stores: Vec<EphemeralPayload>,
+    },
+    /// Renew the entries this repo last wrote and drop those nobody renewed.
+    BeatEphemeral {
+        /// Of which document.
+        doc: DocId,
+    },
+    /// Remove the entries of a peer that is gone; answered by `EphemeralChanged`.
+    RemoveEphemeralPeer {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Hand `timer` back after a while.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// Milliseconds.
+        after_ms: u64,
+    },
+    /// Tell the application.
+    Emit(Event),
+}

@@ -1,0 +1,167 @@
+//! What happened, in the past tense.
+
+use super::{ChannelId, ChannelKind, Timer};
+use crate::protocol::{DocId, Message, PeerId, VersionVector};
+
+/// What a store holds of a document after a load or a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredSize {
+    /// Number of records.
+    pub records: u32,
+    /// Bytes of the newest snapshot record, 0 without one.
+    pub snapshot_bytes: u64,
+    /// Bytes of the update records.
+    pub update_bytes: u64,
+}
+
+/// Everything the synchronizer can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A pipe to a peer is there.
+    ChannelOpened {
+        /// The pipe.
+        channel: ChannelId,
+        /// Network or tabs.
+        kind: ChannelKind,
+        /// Whether this side begins the handshake.
+        initiate: bool,
+    },
+    /// A pipe or store is gone.
+    ChannelClosed {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// A storage adapter was started and will open a store, or say that it cannot.
+    StoreExpected {
+        /// The adapter's number.
+        adapter: usize,
+    },
+    /// A storage adapter cannot open its store for now.
+    StoreUnavailable {
+        /// The adapter's number.
+        adapter: usize,
+    },
+    /// A store is there.
+    StoreOpened {
+        /// Its channel.
+        channel: ChannelId,
+        /// The adapter's number.
+        adapter: usize,
+        /// The id it has as a peer.
+        peer: PeerId,
+        /// Its name.
+        name: String,
+    },
+    /// A store told which documents it has.
+    Listed {
+        /// The store.
+        channel: ChannelId,
+        /// Its documents.
+        docs: Vec<DocId>,
+    },
+    /// A store was read and what it had is imported.
+    Loaded {
+        /// The store.
+        channel: ChannelId,
+        /// The document.
+        doc: DocId,
+        /// What the store has; empty when it does not know the document.
+        stored: VersionVector,
+        /// What the document has now.
+        version: VersionVector,
+        /// How much the store holds.
+        size: StoredSize,
+        /// Whether every record could be used, so that a snapshot may replace them.
+        whole: bool,
+    },
+    /// A store could not be read.
+    LoadFailed {
+        /// The store.
+        channel: ChannelId,
+        /// The document.
+        doc: DocId,
+    },
+    /// A store completed a write.
+    Stored {
+        /// The store.
+        channel: ChannelId,
+        /// What it has now, and how much.
+        docs: Vec<(DocId, VersionVector, StoredSize)>,
+    },
+    /// A store could not write; nothing of it was kept.
+    StoreFailed {
+        /// The store.
+        channel: ChannelId,
+    },
+    /// A peer's message arrived.
+    Received {
+        /// On which pipe.
+        channel: ChannelId,
+        /// The message.
+        message: Message,
+    },
+    /// The application opened a document.
+    DocOpened {
+        /// Which.
+        doc: DocId,
+    },
+    /// The application closed its handle.
+    DocClosed {
+        /// Which.
+        doc: DocId,
+    },
+    /// The document has new operations of the application.
+    DocChanged {
+        /// Which.
+        doc: DocId,
+        /// What it has now.
+        version: VersionVector,
+    },
+    /// Data of a peer was imported.
+    DocImported {
+        /// Which.
+        doc: DocId,
+        /// Where it came from.
+        channel: ChannelId,
+        /// What it has now.
+        version: VersionVector,
+        /// What the peer said it has.
+        announced: VersionVector,
+    },
+    /// Data of a peer could not be imported; the document is as before.
+    ImportFailed {
+        /// Which.
+        doc: DocId,
+        /// Where it came from.
+        channel: ChannelId,
+    },
+    /// The application deleted a document.
+    DocDeleted {
+        /// Which.
+        doc: DocId,
+    },
+    /// The application waits until a peer of `kind` confirms what is here now.
+    SyncWanted {
+        /// Which.
+        doc: DocId,
+        /// Network or storage.
+        kind: ChannelKind,
+    },
+    /// The application wants everything dirty on disk.
+    FlushWanted,
+    /// The application asks which documents its network peers have.
+    DiscoveryWanted,
+    /// Ephemeral keys changed here, or were removed with their peer.
+    EphemeralChanged {
+        /// Which document.
+        doc: DocId,
+        /// Which namespace.
+        namespace: String,
+        /// Which keys.
+        keys: Vec<String>,
+        /// How often others may relay it.
+        hops: u32,
+    },
+    /// Time asked for with [`super::Effect::SetTimer`] is over.
+    TimerFired(Timer),
+}

@@ -1,0 +1,250 @@
+//! Stores: read first, written in one transaction at a time, believed only when they say so.
+//!
+//! Decides when a document is read, what waits for it, what is written and when a snapshot replaces updates. Never
+//! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
+
+use super::{
+    ChannelId, ChannelKind, Effect, Event, StoreDoc, StoredSize, Synchronizer, Timer, Timestamp,
+    model::{Channel, ChannelState, DocState, Load, Source},
+};
+use crate::protocol::{DocId, Identity, PeerId, PeerType, VersionVector};
+
+/// A document is written as one snapshot when it has this many records …
+const MAX_RECORDS: u32 = 48;
+/// … or some records whose updates outweigh the snapshot and this many bytes.
+const MIN_COMPACTED_BYTES: u64 = 256 * 1024;
+const RETRY_MS: u64 = 1_000;
+const MAX_RETRY_MS: u64 = 30_000;
+
+impl Synchronizer {
+    pub(super) fn may_keep(&self, store: ChannelId, doc: &DocId) -> bool {
+        self.sees(store, doc)
+    }
+
+    pub(super) fn store_expected(&mut self, adapter: usize) {
+        self.model.expected_stores.insert(adapter);
+    }
+
+    pub(super) fn store_unavailable(&mut self, adapter: usize, now: Timestamp, out: &mut Vec<Effect>) {
+        self.model.expected_stores.remove(&adapter);
+        self.source_spoke(Source::Adapter(adapter), now, out);
+    }
+
+    pub(super) fn store_opened(
+        &mut self,
+        channel: ChannelId,
+        adapter: usize,
+        peer: PeerId,
+        name: String,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.model.expected_stores.remove(&adapter);
+        let mut entry = Channel::new(ChannelKind::Storage);
+        entry.state = ChannelState::Established(Identity { peer_id: peer.clone(), name: Some(name), peer_type: PeerType::Service });
+        self.model.channels.insert(channel, entry);
+        out.push(Effect::Emit(Event::PeerConnected(peer)));
+        out.push(Effect::ListDocs { channel });
+        let docs: Vec<_> = self.model.docs.keys().cloned().collect();
+        for doc in docs {
+            let keeps = self.may_keep(channel, &doc);
+            if let Some(entry) = self.model.docs.get_mut(&doc)
+                && let DocState::Loading { waiting, .. } = &mut entry.state
+            {
+                waiting.remove(&Source::Adapter(adapter));
+                if keeps {
+                    waiting.insert(Source::Store(channel));
+                }
+            }
+            if keeps {
+                self.load(channel, &doc, out);
+            }
+            self.source_spoke_for(&doc, Source::Adapter(adapter), now, out);
+        }
+    }
+
+    pub(super) fn listed(&mut self, docs: Vec<DocId>, out: &mut Vec<Effect>) {
+        for doc in docs {
+            if !self.model.deleted.contains(&doc) {
+                self.note(&doc, out);
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self, store: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        if let Some(link) = self.model.link(store, doc) {
+            link.load = Load::Pending;
+            out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+        }
+    }
+
+    pub(super) fn reload(&mut self, store: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        let failed = self.model.peek(store, doc).is_some_and(|link| link.load == Load::Failed);
+        if failed && self.model.docs.contains_key(doc) {
+            out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one input")]
+    pub(super) fn loaded(
+        &mut self,
+        store: ChannelId,
+        doc: &DocId,
+        stored: VersionVector,
+        version: &VersionVector,
+        size: StoredSize,
+        whole: bool,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let has_it = !stored.is_empty();
+        let Some(link) = self.model.link(store, doc) else { return };
+        link.known = Some(stored);
+        link.size = size;
+        link.attempts = 0;
+        link.load = Load::Done { whole };
+        self.take_version(doc, version.clone());
+        if let Some(entry) = self.model.docs.get_mut(doc)
+            && let DocState::Loading { found, .. } = &mut entry.state
+        {
+            *found |= has_it;
+        }
+        if self.model.is_ready(doc) {
+            self.propagate(doc, now, out);
+            self.schedule_stores(doc, out);
+        }
+        self.source_spoke_for(doc, Source::Store(store), now, out);
+    }
+
+    pub(super) fn load_failed(&mut self, store: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(link) = self.model.link(store, doc) else { return };
+        link.load = Load::Failed;
+        link.attempts = link.attempts.saturating_add(1);
+        let after = (RETRY_MS << link.attempts.min(5)).min(MAX_RETRY_MS);
+        self.model.arm(Timer::Reload(store, doc.clone()), after, out);
+        self.source_spoke_for(doc, Source::Store(store), now, out);
+        if self.model.is_ready(doc) {
+            self.schedule_stores(doc, out);
+        }
+    }
+
+    pub(super) fn load_timed_out(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.finish_loading(doc, now, out);
+    }
+
+    /// A source has nothing more to say about any document.
+    pub(super) fn source_spoke(&mut self, source: Source, now: Timestamp, out: &mut Vec<Effect>) {
+        let docs: Vec<_> =
+            self.model.docs.iter().filter(|(_, doc)| matches!(doc.state, DocState::Loading { .. })).map(|(id, _)| id.clone()).collect();
+        for doc in docs {
+            self.source_spoke_for(&doc, source, now, out);
+        }
+    }
+
+    fn source_spoke_for(&mut self, doc: &DocId, source: Source, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let DocState::Loading { waiting, .. } = &mut entry.state else { return };
+        waiting.remove(&source);
+        if waiting.is_empty() {
+            self.finish_loading(doc, now, out);
+        }
+    }
+
+    /// Arranges that every store gets what it lacks of the document.
+    pub(super) fn schedule_stores(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        for store in self.model.stores() {
+            if self.is_dirty(store, doc) {
+                let delay = self.config.store_delay_ms;
+                let Some(entry) = self.model.channels.get_mut(&store) else { continue };
+                entry.store.dirty.insert(doc.clone());
+                if !entry.store.writing {
+                    self.model.arm(Timer::StoreDue(store), delay, out);
+                }
+            }
+        }
+    }
+
+    fn is_dirty(&self, store: ChannelId, doc: &DocId) -> bool {
+        let Some(entry) = self.model.docs.get(doc) else { return false };
+        let Some(link) = self.model.peek(store, doc) else { return false };
+        matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && !link.confirms(&entry.version)
+    }
+
+    pub(super) fn store_due(&mut self, store: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&store) else { return };
+        if entry.store.writing {
+            return;
+        }
+        let candidates = std::mem::take(&mut entry.store.dirty);
+        let mut docs = Vec::new();
+        for doc in candidates {
+            if !self.is_dirty(store, &doc) || !self.may_keep(store, &doc) {
+                continue;
+            }
+            let Some(link) = self.model.peek(store, &doc) else { continue };
+            docs.push(StoreDoc { since: link.known.clone().unwrap_or_default(), snapshot: outgrown(link.load, link.size), doc });
+        }
+        let Some(entry) = self.model.channels.get_mut(&store) else { return };
+        entry.store.flush_after = false;
+        if !docs.is_empty() {
+            entry.store.writing = true;
+            // Kept until the store confirms: a failed write must find them again.
+            entry.store.dirty.extend(docs.iter().map(|write| write.doc.clone()));
+            out.push(Effect::StoreDocs { channel: store, docs });
+        }
+    }
+
+    pub(super) fn stored(&mut self, store: ChannelId, docs: Vec<(DocId, VersionVector, StoredSize)>, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&store) else { return };
+        entry.store.writing = false;
+        if std::mem::take(&mut entry.store.failures) > 0 {
+            out.push(Effect::Emit(Event::StorageRecovered));
+        }
+        for (doc, version, size) in docs {
+            if !self.model.docs.contains_key(&doc) {
+                continue;
+            }
+            let Some(link) = self.model.link(store, &doc) else { continue };
+            link.known.get_or_insert_default().merge(&version);
+            link.size = size;
+            let dirty = self.is_dirty(store, &doc);
+            if let Some(entry) = self.model.channels.get_mut(&store)
+                && !dirty
+            {
+                entry.store.dirty.remove(&doc);
+            }
+        }
+        let delay = self.config.store_delay_ms;
+        let Some(entry) = self.model.channels.get(&store) else { return };
+        if entry.store.flush_after {
+            self.store_due(store, out);
+        } else if !entry.store.dirty.is_empty() {
+            self.model.arm(Timer::StoreDue(store), delay, out);
+        }
+    }
+
+    pub(super) fn store_failed(&mut self, store: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&store) else { return };
+        entry.store.writing = false;
+        entry.store.flush_after = false;
+        entry.store.failures = entry.store.failures.saturating_add(1);
+        let after = (RETRY_MS << (entry.store.failures - 1).min(5)).min(MAX_RETRY_MS);
+        self.model.arm(Timer::StoreDue(store), after, out);
+    }
+
+    pub(super) fn flush_wanted(&mut self, out: &mut Vec<Effect>) {
+        for store in self.model.stores() {
+            let Some(entry) = self.model.channels.get_mut(&store) else { continue };
+            if entry.store.writing {
+                entry.store.flush_after = true;
+            } else {
+                self.store_due(store, out);
+            }
+        }
+    }
+}
+
+fn outgrown(load: Load, size: StoredSize) -> bool {
+    let heavy = size.records > 8 && size.update_bytes > size.snapshot_bytes.max(MIN_COMPACTED_BYTES);
+    load == Load::Done { whole: true } && (size.records >= MAX_RECORDS || heavy)
+}

@@ -1,0 +1,1 @@
+//! Effects of single inputs, compared by equality.
