@@ -4,16 +4,19 @@
 
 mod channel;
 mod doc_handle;
+mod docs;
 mod env;
 mod ephemeral;
 mod ephemeral_state;
 mod error;
+mod inner;
 pub mod memory;
 mod repo;
+mod storage;
 
 pub use channel::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind, Store,
-    StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
+    Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 pub use doc_handle::{DocHandle, ReadyState, ReadyStatus, SyncKind, WaitOptions};
 pub use env::{Env, LocalBoxFuture};

@@ -6,11 +6,7 @@ use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 
-use super::{
-    env::{Env, LocalBoxFuture},
-    error::RepoError,
-    repo::RepoInner,
-};
+use super::{Env, LocalBoxFuture, RepoError};
 use crate::{
     protocol::{DocId, Message, PeerId, VersionVector},
     synchronizer::{ChannelId, ChannelKind, Timestamp},
@@ -104,16 +100,38 @@ pub enum Problem {
     Storage(RepoError),
 }
 
+/// The repo as its adapters see it. A test may put something else in its place.
+pub trait AdapterSink {
+    /// Adds a pipe to a peer.
+    fn open_channel(&self, adapter: usize, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId;
+    /// Adds a store.
+    fn open_store(&self, adapter: usize, store: Rc<dyn Store>) -> ChannelId;
+    /// Takes what arrived on a pipe, in order.
+    fn receive(&self, channel: ChannelId, messages: Vec<Message>);
+    /// Hears that a pipe or store is gone.
+    fn close_channel(&self, channel: ChannelId);
+    /// Hears of a problem.
+    fn report(&self, problem: Problem);
+    /// Hears that [`Adapter::state`] has changed.
+    fn adapter_changed(&self, adapter: usize);
+}
+
 /// An adapter's way back into its repo. Cheap to clone; does nothing once the repo is closed or dropped.
 #[derive(Clone)]
 pub struct AdapterContext {
-    pub(super) repo: Weak<RepoInner>,
-    pub(super) adapter: usize,
-    pub(super) env: Rc<dyn Env>,
-    pub(super) peer_id: PeerId,
+    sink: Weak<dyn AdapterSink>,
+    adapter: usize,
+    env: Rc<dyn Env>,
+    peer_id: PeerId,
 }
 
 impl AdapterContext {
+    /// Connects adapter number `adapter` with its repo.
+    #[must_use]
+    pub fn new(sink: Weak<dyn AdapterSink>, adapter: usize, env: Rc<dyn Env>, peer_id: PeerId) -> Self {
+        Self { sink, adapter, env, peer_id }
+    }
+
     /// Time, chance and tasks.
     #[must_use]
     pub fn env(&self) -> Rc<dyn Env> {
@@ -126,34 +144,42 @@ impl AdapterContext {
         &self.peer_id
     }
 
-    /// Adds a pipe to a peer.
-    pub fn open_channel(&self, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId {
-        RepoInner::open_channel(&self.repo, self.adapter, channel, opening)
+    /// Adds a pipe to a peer; `None` when the repo is gone.
+    pub fn open_channel(&self, channel: Rc<dyn Channel>, opening: Opening) -> Option<ChannelId> {
+        self.sink.upgrade().map(|sink| sink.open_channel(self.adapter, channel, opening))
     }
 
-    /// Adds a store. It counts as one peer, asked first.
-    pub fn open_store(&self, store: Rc<dyn Store>) -> ChannelId {
-        RepoInner::open_store(&self.repo, self.adapter, store)
+    /// Adds a store, one peer that is asked first; `None` when the repo is gone.
+    pub fn open_store(&self, store: Rc<dyn Store>) -> Option<ChannelId> {
+        self.sink.upgrade().map(|sink| sink.open_store(self.adapter, store))
     }
 
     /// Hands in what arrived on `channel`, in order.
     pub fn receive(&self, channel: ChannelId, messages: Vec<Message>) {
-        RepoInner::receive(&self.repo, channel, messages);
+        if let Some(sink) = self.sink.upgrade() {
+            sink.receive(channel, messages);
+        }
     }
 
     /// Reports that a pipe or store is gone.
     pub fn close_channel(&self, channel: ChannelId) {
-        RepoInner::close_channel(&self.repo, channel);
+        if let Some(sink) = self.sink.upgrade() {
+            sink.close_channel(channel);
+        }
     }
 
     /// Reports a problem to the application.
     pub fn report(&self, problem: Problem) {
-        RepoInner::report(&self.repo, problem);
+        if let Some(sink) = self.sink.upgrade() {
+            sink.report(problem);
+        }
     }
 
     /// Reports that [`Adapter::state`] has changed.
     pub fn state_changed(&self) {
-        RepoInner::adapter_changed(&self.repo, self.adapter);
+        if let Some(sink) = self.sink.upgrade() {
+            sink.adapter_changed(self.adapter);
+        }
     }
 }
 

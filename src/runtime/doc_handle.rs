@@ -1,58 +1,192 @@
-//! One open document.
-#![allow(missing_docs, unused_variables)]
-use super::*;
+//! One open document, as the application holds it.
+
+use std::{fmt, rc::Rc};
+
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use loro::{CommitOptions, LoroDoc};
+
+use super::{
+    EphemeralHandle, ErrorCode, LocalBoxFuture, RepoError,
+    docs::OpenDoc,
+    inner::{RepoInner, Waiter},
+    repo::closed,
+};
 use crate::{
     protocol::{DocId, PeerId, VersionVector},
-    synchronizer::ChannelKind,
+    synchronizer::{ChannelKind, Input},
 };
+
+pub use crate::synchronizer::ReadyStatus;
+
+/// A document of a repo. Clones share it.
 #[derive(Clone)]
-pub struct DocHandle {}
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadyStatus {
-    Pending,
-    Synced,
-    Absent,
+pub struct DocHandle {
+    repo: Rc<RepoInner>,
+    doc: Rc<OpenDoc>,
 }
+
+impl fmt::Debug for DocHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DocHandle").field(&self.doc.id).finish()
+    }
+}
+
+/// How one peer stands to the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyState {
+    /// The peer.
     pub peer: PeerId,
+    /// What is at the other end of its channel.
     pub kind: ChannelKind,
+    /// How it stands.
     pub state: ReadyStatus,
+    /// What it said it has.
     pub version: Option<VersionVector>,
 }
+
+/// Which peers [`DocHandle::wait_for_sync`] waits for. Tabs count as neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncKind {
+    /// Another machine.
     Network,
+    /// A store.
     Storage,
 }
+
+/// How [`DocHandle::wait_for_sync`] waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitOptions {
+    /// For whom.
     pub kind: SyncKind,
+    /// For how many milliseconds; `None` for as long as it takes.
     pub timeout_ms: Option<u64>,
 }
+
 impl DocHandle {
+    pub(super) fn new(repo: Rc<RepoInner>, doc: Rc<OpenDoc>) -> Self {
+        Self { repo, doc }
+    }
+
+    /// Returns the document's id.
+    #[must_use]
     pub fn doc_id(&self) -> &DocId {
-        todo!()
+        &self.doc.id
     }
-    pub fn doc(&self) -> loro::LoroDoc {
-        todo!()
+
+    /// Returns the one document behind every handle of this id. Its commits are noticed by themselves, an import made by
+    /// the application after [`DocHandle::touch`].
+    #[must_use]
+    pub fn doc(&self) -> LoroDoc {
+        self.doc.doc.clone()
     }
+
+    /// Compares the document with what was last stored and sent, and stores and sends what is new.
     pub fn touch(&self) {
-        todo!()
+        self.repo.notice(&self.doc);
+        self.repo.pump();
     }
-    pub fn change<T>(&self, f: impl FnOnce(&loro::LoroDoc) -> T, message: Option<&str>, origin: Option<&str>) -> Result<T, RepoError> {
-        todo!()
+
+    /// Edits the document in one commit.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Closed`] when the repo was closed or the document deleted; `f` is not called then.
+    pub fn change<T>(&self, f: impl FnOnce(&LoroDoc) -> T, message: Option<&str>, origin: Option<&str>) -> Result<T, RepoError> {
+        self.check()?;
+        let value = f(&self.doc.doc);
+        let mut options = CommitOptions::new();
+        if let Some(message) = message {
+            options = options.commit_msg(message);
+        }
+        if let Some(origin) = origin {
+            options = options.origin(origin);
+        }
+        self.doc.doc.commit_with(options);
+        Ok(value)
     }
+
+    /// Returns how every peer that has, or was asked for, the document stands to it.
+    #[must_use]
     pub fn ready_states(&self) -> Vec<ReadyState> {
-        todo!()
+        let states = self.repo.sync.borrow().ready_states(&self.doc.id);
+        states
+            .into_iter()
+            .map(|state| ReadyState { peer: state.peer, kind: state.kind, state: state.status, version: state.version })
+            .collect()
     }
+
+    /// Completes when a peer of the kind said, on the present connection, that it has what is here now, and everything it
+    /// announced is here.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NoAdapter`] at once when there is no adapter of the kind, [`ErrorCode::Timeout`], and
+    /// [`ErrorCode::Closed`].
     pub fn wait_for_sync(&self, options: WaitOptions) -> LocalBoxFuture<Result<(), RepoError>> {
-        todo!()
+        if let Err(error) = self.check() {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let kind = match options.kind {
+            SyncKind::Network => ChannelKind::Network,
+            SyncKind::Storage => ChannelKind::Storage,
+        };
+        if !self.repo.adapters.borrow().iter().any(|adapter| adapter.kind() == kind) {
+            let error = RepoError::new(ErrorCode::NoAdapter, format!("this repo has no {} adapter to wait for", kind.as_str()));
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        self.doc.doc.commit();
+        self.repo.notice(&self.doc);
+        self.repo.pump();
+        let (done, synced) = oneshot::channel();
+        let waiter = Waiter { doc: self.doc.id.clone(), kind, version: self.doc.version(), done };
+        self.repo.waiters.borrow_mut().push(waiter);
+        self.repo.enqueue(Input::SyncWanted { doc: self.doc.id.clone(), kind });
+        self.repo.pump();
+        let timeout = options.timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
+        let id = self.doc.id.clone();
+        Box::pin(async move {
+            let Some((ms, sleep)) = timeout else { return synced.await.unwrap_or_else(|_| Err(closed())) };
+            match select(synced, sleep).await {
+                Either::Left((outcome, _)) => outcome.unwrap_or_else(|_| Err(closed())),
+                Either::Right(_) => {
+                    let text = format!("no {} peer confirmed document {id:?} within {ms} ms", kind.as_str());
+                    Err(RepoError::new(ErrorCode::Timeout, text))
+                }
+            }
+        })
     }
+
+    /// Returns a namespace of the document's ephemeral state.
+    #[must_use]
     pub fn ephemeral(&self, namespace: &str) -> EphemeralHandle {
-        todo!()
+        EphemeralHandle { repo: Rc::clone(&self.repo), doc: Rc::clone(&self.doc), namespace: namespace.to_owned() }
     }
+
+    /// Says that the application is done with the document; what it edited is stored and sent all the same.
     pub fn close(&self) {
-        todo!()
+        if self.doc.gone.get() || self.repo.closed.get() {
+            return;
+        }
+        self.doc.doc.commit();
+        self.repo.notice(&self.doc);
+        if self.doc.opened.replace(false) {
+            self.repo.enqueue(Input::DocClosed { doc: self.doc.id.clone() });
+        }
+        self.repo.pump();
+    }
+
+    /// Returns whether the document was deleted or its repo closed.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.doc.gone.get() || self.repo.closed.get()
+    }
+
+    fn check(&self) -> Result<(), RepoError> {
+        if self.repo.closed.get() {
+            return Err(closed());
+        }
+        if self.doc.gone.get() {
+            return Err(RepoError::new(ErrorCode::Closed, format!("document {:?} was deleted", self.doc.id)));
+        }
+        Ok(())
     }
 }

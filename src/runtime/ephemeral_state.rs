@@ -27,6 +27,9 @@ impl EphemeralState {
     pub fn apply(&mut self, bytes: &[u8], author: &PeerId, now: Timestamp) -> Result<EphemeralChange, EphemeralDecodeError> {
         todo!()
     }
+    pub fn encode_by_author(&self) -> Vec<(PeerId, Vec<u8>)> {
+        todo!()
+    }
     pub fn encode_all(&self) -> Vec<u8> {
         todo!()
     }

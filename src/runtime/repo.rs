@@ -1,24 +1,40 @@
 //! The repo: one per process or page.
-#![allow(missing_docs, unused_variables)]
-use super::*;
-use crate::{
-    protocol::{DocId, Message, PeerId, PeerType},
-    synchronizer::{AllowAll, ChannelId, ChannelKind, Interest, Permissions, Timestamp},
+//!
+//! The public face of the runtime; what it does is queued for the synchronizer.
+
+use std::{fmt, rc::Rc};
+
+use futures_channel::oneshot;
+
+use super::{
+    Adapter, AdapterState, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RepoError,
+    inner::{FlushWaiter, RepoInner},
 };
-use std::{
-    fmt,
-    rc::{Rc, Weak},
+use crate::{
+    protocol::{DocId, Identity, PeerId, PeerType},
+    synchronizer::{AllowAll, ChannelId, ChannelKind, Config, Input, Interest, Permissions, Synchronizer, Timestamp},
 };
 
+/// How a repo is set up.
 pub struct RepoConfig {
+    /// A name for people.
     pub name: Option<String>,
+    /// What kind of participant it is.
     pub peer_type: PeerType,
+    /// A fixed peer id, for tests; a fresh random one otherwise.
     pub peer_id: Option<PeerId>,
+    /// Started in this order.
     pub adapters: Vec<Rc<dyn Adapter>>,
+    /// Asked at every decision. They must not call the repo.
     pub permissions: Rc<dyn Permissions>,
+    /// Which documents it fetches of those it hears of.
     pub interest: Interest,
+    /// Milliseconds edits are gathered before they are written.
     pub store_delay_ms: u64,
+    /// Milliseconds of quiet before a peer is asked whether it has what was sent.
+    pub verify_delay_ms: u64,
 }
+
 impl Default for RepoConfig {
     fn default() -> Self {
         Self {
@@ -29,130 +45,392 @@ impl Default for RepoConfig {
             permissions: Rc::new(AllowAll),
             interest: Interest::Opened,
             store_delay_ms: 100,
+            verify_delay_ms: 1_000,
         }
     }
 }
+
+impl fmt::Debug for RepoConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RepoConfig").field("name", &self.name).field("interest", &self.interest).finish_non_exhaustive()
+    }
+}
+
+/// A repository of documents, live with its peers and stores. Clones share it.
 #[derive(Clone)]
 pub struct Repo(Rc<RepoInner>);
-pub struct RepoInner {}
-impl RepoInner {
-    pub(super) fn open_channel(repo: &Weak<Self>, adapter: usize, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId {
-        todo!()
-    }
-    pub(super) fn open_store(repo: &Weak<Self>, adapter: usize, store: Rc<dyn Store>) -> ChannelId {
-        todo!()
-    }
-    pub(super) fn receive(repo: &Weak<Self>, channel: ChannelId, messages: Vec<Message>) {
-        todo!()
-    }
-    pub(super) fn close_channel(repo: &Weak<Self>, channel: ChannelId) {
-        todo!()
-    }
-    pub(super) fn report(repo: &Weak<Self>, problem: Problem) {
-        todo!()
-    }
-    pub(super) fn adapter_changed(repo: &Weak<Self>, adapter: usize) {
-        todo!()
+
+impl fmt::Debug for Repo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Repo").field(&self.0.peer_id).finish()
     }
 }
-impl Repo {
-    pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
-        todo!()
-    }
-    pub fn peer_id(&self) -> &PeerId {
-        todo!()
-    }
-    pub fn get(&self, doc: &str) -> Result<DocHandle, RepoError> {
-        todo!()
-    }
-    pub fn list(&self) -> Vec<DocInfo> {
-        todo!()
-    }
-    pub fn delete(&self, doc: &str) -> LocalBoxFuture<Result<(), RepoError>> {
-        todo!()
-    }
-    pub fn peers(&self) -> Vec<PeerInfo> {
-        todo!()
-    }
-    pub fn adapters(&self) -> Vec<AdapterInfo> {
-        todo!()
-    }
-    pub fn add_adapter(&self, adapter: Rc<dyn Adapter>) {
-        todo!()
-    }
-    pub fn discover(&self) {
-        todo!()
-    }
-    pub fn on_event(&self, listener: impl Fn(&RepoEvent) + 'static) -> Subscription {
-        todo!()
-    }
-    pub fn flush(&self) -> LocalBoxFuture<Result<(), RepoError>> {
-        todo!()
-    }
-    pub fn close(&self) -> LocalBoxFuture<Result<(), RepoError>> {
-        todo!()
-    }
-    pub fn is_closed(&self) -> bool {
-        todo!()
-    }
-}
+
+/// A document known here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocInfo {
+    /// Its id.
     pub doc: DocId,
+    /// The application holds a handle.
     pub open: bool,
+    /// A store has it.
     pub stored: bool,
+    /// Bytes it takes in the store.
     pub bytes: Option<u64>,
+    /// When it was last written to the store.
     pub updated: Option<Timestamp>,
 }
+
+/// A peer with an established channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
+    /// Its id.
     pub peer_id: PeerId,
+    /// Its name, if it gave one.
     pub name: Option<String>,
+    /// What kind of participant it is.
     pub peer_type: PeerType,
+    /// Its channels, in order of opening.
     pub channels: Vec<ChannelInfo>,
 }
+
+/// One channel of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelInfo {
+    /// Its number.
     pub channel: ChannelId,
+    /// What is at the other end.
     pub kind: ChannelKind,
+    /// The adapter's name.
     pub adapter: String,
+    /// Whether the handshake is done.
     pub established: bool,
+    /// Traffic so far; zero for stores.
     pub stats: ChannelStats,
 }
+
+/// How an adapter is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterInfo {
+    /// What its channels are.
     pub kind: ChannelKind,
+    /// Its name.
     pub name: String,
+    /// How it is doing.
     pub state: AdapterState,
 }
+
+/// News for the application, delivered after the repo has done its work: a listener may call anything.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RepoEvent {
-    DocumentAdded { doc: DocId },
-    DocumentRemoved { doc: DocId },
-    PeerConnected { peer: PeerId },
-    PeerDisconnected { peer: PeerId },
-    ReadyStateChanged { doc: DocId },
-    StorageHealth { ok: bool, error: Option<RepoError> },
-    AdapterChanged { adapter: usize },
-    Error { error: RepoError, doc: Option<DocId> },
+    /// A document is known here that was not.
+    DocumentAdded {
+        /// The document.
+        doc: DocId,
+    },
+    /// A document is gone from here.
+    DocumentRemoved {
+        /// The document.
+        doc: DocId,
+    },
+    /// A peer's first channel is established.
+    PeerConnected {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A peer's last channel is gone.
+    PeerDisconnected {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// [`DocHandle::ready_states`] has changed.
+    ReadyStateChanged {
+        /// The document.
+        doc: DocId,
+    },
+    /// A store failed, or works again.
+    StorageHealth {
+        /// Whether it works.
+        ok: bool,
+        /// Why not.
+        error: Option<RepoError>,
+    },
+    /// An adapter's state has changed.
+    AdapterChanged {
+        /// Its number, as in [`Repo::adapters`].
+        adapter: usize,
+    },
+    /// Something went wrong; the repo goes on.
+    Error {
+        /// What.
+        error: RepoError,
+        /// The document concerned.
+        doc: Option<DocId>,
+    },
 }
-#[must_use]
-pub struct Subscription(pub(super) Option<Box<dyn FnOnce()>>);
+
+/// Ends a subscription when dropped.
+#[must_use = "dropping it ends the subscription"]
+pub struct Subscription(Option<Box<dyn FnOnce()>>);
+
 impl Subscription {
+    pub(super) fn new(end: impl FnOnce() + 'static) -> Self {
+        Self(Some(Box::new(end)))
+    }
+
+    /// Keeps the subscription for as long as the repo lives.
     pub fn detach(mut self) {
         self.0 = None;
     }
 }
+
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(f) = self.0.take() {
-            f()
+        if let Some(end) = self.0.take() {
+            end();
         }
     }
 }
+
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subscription")
     }
+}
+
+impl Repo {
+    /// Makes a repo and starts its adapters. It is usable at once.
+    #[must_use]
+    pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
+        let peer_id = config.peer_id.unwrap_or_else(|| PeerId::from(env.random_u64()));
+        let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type };
+        let decisions =
+            Config { identity, interest: config.interest, store_delay_ms: config.store_delay_ms, verify_delay_ms: config.verify_delay_ms };
+        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions));
+        for adapter in config.adapters {
+            inner.add_adapter(adapter);
+        }
+        Self(inner)
+    }
+
+    /// Returns the repo's own id, fresh for every repo.
+    #[must_use]
+    pub fn peer_id(&self) -> &PeerId {
+        &self.0.peer_id
+    }
+
+    /// Opens a document. It is there at once; what stores and peers have of it arrives by itself.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for an id that is empty or too long, [`ErrorCode::Closed`] after [`Repo::close`].
+    pub fn get(&self, doc: &str) -> Result<DocHandle, RepoError> {
+        self.check_open()?;
+        let id = doc_id(doc)?;
+        let open = self.0.open_doc(&id);
+        if !open.opened.replace(true) {
+            self.0.enqueue(Input::DocOpened { doc: id });
+            self.0.pump();
+        }
+        Ok(DocHandle::new(Rc::clone(&self.0), open))
+    }
+
+    /// Returns every document known here, open or not, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<DocInfo> {
+        let stored = self.0.stored.borrow();
+        let docs = self.0.docs.borrow();
+        self.0
+            .sync
+            .borrow()
+            .documents()
+            .map(|doc| {
+                let index = stored.get(doc);
+                DocInfo {
+                    doc: doc.clone(),
+                    open: docs.get(doc).is_some_and(|open| open.opened.get()),
+                    stored: index.is_some(),
+                    bytes: index.map(|index| index.bytes),
+                    updated: index.map(|index| index.updated),
+                }
+            })
+            .collect()
+    }
+
+    /// Deletes a document from this repo and its stores, for good, and asks the peers that follow it to do the same.
+    /// Completes when the stores have done it.
+    ///
+    /// # Errors
+    /// As [`Repo::get`], and [`ErrorCode::Storage`] when a store could not delete it.
+    pub fn delete(&self, doc: &str) -> LocalBoxFuture<Result<(), RepoError>> {
+        let id = match self.check_open().and_then(|()| doc_id(doc)) {
+            Ok(id) => id,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        self.0.removals.borrow_mut().clear();
+        self.0.enqueue(Input::DocDeleted { doc: id });
+        self.0.pump();
+        let removals = std::mem::take(&mut *self.0.removals.borrow_mut());
+        Box::pin(async move {
+            for removal in removals {
+                if let Ok(outcome) = removal.await {
+                    outcome?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the peers with an established channel, stores included.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        let pipes = self.0.pipes.borrow();
+        let stores = self.0.stores.borrow();
+        let adapters = self.0.adapters.borrow();
+        let name = |adapter: usize| adapters.get(adapter).map(|adapter| adapter.name().to_owned()).unwrap_or_default();
+        let describe = |(channel, kind): (ChannelId, ChannelKind)| {
+            let (adapter, stats) = match (pipes.get(&channel), stores.get(&channel)) {
+                (Some(pipe), _) => (name(pipe.adapter), pipe.channel.stats()),
+                (None, Some(store)) => (name(store.adapter), ChannelStats::default()),
+                (None, None) => (String::new(), ChannelStats::default()),
+            };
+            ChannelInfo { channel, kind, adapter, established: true, stats }
+        };
+        self.0
+            .sync
+            .borrow()
+            .peers()
+            .into_iter()
+            .map(|(identity, channels)| PeerInfo {
+                peer_id: identity.peer_id,
+                name: identity.name,
+                peer_type: identity.peer_type,
+                channels: channels.into_iter().map(describe).collect(),
+            })
+            .collect()
+    }
+
+    /// Returns how the adapters are doing, in order of addition.
+    #[must_use]
+    pub fn adapters(&self) -> Vec<AdapterInfo> {
+        let describe =
+            |adapter: &Rc<dyn Adapter>| AdapterInfo { kind: adapter.kind(), name: adapter.name().to_owned(), state: adapter.state() };
+        self.0.adapters.borrow().iter().map(describe).collect()
+    }
+
+    /// Adds and starts an adapter.
+    pub fn add_adapter(&self, adapter: Rc<dyn Adapter>) {
+        if !self.0.closed.get() {
+            self.0.add_adapter(adapter);
+        }
+    }
+
+    /// Asks the network peers which documents they have; the answers arrive as [`RepoEvent::DocumentAdded`].
+    pub fn discover(&self) {
+        self.0.enqueue(Input::DiscoveryWanted);
+        self.0.pump();
+    }
+
+    /// Calls `listener` for every event.
+    pub fn on_event(&self, listener: impl Fn(&RepoEvent) + 'static) -> Subscription {
+        let id = self.0.next_id();
+        self.0.listeners.borrow_mut().push((id, Rc::new(listener)));
+        let weak = Rc::downgrade(&self.0);
+        Subscription::new(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.listeners.borrow_mut().retain(|(known, _)| *known != id);
+            }
+        })
+    }
+
+    /// Completes when everything edited so far is on disk. Without a storage adapter that is at once.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`] when a store failed or is not available; the edits stay dirty and are tried again.
+    pub fn flush(&self) -> LocalBoxFuture<Result<(), RepoError>> {
+        let inner = Rc::clone(&self.0);
+        if inner.closed.get() {
+            return Box::pin(std::future::ready(Err(closed())));
+        }
+        inner.notice_all();
+        inner.pump();
+        let unavailable = {
+            let stores = inner.stores.borrow();
+            let adapters = inner.adapters.borrow();
+            let mut missing = adapters.iter().enumerate().filter(|(number, adapter)| {
+                adapter.kind() == ChannelKind::Storage
+                    && adapter.state() != AdapterState::Connecting
+                    && !stores.values().any(|store| store.adapter == *number)
+            });
+            missing.next().map(|(_, adapter)| adapter.name().to_owned())
+        };
+        let docs: Vec<_> = inner.docs.borrow().values().cloned().collect();
+        let versions: Vec<_> = docs.iter().map(|doc| (doc.id.clone(), doc.version())).filter(|(_, version)| !version.is_empty()).collect();
+        if let (Some(name), false) = (unavailable, versions.is_empty()) {
+            let error = RepoError::new(ErrorCode::Storage, format!("the {name} store is not available"));
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let (done, flushed) = oneshot::channel();
+        inner.flushes.borrow_mut().push(FlushWaiter { versions, done });
+        inner.enqueue(Input::FlushWanted);
+        inner.pump();
+        Box::pin(async move { flushed.await.unwrap_or_else(|_| Err(closed())) })
+    }
+
+    /// Flushes, leaves every peer and releases everything. A second call does nothing.
+    ///
+    /// # Errors
+    /// What [`Repo::flush`] gives; the repo is closed all the same.
+    pub fn close(&self) -> LocalBoxFuture<Result<(), RepoError>> {
+        let inner = Rc::clone(&self.0);
+        if inner.closed.get() {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let flushed = self.flush();
+        Box::pin(async move {
+            let outcome = flushed.await;
+            if inner.closed.replace(true) {
+                return Ok(());
+            }
+            for waiter in std::mem::take(&mut *inner.waiters.borrow_mut()) {
+                let _ = waiter.done.send(Err(closed()));
+            }
+            inner.fail_flushes(&closed());
+            let adapters = std::mem::take(&mut *inner.adapters.borrow_mut());
+            let stores: Vec<_> = std::mem::take(&mut *inner.stores.borrow_mut()).into_values().collect();
+            let pipes = std::mem::take(&mut *inner.pipes.borrow_mut());
+            for pipe in pipes.into_values() {
+                pipe.channel.close();
+            }
+            for adapter in adapters {
+                adapter.stop().await;
+            }
+            for store in stores {
+                store.store.close().await;
+            }
+            for doc in inner.docs.borrow().values() {
+                doc.gone.set(true);
+            }
+            inner.listeners.borrow_mut().clear();
+            outcome
+        })
+    }
+
+    /// Returns whether [`Repo::close`] has completed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.get()
+    }
+
+    fn check_open(&self) -> Result<(), RepoError> {
+        if self.0.closed.get() { Err(closed()) } else { Ok(()) }
+    }
+}
+
+pub(super) fn closed() -> RepoError {
+    RepoError::new(ErrorCode::Closed, "the repo is closed")
+}
+
+fn doc_id(doc: &str) -> Result<DocId, RepoError> {
+    DocId::new(doc).map_err(|error| RepoError::new(ErrorCode::InvalidArgument, error.to_string()).with_cause(error))
 }

@@ -1,0 +1,129 @@
+//! Documents in memory, and how the runtime notices that they changed.
+//!
+//! Decides nothing about who gets a change.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures_channel::mpsc::UnboundedSender;
+use loro::{ExportMode, LoroDoc, LoroValue};
+
+use super::{EphemeralEvent, EphemeralState};
+use crate::protocol::{DocId, VersionVector};
+
+/// Hears of changes of one namespace.
+pub(super) type EphemeralListener = Rc<dyn Fn(&EphemeralEvent)>;
+/// Hears of the bytes of local changes of one namespace.
+pub(super) type EphemeralUpdateListener = Rc<dyn Fn(&[u8])>;
+
+/// One namespace of a document's ephemeral state.
+#[derive(Default)]
+pub(super) struct Namespace {
+    pub(super) state: EphemeralState,
+    /// What the application set as its own entry; put back when a peer with an old copy overwrites it.
+    pub(super) own: Option<LoroValue>,
+    pub(super) listeners: Vec<(u64, EphemeralListener)>,
+    pub(super) update_listeners: Vec<(u64, EphemeralUpdateListener)>,
+}
+
+/// A document in memory.
+pub(super) struct OpenDoc {
+    pub(super) id: DocId,
+    pub(super) doc: LoroDoc,
+    /// The application holds a handle.
+    pub(super) opened: Cell<bool>,
+    /// Dropped from the repo: the handle no longer reaches anybody.
+    pub(super) gone: Cell<bool>,
+    pub(super) namespaces: RefCell<BTreeMap<String, Namespace>>,
+    /// The version last told to the synchronizer.
+    told: RefCell<loro::VersionVector>,
+    flagged: Arc<AtomicBool>,
+    _commits: loro::Subscription,
+}
+
+impl OpenDoc {
+    /// Makes an empty document whose commits are announced on `changed`.
+    pub(super) fn new(id: DocId, author: u64, changed: UnboundedSender<DocId>) -> Self {
+        let doc = LoroDoc::new();
+        // Only the reserved maximum is refused; the author made by `new` then stays.
+        let _ = doc.set_peer_id(author);
+        let flagged = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&flagged);
+        let name = id.clone();
+        // The pre-commit hook is the cheapest notice there is: it costs no event and no encoding. It runs with the
+        // engine's locks held, so it only leaves a note.
+        let commits = doc.subscribe_pre_commit(Box::new(move |_| {
+            if !flag.swap(true, Ordering::Relaxed) {
+                let _ = changed.unbounded_send(name.clone());
+            }
+            true
+        }));
+        Self {
+            id,
+            doc,
+            opened: Cell::new(false),
+            gone: Cell::new(false),
+            namespaces: RefCell::default(),
+            told: RefCell::default(),
+            flagged,
+            _commits: commits,
+        }
+    }
+
+    /// Returns the version if it is not the one last told, and remembers it as told.
+    pub(super) fn news(&self) -> Option<VersionVector> {
+        self.flagged.store(false, Ordering::Relaxed);
+        let version = self.doc.oplog_vv();
+        if *self.told.borrow() == version {
+            return None;
+        }
+        let converted = from_loro(&version);
+        *self.told.borrow_mut() = version;
+        Some(converted)
+    }
+
+    /// Returns the version and remembers it as told.
+    pub(super) fn version(&self) -> VersionVector {
+        let version = self.doc.oplog_vv();
+        let converted = from_loro(&version);
+        *self.told.borrow_mut() = version;
+        converted
+    }
+
+    /// Exports what `since` lacks, or everything as a snapshot, and the version it brings a receiver to.
+    pub(super) fn export(&self, since: Option<&VersionVector>) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError> {
+        let bytes = match since {
+            None => self.doc.export(ExportMode::Snapshot)?,
+            Some(since) => self.doc.export(ExportMode::updates(&to_loro(since)))?,
+        };
+        Ok((bytes, from_loro(&self.doc.oplog_vv())))
+    }
+}
+
+impl fmt::Debug for OpenDoc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenDoc").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Converts a version vector of the engine.
+pub(super) fn from_loro(version: &loro::VersionVector) -> VersionVector {
+    version.iter().map(|(author, end)| (*author, *end)).collect()
+}
+
+/// Converts to a version vector of the engine.
+pub(super) fn to_loro(version: &VersionVector) -> loro::VersionVector {
+    let mut out = loro::VersionVector::new();
+    for (author, end) in version.iter() {
+        out.insert(author, end);
+    }
+    out
+}

@@ -1,0 +1,471 @@
+//! The pump: inputs in, effects out, in order.
+//!
+//! Decides nothing: it queues what happened, asks the synchronizer, and does what that says.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
+    rc::{Rc, Weak},
+};
+
+use bytes::Bytes;
+use futures_channel::{mpsc, oneshot};
+use futures_util::StreamExt;
+
+use super::{
+    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, IndexEntry, LocalBoxFuture, Opening, Problem, RepoError,
+    RepoEvent, Store, docs::OpenDoc, storage::OpenStore,
+};
+use crate::{
+    protocol::{DocId, Message, PeerId, Transmission, VersionVector},
+    synchronizer::{ChannelId, ChannelKind, Effect, Event, Input, Purpose, Synchronizer},
+};
+
+pub(super) struct OpenChannel {
+    pub(super) channel: Rc<dyn Channel>,
+    pub(super) adapter: usize,
+}
+
+/// Somebody waits until a peer of a kind confirms a version.
+pub(super) struct Waiter {
+    pub(super) doc: DocId,
+    pub(super) kind: ChannelKind,
+    pub(super) version: VersionVector,
+    pub(super) done: oneshot::Sender<Result<(), RepoError>>,
+}
+
+/// Somebody waits until versions are on disk.
+pub(super) struct FlushWaiter {
+    pub(super) versions: Vec<(DocId, VersionVector)>,
+    pub(super) done: oneshot::Sender<Result<(), RepoError>>,
+}
+
+type Exports = BTreeMap<DocId, Vec<(Option<VersionVector>, Bytes, VersionVector)>>;
+pub(super) type EventListener = Rc<dyn Fn(&RepoEvent)>;
+
+pub(super) struct RepoInner {
+    pub(super) weak: Weak<Self>,
+    pub(super) env: Rc<dyn Env>,
+    pub(super) peer_id: PeerId,
+    pub(super) sync: RefCell<Synchronizer>,
+    pub(super) docs: RefCell<BTreeMap<DocId, Rc<OpenDoc>>>,
+    pub(super) pipes: RefCell<BTreeMap<ChannelId, OpenChannel>>,
+    pub(super) stores: RefCell<BTreeMap<ChannelId, Rc<OpenStore>>>,
+    pub(super) stored: RefCell<BTreeMap<DocId, IndexEntry>>,
+    pub(super) adapters: RefCell<Vec<Rc<dyn Adapter>>>,
+    pub(super) listeners: RefCell<Vec<(u64, EventListener)>>,
+    pub(super) waiters: RefCell<Vec<Waiter>>,
+    pub(super) flushes: RefCell<Vec<FlushWaiter>>,
+    /// Deletions under way, taken by whoever asked for them.
+    pub(super) removals: RefCell<Vec<oneshot::Receiver<Result<(), RepoError>>>>,
+    pub(super) deliveries: RefCell<VecDeque<Delivery>>,
+    pub(super) changed: mpsc::UnboundedSender<DocId>,
+    pub(super) writer: u64,
+    pub(super) closed: Cell<bool>,
+    queue: RefCell<VecDeque<Input>>,
+    outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
+    exports: RefCell<Exports>,
+    pumping: Cell<bool>,
+    delivering: Cell<bool>,
+    next_id: Cell<u64>,
+}
+
+/// A call into the application, made after the pump.
+pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
+
+impl RepoInner {
+    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer) -> Rc<Self> {
+        let (changed, mut changes) = mpsc::unbounded::<DocId>();
+        let writer = env.random_u64();
+        let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
+            weak: weak.clone(),
+            env,
+            peer_id,
+            sync: RefCell::new(sync),
+            docs: RefCell::default(),
+            pipes: RefCell::default(),
+            stores: RefCell::default(),
+            stored: RefCell::default(),
+            adapters: RefCell::default(),
+            listeners: RefCell::default(),
+            waiters: RefCell::default(),
+            flushes: RefCell::default(),
+            removals: RefCell::default(),
+            deliveries: RefCell::default(),
+            changed,
+            writer,
+            closed: Cell::new(false),
+            queue: RefCell::default(),
+            outbox: RefCell::default(),
+            exports: RefCell::default(),
+            pumping: Cell::new(false),
+            delivering: Cell::new(false),
+            next_id: Cell::new(1),
+        });
+        let weak = inner.weak.clone();
+        // Commits of one task become one change: the notes are read when the application has returned.
+        inner.env.spawn(Box::pin(async move {
+            while let Some(doc) = changes.next().await {
+                let Some(inner) = weak.upgrade() else { return };
+                let doc = inner.docs.borrow().get(&doc).cloned();
+                if let Some(doc) = doc {
+                    inner.notice(&doc);
+                    inner.pump();
+                }
+            }
+        }));
+        inner
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    pub(super) fn enqueue(&self, input: Input) {
+        self.queue.borrow_mut().push_back(input);
+    }
+
+    /// Compares a document with what the synchronizer was told of it.
+    pub(super) fn notice(&self, doc: &OpenDoc) {
+        if doc.gone.get() || self.closed.get() {
+            return;
+        }
+        if let Some(version) = doc.news() {
+            self.enqueue(Input::DocChanged { doc: doc.id.clone(), version });
+        }
+    }
+
+    /// Commits and notices what is pending in every open document.
+    pub(super) fn notice_all(&self) {
+        let docs: Vec<_> = self.docs.borrow().values().cloned().collect();
+        for doc in docs {
+            if doc.opened.get() {
+                doc.doc.commit();
+                self.notice(&doc);
+            }
+        }
+    }
+
+    /// Works until nothing is left to do, then calls the application. A call from inside only queues.
+    pub(super) fn pump(&self) {
+        if self.pumping.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.queue.borrow_mut().pop_front();
+            if let Some(input) = next {
+                let now = self.env.now();
+                let effects = self.sync.borrow_mut().update(input, now);
+                for effect in effects {
+                    self.execute(effect);
+                }
+                continue;
+            }
+            self.exports.borrow_mut().clear();
+            let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
+            if outbox.is_empty() {
+                break;
+            }
+            for (channel, messages) in outbox {
+                let pipe = self.pipes.borrow().get(&channel).map(|pipe| Rc::clone(&pipe.channel));
+                if let Some(pipe) = pipe {
+                    pipe.send(messages);
+                }
+            }
+        }
+        self.settle_waiters();
+        self.pumping.set(false);
+        self.deliver();
+    }
+
+    /// Calls the application, in order. A delivery made from inside one is queued behind it.
+    pub(super) fn deliver(&self) {
+        if self.delivering.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.deliveries.borrow_mut().pop_front();
+            let Some(delivery) = next else { break };
+            delivery(self);
+        }
+        self.delivering.set(false);
+    }
+
+    pub(super) fn emit(&self, event: RepoEvent) {
+        self.deliveries.borrow_mut().push_back(Box::new(move |inner| {
+            let listeners: Vec<_> = inner.listeners.borrow().clone();
+            for (id, listener) in listeners {
+                // A listener removed by an earlier one of this round is not called any more.
+                if inner.listeners.borrow().iter().any(|(known, _)| *known == id) {
+                    listener(&event);
+                }
+            }
+        }));
+    }
+
+    pub(super) fn send(&self, channel: ChannelId, message: Message) {
+        let mut outbox = self.outbox.borrow_mut();
+        match outbox.iter_mut().find(|(known, _)| *known == channel) {
+            Some((_, messages)) => messages.push(message),
+            None => outbox.push((channel, vec![message])),
+        }
+    }
+
+    fn execute(&self, effect: Effect) {
+        match effect {
+            Effect::Send { channel, message } => self.send(channel, message),
+            Effect::SendSnapshot { channel, doc, purpose } => self.send_doc(channel, doc, None, purpose),
+            Effect::SendUpdate { channel, doc, since, purpose } => self.send_doc(channel, doc, Some(since), purpose),
+            Effect::SendEphemeral { channel, doc, selection, hops } => self.send_ephemeral(channel, doc, &selection, hops),
+            Effect::CloseChannel { channel } => {
+                let pipe = self.pipes.borrow_mut().remove(&channel);
+                if let Some(pipe) = pipe {
+                    pipe.channel.close();
+                }
+            }
+            Effect::CreateDoc { doc } => {
+                self.open_doc(&doc);
+            }
+            Effect::DropDoc { doc } => {
+                self.stored.borrow_mut().remove(&doc);
+                let dropped = self.docs.borrow_mut().remove(&doc);
+                if let Some(dropped) = dropped {
+                    dropped.gone.set(true);
+                }
+            }
+            Effect::ImportDoc { doc, channel, data, announced } => self.import(doc, channel, &data, announced),
+            Effect::ListDocs { channel } => self.list_docs(channel),
+            Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
+            Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
+            Effect::ForgetDoc { channel, doc } => self.forget_doc(channel, doc),
+            Effect::ApplyEphemeral { doc, stores } => self.apply_ephemeral(&doc, stores),
+            Effect::BeatEphemeral { doc } => self.beat_ephemeral(&doc),
+            Effect::RemoveEphemeralPeer { peer } => self.remove_ephemeral_peer(&peer),
+            Effect::SetTimer { timer, after_ms } => {
+                let sleep = self.env.sleep(after_ms);
+                self.later(async move |inner: Rc<Self>| inner.enqueue(Input::TimerFired(timer)), sleep);
+            }
+            Effect::Emit(event) => self.emit_decision(event),
+        }
+    }
+
+    /// Runs `work` once `first` is done, then pumps. Does nothing once the repo is gone.
+    fn later<F: AsyncFnOnce(Rc<Self>) + 'static>(&self, work: F, first: LocalBoxFuture<()>) {
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            first.await;
+            let Some(inner) = weak.upgrade() else { return };
+            if inner.closed.get() {
+                return;
+            }
+            work(Rc::clone(&inner)).await;
+            inner.pump();
+        }));
+    }
+
+    pub(super) fn open_doc(&self, id: &DocId) -> Rc<OpenDoc> {
+        if let Some(doc) = self.docs.borrow().get(id) {
+            return Rc::clone(doc);
+        }
+        let doc = Rc::new(OpenDoc::new(id.clone(), self.env.random_u64(), self.changed.clone()));
+        self.docs.borrow_mut().insert(id.clone(), Rc::clone(&doc));
+        doc
+    }
+
+    pub(super) fn doc(&self, id: &DocId) -> Option<Rc<OpenDoc>> {
+        self.docs.borrow().get(id).cloned()
+    }
+
+    fn send_doc(&self, channel: ChannelId, doc: DocId, since: Option<VersionVector>, purpose: Purpose) {
+        let Some((data, version)) = self.export(&doc, since.as_ref()) else { return };
+        let transmission = match since {
+            None => Transmission::Snapshot { data, version },
+            Some(_) => Transmission::Update { data, version },
+        };
+        let message = match purpose {
+            Purpose::Answer => Message::SyncResponse { doc, transmission, ephemeral: None },
+            Purpose::Push => Message::Update { doc, transmission },
+        };
+        self.send(channel, message);
+    }
+
+    /// Exports, or takes the same export made earlier in this pump for another peer.
+    fn export(&self, id: &DocId, since: Option<&VersionVector>) -> Option<(Bytes, VersionVector)> {
+        if let Some(cached) = self.exports.borrow().get(id)
+            && let Some((_, data, version)) = cached.iter().find(|(key, ..)| key.as_ref() == since)
+        {
+            return Some((data.clone(), version.clone()));
+        }
+        let doc = self.doc(id)?;
+        match doc.export(since) {
+            Ok((data, version)) => {
+                let data = Bytes::from(data);
+                self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
+                Some((data, version))
+            }
+            Err(error) => {
+                let error = RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"));
+                self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
+                None
+            }
+        }
+    }
+
+    fn import(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
+        let Some(doc) = self.doc(&id) else { return };
+        self.exports.borrow_mut().remove(&id);
+        match contained_import(|| doc.doc.import(data).map(|_| ())) {
+            Ok(()) => {
+                let version = doc.version();
+                self.enqueue(Input::DocImported { doc: id, channel, version, announced });
+            }
+            Err(error) => {
+                self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
+                self.enqueue(Input::ImportFailed { doc: id, channel });
+            }
+        }
+    }
+
+    fn emit_decision(&self, event: Event) {
+        self.emit(match event {
+            Event::DocumentAdded(doc) => RepoEvent::DocumentAdded { doc },
+            Event::DocumentRemoved(doc) => RepoEvent::DocumentRemoved { doc },
+            Event::PeerConnected(peer) => RepoEvent::PeerConnected { peer },
+            Event::PeerDisconnected(peer) => RepoEvent::PeerDisconnected { peer },
+            Event::ReadyStateChanged(doc) => RepoEvent::ReadyStateChanged { doc },
+            Event::StorageRecovered => RepoEvent::StorageHealth { ok: true, error: None },
+            Event::ChangeRefused { doc, peer } => RepoEvent::Error {
+                error: RepoError::new(
+                    ErrorCode::Refused,
+                    format!("a change of {doc:?} by peer {peer} was refused by the mutability permission"),
+                ),
+                doc: Some(doc),
+            },
+            Event::SamePeerId { .. } => RepoEvent::Error {
+                error: RepoError::new(ErrorCode::Refused, format!("a peer uses this repo's own id {}; it was disconnected", self.peer_id)),
+                doc: None,
+            },
+        });
+    }
+
+    fn settle_waiters(&self) {
+        let ready: Vec<Waiter> = {
+            let sync = self.sync.borrow();
+            self.waiters
+                .borrow_mut()
+                .extract_if(.., |waiter| waiter.done.is_canceled() || sync.is_confirmed(&waiter.doc, waiter.kind, &waiter.version))
+                .collect()
+        };
+        for waiter in ready {
+            let _ = waiter.done.send(Ok(()));
+        }
+        let flushed: Vec<FlushWaiter> = {
+            let sync = self.sync.borrow();
+            let opening = self.store_is_opening();
+            self.flushes
+                .borrow_mut()
+                .extract_if(.., |waiter| {
+                    waiter.done.is_canceled() || (!opening && waiter.versions.iter().all(|(doc, version)| sync.is_stored(doc, version)))
+                })
+                .collect()
+        };
+        for waiter in flushed {
+            let _ = waiter.done.send(Ok(()));
+        }
+    }
+
+    /// Returns whether a storage adapter has not said yet whether it has a store.
+    pub(super) fn store_is_opening(&self) -> bool {
+        self.adapters.borrow().iter().any(|adapter| adapter.kind() == ChannelKind::Storage && adapter.state() == AdapterState::Connecting)
+    }
+
+    pub(super) fn fail_flushes(&self, error: &RepoError) {
+        for waiter in std::mem::take(&mut *self.flushes.borrow_mut()) {
+            let _ = waiter.done.send(Err(error.clone()));
+        }
+    }
+
+    pub(super) fn add_adapter(&self, adapter: Rc<dyn Adapter>) {
+        let number = self.adapters.borrow().len();
+        self.adapters.borrow_mut().push(Rc::clone(&adapter));
+        if adapter.kind() == ChannelKind::Storage {
+            self.enqueue(Input::StoreExpected { adapter: number });
+        }
+        let sink: Weak<dyn AdapterSink> = self.weak.clone();
+        adapter.start(AdapterContext::new(sink, number, Rc::clone(&self.env), self.peer_id.clone()));
+        self.pump();
+    }
+}
+
+/// Imports bytes of others. Where panics unwind (natively) a defect of the engine costs this import only.
+pub(super) fn contained_import(import: impl FnOnce() -> loro::LoroResult<()>) -> Result<(), RepoError> {
+    match std::panic::catch_unwind(AssertUnwindSafe(import)) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"))),
+        Err(_) => Err(RepoError::new(ErrorCode::Panic, "the engine panicked while importing data")),
+    }
+}
+
+impl AdapterSink for RepoInner {
+    fn open_channel(&self, adapter: usize, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId {
+        let id = ChannelId(self.next_id());
+        let kind = self.adapters.borrow().get(adapter).map_or(ChannelKind::Network, |adapter| adapter.kind());
+        self.pipes.borrow_mut().insert(id, OpenChannel { channel, adapter });
+        self.enqueue(Input::ChannelOpened { channel: id, kind, initiate: opening == Opening::Initiate });
+        self.pump();
+        id
+    }
+
+    fn open_store(&self, adapter: usize, store: Rc<dyn Store>) -> ChannelId {
+        let id = ChannelId(self.next_id());
+        let name = store.name().to_owned();
+        self.stores.borrow_mut().insert(id, Rc::new(OpenStore::new(store, adapter)));
+        let peer = PeerId::from(self.env.random_u64());
+        self.enqueue(Input::StoreOpened { channel: id, adapter, peer, name });
+        self.pump();
+        id
+    }
+
+    fn receive(&self, channel: ChannelId, messages: Vec<Message>) {
+        if !self.pipes.borrow().contains_key(&channel) {
+            return;
+        }
+        for message in messages {
+            self.enqueue(Input::Received { channel, message });
+        }
+        self.pump();
+    }
+
+    fn close_channel(&self, channel: ChannelId) {
+        let known = self.pipes.borrow_mut().remove(&channel).is_some() | self.stores.borrow_mut().remove(&channel).is_some();
+        if known {
+            self.enqueue(Input::ChannelClosed { channel });
+            self.pump();
+        }
+    }
+
+    fn report(&self, problem: Problem) {
+        self.emit(match problem {
+            Problem::Network(error) => RepoEvent::Error { error, doc: None },
+            Problem::Storage(error) => RepoEvent::StorageHealth { ok: false, error: Some(error) },
+        });
+        if !self.pumping.get() {
+            self.deliver();
+        }
+    }
+
+    fn adapter_changed(&self, adapter: usize) {
+        let entry = self.adapters.borrow().get(adapter).cloned();
+        let Some(entry) = entry else { return };
+        let unavailable = matches!(entry.state(), AdapterState::Off | AdapterState::Waiting | AdapterState::Closed);
+        if entry.kind() == ChannelKind::Storage && unavailable {
+            self.enqueue(Input::StoreUnavailable { adapter });
+            self.fail_flushes(&RepoError::new(ErrorCode::Storage, format!("the {} store is not available", entry.name())));
+        }
+        self.emit(RepoEvent::AdapterChanged { adapter });
+        self.pump();
+    }
+}

@@ -1,0 +1,226 @@
+//! Reading documents from stores and writing them back.
+//!
+//! Decides how records are named and put together. What is read or written, and when, is decided elsewhere.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+
+use super::{
+    ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write,
+    docs::OpenDoc,
+    inner::{RepoInner, contained_import},
+};
+use crate::{
+    protocol::{DocId, VersionVector},
+    synchronizer::{ChannelId, Input, StoreDoc, StoredSize},
+};
+
+/// A store, and which of its records this repo has read or written.
+pub(super) struct OpenStore {
+    pub(super) store: Rc<dyn Store>,
+    pub(super) adapter: usize,
+    records: RefCell<BTreeMap<DocId, Records>>,
+}
+
+/// The records a snapshot of this repo may replace.
+#[derive(Debug, Default, Clone)]
+struct Records {
+    keys: Vec<RecordKey>,
+    size: StoredSize,
+}
+
+impl Records {
+    fn add(&mut self, record: &Record) {
+        self.keys.push(record.key.clone());
+        self.size.records += 1;
+        match record.kind {
+            RecordKind::Snapshot => self.size.snapshot_bytes = self.size.snapshot_bytes.max(record.bytes.len() as u64),
+            RecordKind::Update => self.size.update_bytes += record.bytes.len() as u64,
+        }
+    }
+}
+
+/// What is written of one document, remembered until the store confirms it.
+struct Pending {
+    doc: DocId,
+    version: VersionVector,
+    record: Record,
+    snapshot: bool,
+}
+
+impl OpenStore {
+    pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
+        Self { store, adapter, records: RefCell::default() }
+    }
+}
+
+impl RepoInner {
+    fn store(&self, channel: ChannelId) -> Option<Rc<OpenStore>> {
+        self.stores.borrow().get(&channel).cloned()
+    }
+
+    pub(super) fn list_docs(&self, channel: ChannelId) {
+        let Some(open) = self.store(channel) else { return };
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            let listed = open.store.list().await;
+            let Some(inner) = weak.upgrade() else { return };
+            match listed {
+                Ok(infos) => {
+                    let docs = infos.iter().map(|info| info.doc.clone()).collect();
+                    inner.stored.borrow_mut().extend(infos.into_iter().map(|info| (info.doc, info.index)));
+                    inner.enqueue(Input::Listed { channel, docs });
+                }
+                Err(error) => inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(storage_error("list documents", error)) }),
+            }
+            inner.pump();
+        }));
+    }
+
+    pub(super) fn load_doc(&self, channel: ChannelId, id: DocId) {
+        let Some(open) = self.store(channel) else { return };
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            let loaded = open.store.load(&id).await;
+            let Some(inner) = weak.upgrade() else { return };
+            match (loaded, inner.doc(&id)) {
+                (_, None) => {}
+                (Ok(stored), Some(doc)) => inner.take_stored(channel, &open, &doc, stored),
+                (Err(error), Some(_)) => {
+                    let error = storage_error(&format!("load document {id:?}"), error);
+                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error) });
+                    inner.enqueue(Input::LoadFailed { channel, doc: id });
+                }
+            }
+            inner.pump();
+        }));
+    }
+
+    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &OpenDoc, stored: Option<StoredDoc>) {
+        let Some(StoredDoc { records, index }) = stored else {
+            let version = doc.version();
+            let (stored, size) = (VersionVector::new(), StoredSize::default());
+            self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
+            return;
+        };
+        let mut known = Records::default();
+        for record in &records {
+            known.add(record);
+        }
+        let size = known.size;
+        let blobs: Vec<Vec<u8>> = records.iter().map(|record| record.bytes.to_vec()).collect();
+        let batch = contained_import(|| doc.doc.import_batch(&blobs).map(|_| ()));
+        let mut usable = true;
+        if batch.is_err() {
+            // One damaged record must not cost the others.
+            for (record, blob) in records.iter().zip(&blobs) {
+                if let Err(error) = contained_import(|| doc.doc.import(blob).map(|_| ())) {
+                    usable = false;
+                    let text = format!("record {} of document {:?} is damaged: {error}", record.key.0, doc.id);
+                    self.emit(RepoEvent::StorageHealth { ok: false, error: Some(RepoError::new(ErrorCode::Storage, text)) });
+                }
+            }
+        }
+        let version = doc.version();
+        // With a damaged record nobody can say what the rest covers: everything counts as not stored, and is written again
+        // beside it. Records that wait for missing operations are likewise never replaced.
+        let stored = if usable { common(&index.version, &version) } else { VersionVector::new() };
+        let whole = usable && stored == index.version;
+        if whole {
+            open.records.borrow_mut().insert(doc.id.clone(), known);
+        }
+        self.stored.borrow_mut().insert(doc.id.clone(), index);
+        self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole });
+    }
+
+    pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
+        let Some(open) = self.store(channel) else { return };
+        let at = self.env.now();
+        let mut writes = Vec::new();
+        let mut pending = Vec::new();
+        for StoreDoc { doc: id, since, snapshot } in docs {
+            let Some(doc) = self.doc(&id) else { continue };
+            let (bytes, version) = match doc.export((!snapshot).then_some(&since)) {
+                Ok((bytes, version)) => (Bytes::from(bytes), version),
+                Err(error) => {
+                    let error = RepoError::new(ErrorCode::Storage, format!("document {id:?} could not be exported: {error}"));
+                    self.emit(RepoEvent::Error { error, doc: Some(id) });
+                    continue;
+                }
+            };
+            let kind = if snapshot { RecordKind::Snapshot } else { RecordKind::Update };
+            let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
+            let replaces =
+                if snapshot { open.records.borrow().get(&id).map(|known| known.keys.clone()).unwrap_or_default() } else { Vec::new() };
+            writes.push(Write { doc: id.clone(), record: record.clone(), replaces, version: version.clone(), at });
+            pending.push(Pending { doc: id, version, record, snapshot });
+        }
+        let written = open.store.write(writes);
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            let outcome = written.await;
+            let Some(inner) = weak.upgrade() else { return };
+            match outcome {
+                Ok(()) => inner.wrote(channel, &open, pending),
+                Err(error) => {
+                    let error = storage_error("write", error);
+                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
+                    inner.fail_flushes(&error);
+                    inner.enqueue(Input::StoreFailed { channel });
+                }
+            }
+            inner.pump();
+        }));
+    }
+
+    fn wrote(&self, channel: ChannelId, open: &OpenStore, pending: Vec<Pending>) {
+        let now = self.env.now();
+        let mut docs = Vec::new();
+        for Pending { doc, version, record, snapshot } in pending {
+            let mut records = open.records.borrow_mut();
+            let known = records.entry(doc.clone()).or_default();
+            if snapshot {
+                *known = Records::default();
+            }
+            known.add(&record);
+            let mut stored = self.stored.borrow_mut();
+            if !self.docs.borrow().contains_key(&doc) {
+                continue;
+            }
+            let index = stored.entry(doc.clone()).or_insert_with(|| IndexEntry { created: now, ..IndexEntry::default() });
+            index.version.merge(&version);
+            index.records = known.size.records;
+            index.bytes = known.size.snapshot_bytes + known.size.update_bytes;
+            index.updated = now;
+            docs.push((doc, version, known.size));
+        }
+        self.enqueue(Input::Stored { channel, docs });
+    }
+
+    pub(super) fn forget_doc(&self, channel: ChannelId, doc: DocId) {
+        let Some(open) = self.store(channel) else { return };
+        let (done, removed) = oneshot::channel();
+        self.removals.borrow_mut().push(removed);
+        open.records.borrow_mut().remove(&doc);
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            let outcome = open.store.remove(&doc).await.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
+            if let (Err(error), Some(inner)) = (&outcome, weak.upgrade()) {
+                inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
+                inner.pump();
+            }
+            let _ = done.send(outcome);
+        }));
+    }
+}
+
+/// Returns what both versions know.
+fn common(a: &VersionVector, b: &VersionVector) -> VersionVector {
+    a.iter().map(|(author, end)| (author, end.min(b.get(author)))).filter(|(_, end)| *end > 0).collect()
+}
+
+fn storage_error(what: &str, error: StoreError) -> RepoError {
+    RepoError::new(ErrorCode::Storage, format!("could not {what}: {error}")).with_cause(error)
+}
