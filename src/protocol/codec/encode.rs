@@ -1,0 +1,153 @@
+//! Messages to CBOR: definite lengths, shortest headers, keys in protocol order, absent optional values written as undefined.
+
+use std::convert::Infallible;
+
+use minicbor::{Encoder, encode::Error};
+
+use super::{kind, transmission_kind};
+use crate::protocol::{DeleteStatus, DocId, EphemeralPayload, Identity, Message, Transmission, VersionVector};
+
+type Result<T = ()> = std::result::Result<T, Error<Infallible>>;
+
+/// Appends the CBOR of `message` to `out`.
+pub fn encode(message: &Message, out: &mut Vec<u8>) {
+    write(out, |writer| writer.message(message));
+}
+
+/// Appends the CBOR of a batch message holding messages that are already encoded.
+pub(in crate::protocol) fn encode_batch(bodies: &[Vec<u8>], out: &mut Vec<u8>) {
+    write(out, |writer| writer.head(2, kind::BATCH)?.key("m")?.array(bodies.len()));
+    for body in bodies {
+        out.extend_from_slice(body);
+    }
+}
+
+fn write(out: &mut Vec<u8>, with: impl FnOnce(&mut Writer<'_>) -> Result) {
+    with(&mut Writer(Encoder::new(out))).expect("a vector takes everything");
+}
+
+struct Writer<'a>(Encoder<&'a mut Vec<u8>>);
+
+impl Writer<'_> {
+    fn message(&mut self, message: &Message) -> Result {
+        match message {
+            Message::EstablishRequest(identity) => self.identity(kind::ESTABLISH_REQUEST, identity),
+            Message::EstablishResponse(identity) => self.identity(kind::ESTABLISH_RESPONSE, identity),
+            Message::SyncRequest { doc, version, ephemeral, bidirectional } => {
+                self.head(5, kind::SYNC_REQUEST)?.doc(doc)?.key("v")?.version(version)?;
+                self.key("e")?.optional(ephemeral.as_deref(), Self::stores)?;
+                self.key("bi")?.0.bool(*bidirectional)?;
+                Ok(())
+            }
+            Message::SyncResponse { doc, transmission, ephemeral } => {
+                self.head(4, kind::SYNC_RESPONSE)?.doc(doc)?.key("tx")?.transmission(transmission)?;
+                self.key("e")?.optional(ephemeral.as_deref(), Self::stores)
+            }
+            Message::Update { doc, transmission } => self.head(3, kind::UPDATE)?.doc(doc)?.key("tx")?.transmission(transmission),
+            Message::DirectoryRequest { docs } => self.head(2, kind::DIRECTORY_REQUEST)?.key("docs")?.optional(docs.as_deref(), Self::docs),
+            Message::DirectoryResponse { docs } => self.head(2, kind::DIRECTORY_RESPONSE)?.key("docs")?.docs(docs),
+            Message::NewDoc { docs } => self.head(2, kind::NEW_DOC)?.key("docs")?.docs(docs),
+            Message::DeleteRequest { doc } => self.head(2, kind::DELETE_REQUEST)?.doc(doc).map(|_| ()),
+            Message::DeleteResponse { doc, status } => {
+                let status = match status {
+                    DeleteStatus::Deleted => "deleted",
+                    DeleteStatus::Ignored => "ignored",
+                };
+                self.head(3, kind::DELETE_RESPONSE)?.doc(doc)?.key("s")?.0.str(status)?;
+                Ok(())
+            }
+            Message::Ephemeral { doc, hops, stores } => {
+                self.head(4, kind::EPHEMERAL)?.doc(doc)?.key("h")?.0.u32(*hops)?;
+                self.key("st")?.stores(stores)
+            }
+            Message::Batch(messages) => {
+                self.head(2, kind::BATCH)?.key("m")?.array(messages.len())?;
+                messages.iter().try_for_each(|message| self.message(message))
+            }
+        }
+    }
+
+    fn head(&mut self, fields: u64, kind: u8) -> Result<&mut Self> {
+        self.0.map(fields)?;
+        self.key("t")?.0.u8(kind)?;
+        Ok(self)
+    }
+
+    fn key(&mut self, key: &str) -> Result<&mut Self> {
+        self.0.str(key)?;
+        Ok(self)
+    }
+
+    fn doc(&mut self, doc: &DocId) -> Result<&mut Self> {
+        self.key("doc")?.0.str(doc.as_str())?;
+        Ok(self)
+    }
+
+    fn array(&mut self, len: usize) -> Result {
+        self.0.array(len as u64)?;
+        Ok(())
+    }
+
+    fn optional<T: ?Sized>(&mut self, value: Option<&T>, with: impl FnOnce(&mut Self, &T) -> Result) -> Result {
+        match value {
+            Some(value) => with(self, value),
+            None => {
+                self.0.undefined()?;
+                Ok(())
+            }
+        }
+    }
+
+    fn version(&mut self, version: &VersionVector) -> Result {
+        self.0.bytes(&version.encode())?;
+        Ok(())
+    }
+
+    fn docs(&mut self, docs: &[DocId]) -> Result {
+        self.array(docs.len())?;
+        for doc in docs {
+            self.0.str(doc.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self, kind: u8, identity: &Identity) -> Result {
+        self.head(4, kind)?.key("id")?.0.str(identity.peer_id.as_str())?;
+        self.key("n")?.optional(identity.name.as_deref(), |writer, name| {
+            writer.0.str(name)?;
+            Ok(())
+        })?;
+        self.key("y")?.0.str(identity.peer_type.as_str())?;
+        Ok(())
+    }
+
+    fn stores(&mut self, stores: &[EphemeralPayload]) -> Result {
+        self.array(stores.len())?;
+        for store in stores {
+            self.0.map(3)?;
+            self.key("p")?.0.str(store.peer.as_str())?;
+            self.key("d")?.0.bytes(&store.data)?;
+            self.key("ns")?.0.str(&store.namespace)?;
+        }
+        Ok(())
+    }
+
+    fn transmission(&mut self, transmission: &Transmission) -> Result {
+        let (kind, data, version) = match transmission {
+            Transmission::UpToDate { version } => (transmission_kind::UP_TO_DATE, None, Some(version)),
+            Transmission::Snapshot { data, version } => (transmission_kind::SNAPSHOT, Some(data), Some(version)),
+            Transmission::Update { data, version } => (transmission_kind::UPDATE, Some(data), Some(version)),
+            Transmission::Unavailable => (transmission_kind::UNAVAILABLE, None, None),
+            Transmission::Unknown => (transmission_kind::UNKNOWN, None, None),
+        };
+        self.0.map(1 + u64::from(data.is_some()) + u64::from(version.is_some()))?;
+        self.key("k")?.0.u8(kind)?;
+        if let Some(data) = data {
+            self.key("d")?.0.bytes(data)?;
+        }
+        if let Some(version) = version {
+            self.key("v")?.version(version)?;
+        }
+        Ok(())
+    }
+}
