@@ -1,0 +1,153 @@
+//! Links between repos: delayed, ordered, breakable, counted. Every message crosses as bytes.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use corella::{
+    protocol::{Limits, Message, frame},
+    runtime::{Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, LocalBoxFuture, Opening},
+    synchronizer::{ChannelId, ChannelKind},
+};
+
+/// One end of a link, an adapter of its repo.
+pub struct End {
+    kind: ChannelKind,
+    context: RefCell<Option<AdapterContext>>,
+    channel: Cell<Option<ChannelId>>,
+}
+
+impl Adapter for End {
+    fn kind(&self) -> ChannelKind {
+        self.kind
+    }
+
+    fn name(&self) -> &str {
+        "sim"
+    }
+
+    fn start(&self, context: AdapterContext) {
+        *self.context.borrow_mut() = Some(context);
+    }
+
+    fn stop(&self) -> LocalBoxFuture<()> {
+        *self.context.borrow_mut() = None;
+        Box::pin(std::future::ready(()))
+    }
+
+    fn state(&self) -> AdapterState {
+        if self.channel.get().is_some() { AdapterState::Open } else { AdapterState::Waiting }
+    }
+}
+
+/// A link between two repos.
+pub struct Link {
+    env: Rc<dyn Env>,
+    ends: [Rc<End>; 2],
+    delay_ms: Cell<u64>,
+    /// Counts connections: what was under way when one broke is lost.
+    connection: Cell<u64>,
+    pub messages: Cell<u64>,
+    pub bytes: Cell<u64>,
+}
+
+struct Pipe {
+    link: Rc<Link>,
+    from: usize,
+    connection: u64,
+}
+
+impl Channel for Pipe {
+    fn send(&self, messages: Vec<Message>) {
+        let link = &self.link;
+        link.messages.set(link.messages.get() + messages.len() as u64);
+        let mut number = 0u64;
+        let frames = frame::encode_transport(&messages, frame::FRAGMENT_THRESHOLD, || {
+            number += 1;
+            number.to_be_bytes()
+        });
+        let to = Rc::clone(&link.ends[1 - self.from]);
+        link.bytes.set(link.bytes.get() + frames.iter().map(|frame| frame.len() as u64).sum::<u64>());
+        let sleep = link.env.sleep(link.delay_ms.get());
+        let (carrier, connection) = (Rc::clone(link), self.connection);
+        link.env.spawn(Box::pin(async move {
+            sleep.await;
+            if carrier.connection.get() != connection {
+                return;
+            }
+            let mut reassembler = frame::Reassembler::new(Limits::default());
+            for bytes in frames {
+                let messages = reassembler.push(bytes.into(), 0).expect("own frames decode");
+                let context = to.context.borrow().clone();
+                if let (Some(context), Some(channel)) = (context, to.channel.get()) {
+                    context.receive(channel, messages);
+                }
+            }
+        }));
+    }
+
+    fn close(&self) {
+        let link = Rc::clone(&self.link);
+        let connection = self.connection;
+        self.link.env.spawn(Box::pin(async move {
+            if link.connection.get() == connection {
+                link.disconnect();
+            }
+        }));
+    }
+
+    fn stats(&self) -> ChannelStats {
+        ChannelStats::default()
+    }
+}
+
+impl Link {
+    pub fn new(env: Rc<dyn Env>, kind: ChannelKind, delay_ms: u64) -> Rc<Self> {
+        let end = || Rc::new(End { kind, context: RefCell::new(None), channel: Cell::new(None) });
+        Rc::new(Self {
+            env,
+            ends: [end(), end()],
+            delay_ms: Cell::new(delay_ms),
+            connection: Cell::new(0),
+            messages: Cell::new(0),
+            bytes: Cell::new(0),
+        })
+    }
+
+    /// Returns the adapter for side 0 or 1.
+    pub fn end(&self, side: usize) -> Rc<dyn Adapter> {
+        self.ends[side].clone()
+    }
+
+    /// Connects the two sides; side 0 begins the handshake.
+    pub fn connect(self: &Rc<Self>) {
+        self.disconnect();
+        let connection = self.connection.get();
+        for side in [1, 0] {
+            let context = self.ends[side].context.borrow().clone();
+            let Some(context) = context else { continue };
+            let pipe = Rc::new(Pipe { link: Rc::clone(self), from: side, connection });
+            let opening = if side == 0 { Opening::Initiate } else { Opening::Await };
+            let sent_before = self.ends[side].channel.get();
+            assert_eq!(sent_before, None);
+            let channel = context.open_channel(pipe, opening);
+            self.ends[side].channel.set(channel);
+        }
+    }
+
+    pub fn is_down(&self) -> bool {
+        self.ends[0].channel.get().is_none()
+    }
+
+    /// Breaks the connection: both sides notice, what was under way is lost.
+    pub fn disconnect(&self) {
+        self.connection.set(self.connection.get() + 1);
+        for end in &self.ends {
+            let context = end.context.borrow().clone();
+            if let (Some(context), Some(channel)) = (context, end.channel.take()) {
+                context.close_channel(channel);
+            }
+        }
+    }
+}
