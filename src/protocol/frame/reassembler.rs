@@ -132,6 +132,12 @@ impl Reassembler {
         self.dropped
     }
 
+    /// Returns how many bytes of incomplete frames are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.open.iter().map(|batch| batch.bytes).sum()
+    }
+
     fn messages(&self, frame: &Bytes) -> Result<Vec<Message>, FrameError> {
         let mut messages = Vec::new();
         flatten(decode_frame(frame, &self.limits)?, &mut messages);

@@ -1,0 +1,13 @@
+//! The wire format, checked against recorded vectors and transcripts of the reference design, this project's own golden frames,
+//! and arbitrary bytes.
+
+#[path = "wire/arbitrary.rs"]
+mod arbitrary;
+#[path = "wire/golden.rs"]
+mod golden;
+#[path = "wire/json.rs"]
+mod json;
+#[path = "wire/transcripts.rs"]
+mod transcripts;
+#[path = "wire/vectors.rs"]
+mod vectors;
