@@ -1,5 +1,6 @@
 //! The wire format, checked against recorded vectors and transcripts of the reference design, this project's own golden frames,
 //! and arbitrary bytes.
+#![cfg(not(target_arch = "wasm32"))]
 
 #[path = "wire/arbitrary.rs"]
 mod arbitrary;

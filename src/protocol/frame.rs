@@ -162,3 +162,6 @@ fn prefixed(prefix: u8, parts: &[&[u8]]) -> Vec<u8> {
     }
     payload
 }
+
+#[cfg(test)]
+mod tests;
