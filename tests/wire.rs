@@ -1,6 +1,7 @@
 //! The wire format, checked against recorded vectors and transcripts of the reference design, this project's own golden frames,
 //! and arbitrary bytes.
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 #[path = "wire/arbitrary.rs"]
 mod arbitrary;
