@@ -78,3 +78,6 @@ impl DecodeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,11 +55,11 @@ pub fn decode_frame(bytes: &Bytes, limits: &Limits) -> Result<Vec<Message>, Deco
         return Err(DecodeError::UnsupportedVersion(version));
     }
     let expected = (u32::from_be_bytes(length) as usize).saturating_add(HEADER);
-    if expected > limits.frame_bytes {
-        return Err(DecodeError::LimitExceeded("bytes of a frame"));
-    }
     if bytes.len() < expected {
         return Err(DecodeError::TruncatedFrame { expected, actual: bytes.len() });
+    }
+    if expected > limits.frame_bytes {
+        return Err(DecodeError::LimitExceeded("bytes of a frame"));
     }
     let payload = bytes.slice(HEADER..expected);
     match flags & BATCH_FLAG {
@@ -162,3 +162,6 @@ fn prefixed(prefix: u8, parts: &[&[u8]]) -> Vec<u8> {
     }
     payload
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 //! Several repos in one deterministic world: virtual clock, delayed and breakable links, restarts.
+#![allow(unreachable_pub, reason = "one binary, no public surface")]
 
 mod disk;
 mod network;

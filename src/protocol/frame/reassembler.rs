@@ -132,6 +132,12 @@ impl Reassembler {
         self.dropped
     }
 
+    /// Returns how many bytes of incomplete frames are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.open.iter().map(|batch| batch.bytes).sum()
+    }
+
     fn messages(&self, frame: &Bytes) -> Result<Vec<Message>, FrameError> {
         let mut messages = Vec::new();
         flatten(decode_frame(frame, &self.limits)?, &mut messages);
@@ -148,8 +154,9 @@ impl Reassembler {
         if self.open.iter().any(|batch| batch.id == id) {
             return Ok(());
         }
-        let size = size as usize;
-        if size > self.limits.frame_bytes || (count as usize).saturating_mul(CHUNK_COST) > self.limits.frame_bytes.max(CHUNK_COST) {
+        // A chunk has a byte at least, and chunks so small that their cost exceeds every frame are no honest cut.
+        let (size, chunks) = (size as usize, count as usize);
+        if size > self.limits.frame_bytes || chunks > size || chunks > (self.limits.frame_bytes / CHUNK_COST).max(1) {
             return Err(FrameError::TooLarge);
         }
         while self.open.len() >= self.limits.fragment_batches.max(1) {
