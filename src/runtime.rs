@@ -14,6 +14,7 @@ mod inner;
 pub mod memory;
 mod repo;
 mod storage;
+pub mod utf16;
 
 pub use backoff::Backoff;
 pub use channel::{
