@@ -2,6 +2,7 @@
 //!
 //! Decides nothing about who gets what; knows no browser and no async runtime.
 
+mod backoff;
 mod channel;
 mod doc_handle;
 mod docs;
@@ -14,6 +15,7 @@ pub mod memory;
 mod repo;
 mod storage;
 
+pub use backoff::Backoff;
 pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
     Store, StoreError, StoredDoc, StoredInfo, Write,
