@@ -1,45 +1,44 @@
-//! Event listeners that end with their owner.
+//! Event listeners that remove themselves. Decides nothing.
 
-use std::fmt;
-
-use wasm_bindgen::{JsCast, prelude::*};
+use wasm_bindgen::prelude::*;
 use web_sys::{Event, EventTarget};
 
-/// Owns a listener and removes it when dropped.
+/// Listens to one event of one target until dropped.
 pub struct Listener {
     target: EventTarget,
     event: &'static str,
-    closure: Closure<dyn FnMut(Event)>,
+    handler: Closure<dyn Fn(Event)>,
 }
 
 impl Listener {
-    /// Listens to `event` of `target`.
-    pub fn new(target: &EventTarget, event: &'static str, handler: impl FnMut(Event) + 'static) -> Self {
-        let closure = Closure::<dyn FnMut(Event)>::new(handler);
-        // Fails only for a target that is no event target, which the type excludes.
-        let _ = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref());
-        Self { target: target.clone(), event, closure }
-    }
-
-    /// Listens to `event` of the window or worker.
-    pub fn global(event: &'static str, handler: impl FnMut(Event) + 'static) -> Self {
-        Self::new(&js_sys::global().unchecked_into(), event, handler)
+    /// Calls `handler` for each `event` of `target`. The handler may drop the listener it belongs to.
+    #[must_use]
+    pub fn new(target: &EventTarget, event: &'static str, handler: impl Fn(Event) + 'static) -> Self {
+        let listener = Self { target: target.clone(), event, handler: Closure::new(handler) };
+        // It fails only for a target that is none, which then stays silent.
+        let _ = listener.target.add_event_listener_with_callback(event, listener.handler.as_ref().unchecked_ref());
+        listener
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = self.target.remove_event_listener_with_callback(self.event, self.closure.as_ref().unchecked_ref());
+        let _ = self.target.remove_event_listener_with_callback(self.event, self.handler.as_ref().unchecked_ref());
     }
 }
 
-impl fmt::Debug for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Listener").field(&self.event).finish()
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("event", &self.event).finish_non_exhaustive()
     }
 }
 
-/// Returns the document, which only a window has.
+/// Returns the window or the worker's global scope; `None` where that sends no events.
+pub(super) fn global() -> Option<EventTarget> {
+    js_sys::global().dyn_into().ok()
+}
+
+/// Returns the document; `None` in a worker.
 pub(super) fn document() -> Option<web_sys::Document> {
-    js_sys::global().dyn_into::<web_sys::Window>().ok()?.document()
+    web_sys::window().and_then(|window| window.document())
 }

@@ -1,113 +1,87 @@
-//! A WebSocket to a hub, kept for as long as the repo lives.
-//!
-//! Decides when to connect, when a connection is dead and when to try again. Never reads a message.
+//! A connection to a hub over WebSocket. Decides when to connect, to wait and to try again, which it does for ever.
+
+mod connection;
 
 use std::{
     cell::{Cell, RefCell},
     fmt,
-    rc::{Rc, Weak},
+    rc::Rc,
 };
 
-use bytes::Bytes;
-use futures_channel::mpsc;
+use futures_channel::{mpsc, oneshot};
 use futures_util::{
     StreamExt,
     future::{Either, select},
 };
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+use web_sys::VisibilityState;
 
-use super::listener::{Listener, document};
+use self::connection::{Connection, Lost, SocketEvent};
+use super::listener::{self, Listener};
 use crate::{
-    protocol::{Limits, Message, frame},
-    runtime::{
-        Adapter, AdapterContext, AdapterState, Backoff, Channel, ChannelStats, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError,
-    },
-    synchronizer::{ChannelId, ChannelKind, Timestamp},
+    runtime::{Adapter, AdapterContext, AdapterState, Backoff, ErrorCode, LocalBoxFuture, Problem, RepoError},
+    synchronizer::ChannelKind,
 };
 
-/// A connection is asked for a sign of life after this much silence …
-const PING_AFTER_MS: u64 = 20_000;
-/// … and is dead without one after this much more.
-const PONG_WITHIN_MS: u64 = 10_000;
-/// After waking up the answer has to come sooner: somebody is looking.
-const WAKE_PONG_WITHIN_MS: u64 = 4_000;
-/// A server that accepts the socket and says nothing.
-const READY_WITHIN_MS: u64 = 15_000;
+/// A URL to come, or the reason why there is none at present.
+pub type UrlFuture = LocalBoxFuture<Result<String, String>>;
 
 /// Where to connect to.
 #[derive(Clone)]
 pub enum UrlSource {
-    /// Always the same address.
+    /// Always there.
     Fixed(String),
-    /// Asked before every attempt, for addresses that carry a token.
-    Asked(Rc<dyn Fn() -> LocalBoxFuture<Result<String, RepoError>>>),
+    /// Asked before each attempt, for URLs that carry a token.
+    Asked(Rc<dyn Fn() -> UrlFuture>),
 }
 
-/// Connects to one server, again and again.
-#[derive(Clone)]
-pub struct WebSocketAdapter(Rc<Inner>);
-
-struct Inner {
-    source: UrlSource,
-    context: RefCell<Option<AdapterContext>>,
-    state: Cell<AdapterState>,
-    paused: Cell<bool>,
-    stopped: Cell<bool>,
-    wakes: RefCell<Option<mpsc::UnboundedSender<Wake>>>,
-    listeners: RefCell<Vec<Listener>>,
+impl fmt::Debug for UrlSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(url) => f.debug_tuple("Fixed").field(url).finish(),
+            Self::Asked(_) => f.write_str("Asked"),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wake {
-    /// The page became visible, the network came back.
-    Look,
-    /// Paused, resumed or stopped.
-    Changed,
-}
-
-enum Heard {
-    Text(String),
-    Binary(Vec<u8>),
-    Closed,
-}
-
-/// How a connection ended.
-struct End {
-    lived_ms: Option<u64>,
+/// Connects to a hub, and again whenever the connection is lost.
+#[derive(Debug)]
+pub struct WebSocketAdapter {
+    shared: Rc<Shared>,
 }
 
 impl WebSocketAdapter {
-    /// Makes an adapter; it connects once it is given to a repo.
+    /// Makes an adapter that connects to `source` once it is started.
     #[must_use]
     pub fn new(source: UrlSource) -> Self {
-        Self(Rc::new(Inner {
-            source,
-            context: RefCell::new(None),
-            state: Cell::new(AdapterState::Off),
-            paused: Cell::new(false),
-            stopped: Cell::new(false),
-            wakes: RefCell::new(None),
-            listeners: RefCell::default(),
-        }))
+        Self {
+            shared: Rc::new(Shared {
+                source,
+                state: Cell::new(AdapterState::Off),
+                wish: Cell::new(Wish::Connect),
+                events: RefCell::default(),
+                ended: RefCell::default(),
+            }),
+        }
     }
 
-    /// Leaves the server and stays away until [`WebSocketAdapter::resume`].
+    /// Leaves the hub until [`WebSocketAdapter::resume`].
     pub fn pause(&self) {
-        self.0.paused.set(true);
-        self.0.wake(Wake::Changed);
+        if self.shared.wish.get() == Wish::Connect {
+            self.shared.want(Wish::Pause);
+        }
     }
 
     /// Connects again after [`WebSocketAdapter::pause`].
     pub fn resume(&self) {
-        self.0.paused.set(false);
-        self.0.wake(Wake::Changed);
+        if self.shared.wish.get() == Wish::Pause {
+            self.shared.want(Wish::Connect);
+        }
     }
-}
 
-impl fmt::Debug for WebSocketAdapter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WebSocketAdapter").field(&self.0.state.get()).finish()
+    /// Returns whether the application has switched it off.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.shared.wish.get() == Wish::Pause
     }
 }
 
@@ -121,302 +95,223 @@ impl Adapter for WebSocketAdapter {
     }
 
     fn start(&self, context: AdapterContext) {
-        let inner = &self.0;
-        *inner.context.borrow_mut() = Some(context.clone());
-        let (wakes, woken) = mpsc::unbounded();
-        *inner.wakes.borrow_mut() = Some(wakes);
-        let look = |weak: Weak<Inner>| {
-            move |_| {
-                if let Some(inner) = weak.upgrade() {
-                    inner.wake(Wake::Look);
-                }
-            }
-        };
-        let weak = Rc::downgrade(inner);
-        let mut listeners = vec![Listener::global("online", look(weak.clone())), Listener::global("pageshow", look(weak.clone()))];
-        if let Some(document) = document() {
-            let visible = weak.clone();
-            let page = document.clone();
-            listeners.push(Listener::new(&document, "visibilitychange", move |_| {
-                if let (Some(inner), false) = (visible.upgrade(), page.hidden()) {
-                    inner.wake(Wake::Look);
-                }
-            }));
-        }
-        *inner.listeners.borrow_mut() = listeners;
-        context.env().spawn(Box::pin(run(weak, context.clone(), woken)));
+        let (sender, events) = mpsc::unbounded();
+        let (finished, ended) = oneshot::channel();
+        *self.shared.events.borrow_mut() = Some(sender.clone());
+        *self.shared.ended.borrow_mut() = Some(ended);
+        let listeners = listen_for_wakes(&sender);
+        let env = context.env();
+        let driver = Driver { shared: Rc::clone(&self.shared), context, sender, _listeners: listeners };
+        env.spawn(Box::pin(async move {
+            driver.run(events).await;
+            let _ = finished.send(());
+        }));
     }
 
     fn stop(&self) -> LocalBoxFuture<()> {
-        self.0.stopped.set(true);
-        self.0.listeners.borrow_mut().clear();
-        self.0.wake(Wake::Changed);
-        *self.0.context.borrow_mut() = None;
-        Box::pin(std::future::ready(()))
+        self.shared.want(Wish::Stop);
+        let ended = self.shared.ended.borrow_mut().take();
+        if ended.is_none() {
+            self.shared.state.set(AdapterState::Closed);
+        }
+        Box::pin(async move {
+            if let Some(ended) = ended {
+                let _ = ended.await;
+            }
+        })
     }
 
     fn state(&self) -> AdapterState {
-        self.0.state.get()
+        self.shared.state.get()
     }
 }
 
-impl Inner {
-    fn wake(&self, wake: Wake) {
-        if let Some(wakes) = &*self.wakes.borrow() {
-            let _ = wakes.unbounded_send(wake);
-        }
-    }
-
-    fn set_state(&self, state: AdapterState) {
-        if self.state.replace(state) != state {
-            let context = self.context.borrow().clone();
-            if let Some(context) = context {
-                context.state_changed();
-            }
-        }
-    }
-
-    fn wanted(&self) -> bool {
-        !self.paused.get() && !self.stopped.get()
-    }
+/// What the application wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Connect,
+    Pause,
+    Stop,
 }
 
-async fn run(weak: Weak<Inner>, context: AdapterContext, mut woken: mpsc::UnboundedReceiver<Wake>) {
-    let env = context.env();
-    let mut backoff = Backoff::default();
-    loop {
-        let Some(inner) = weak.upgrade() else { return };
-        if inner.stopped.get() {
-            return inner.set_state(AdapterState::Closed);
-        }
-        if inner.paused.get() {
-            inner.set_state(AdapterState::Off);
-            drop(inner);
-            if woken.next().await.is_none() {
-                return;
-            }
-            backoff.reset();
-            continue;
-        }
-        inner.set_state(AdapterState::Connecting);
-        let source = inner.source.clone();
-        drop(inner);
-        let url = match &source {
-            UrlSource::Fixed(url) => Ok(url.clone()),
-            UrlSource::Asked(ask) => ask().await,
-        };
-        let opened = match url {
-            Ok(url) => open(&url).map_err(|error| (error, matches!(source, UrlSource::Fixed(_)))),
-            Err(error) => Err((error, false)),
-        };
-        let end = match opened {
-            Ok(socket) => serve(&weak, &context, &socket, &mut woken).await,
-            Err((error, for_good)) => {
-                context.report(Problem::Network(error));
-                if for_good {
-                    if let Some(inner) = weak.upgrade() {
-                        inner.set_state(AdapterState::Closed);
-                    }
-                    return;
-                }
-                End { lived_ms: None }
-            }
-        };
-        let Some(inner) = weak.upgrade() else { return };
-        if !inner.wanted() {
-            continue;
-        }
-        inner.set_state(AdapterState::Waiting);
-        drop(inner);
-        let pause = backoff.pause_ms(end.lived_ms, env.random_u64());
-        // Waking ends the pause: the reason to wait may have passed.
-        if let Either::Left((wake, _)) = select(woken.next(), env.sleep(pause)).await {
-            if wake.is_none() {
-                return;
-            }
-            backoff.reset();
+#[derive(Debug)]
+struct Shared {
+    source: UrlSource,
+    state: Cell<AdapterState>,
+    wish: Cell<Wish>,
+    events: RefCell<Option<mpsc::UnboundedSender<Event>>>,
+    ended: RefCell<Option<oneshot::Receiver<()>>>,
+}
+
+impl Shared {
+    fn want(&self, wish: Wish) {
+        self.wish.set(wish);
+        if let Some(events) = &*self.events.borrow() {
+            let _ = events.unbounded_send(Event::Wish);
         }
     }
 }
 
-fn open(url: &str) -> Result<WebSocket, RepoError> {
-    let socket = WebSocket::new(url).map_err(|error| {
-        let reason = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message())).unwrap_or_default();
-        RepoError::new(ErrorCode::InvalidArgument, format!("{url:?} is not a WebSocket address: {reason}"))
-    })?;
-    socket.set_binary_type(BinaryType::Arraybuffer);
-    Ok(socket)
+/// What the driver hears.
+enum Event {
+    /// A socket, by number, says something.
+    Socket(u64, SocketEvent),
+    /// The network or the page is back.
+    Wake,
+    /// [`Shared::wish`] has changed.
+    Wish,
 }
 
-/// Serves one connection until it ends.
-async fn serve(weak: &Weak<Inner>, context: &AdapterContext, socket: &WebSocket, woken: &mut mpsc::UnboundedReceiver<Wake>) -> End {
-    let env = context.env();
-    let (heard, mut hears) = mpsc::unbounded();
-    let listeners = listen(socket, &heard);
-    let started = env.now();
-    let mut limits = Deadlines { last_heard: started, pinged: None, ready: false };
-    let stats = Rc::new(Cell::new(ChannelStats::default()));
-    let mut reassembler = frame::Reassembler::new(Limits::default());
-    let mut channel: Option<ChannelId> = None;
-    let mut ready_at = None;
-    loop {
-        let tick = env.sleep(limits.next_check(env.now()));
-        let event = match select(hears.next(), select(woken.next(), tick)).await {
-            Either::Left((event, _)) => event,
-            Either::Right((Either::Left((wake, _)), _)) => {
-                if !weak.upgrade().is_some_and(|inner| inner.wanted()) {
-                    break;
-                }
-                if wake == Some(Wake::Look) && limits.ready {
-                    let _ = socket.send_with_str(frame::PING);
-                    limits.pinged = Some((env.now(), WAKE_PONG_WITHIN_MS));
-                }
-                continue;
+/// How an attempt ended.
+enum Ended {
+    /// It was lost, or never came to be.
+    Lost(Lost),
+    /// The URL is none.
+    Refused(RepoError),
+    /// The application wants something else.
+    Told,
+}
+
+struct Driver {
+    shared: Rc<Shared>,
+    context: AdapterContext,
+    sender: mpsc::UnboundedSender<Event>,
+    _listeners: Vec<Listener>,
+}
+
+impl Driver {
+    async fn run(&self, mut events: mpsc::UnboundedReceiver<Event>) {
+        let env = self.context.env();
+        let mut backoff = Backoff::default();
+        let mut reported = false;
+        for number in 0.. {
+            while self.shared.wish.get() == Wish::Pause {
+                self.enter(AdapterState::Off);
+                events.next().await;
             }
-            Either::Right((Either::Right(_), _)) => {
-                let now = env.now();
-                if limits.expired(now) {
-                    break;
-                }
-                if limits.silent(now) {
-                    let _ = socket.send_with_str(frame::PING);
-                    limits.pinged = Some((now, PONG_WITHIN_MS));
-                }
-                continue;
+            if self.shared.wish.get() == Wish::Stop {
+                break;
             }
-        };
-        let Some(event) = event else { break };
-        limits.heard(env.now());
-        match event {
-            Heard::Closed => break,
-            Heard::Text(text) if text == frame::READY && channel.is_none() => {
-                limits.ready = true;
-                ready_at = Some(env.now());
-                if let Some(inner) = weak.upgrade() {
-                    inner.set_state(AdapterState::Open);
-                }
-                let pipe = SocketChannel { socket: socket.clone(), stats: Rc::clone(&stats), env: env.clone() };
-                channel = context.open_channel(Rc::new(pipe), Opening::Initiate);
-                if channel.is_none() {
-                    break;
-                }
-            }
-            Heard::Text(_) => {}
-            Heard::Binary(bytes) => {
-                let Some(channel) = channel else { continue };
-                let mut counted = stats.get();
-                counted.bytes_in += bytes.len() as u64;
-                let received = reassembler.push(Bytes::from(bytes), env.now().0);
-                if let Ok(messages) = &received {
-                    counted.messages_in += messages.len() as u64;
-                }
-                stats.set(counted);
-                match received {
-                    Ok(messages) => context.receive(channel, messages),
-                    Err(error) => {
-                        let error = RepoError::new(ErrorCode::Decode, format!("a frame of the server could not be read: {error}"));
-                        context.report(Problem::Network(error));
+            self.enter(AdapterState::Connecting);
+            let (ended, up_ms) = self.attempt(number, &mut events).await;
+            backoff.connection_lasted(up_ms);
+            reported &= up_ms == 0;
+            match ended {
+                Ended::Told => continue,
+                Ended::Refused(error) => {
+                    self.context.report(Problem::Network(error));
+                    if matches!(self.shared.source, UrlSource::Fixed(_)) {
+                        self.enter(AdapterState::Closed);
+                        while self.shared.wish.get() == Wish::Connect {
+                            events.next().await;
+                        }
+                        continue;
                     }
                 }
-                // A message lost in fragments is noticed by nobody else: a new connection compares everything.
-                if reassembler.dropped() > 0 {
-                    break;
+                Ended::Lost(Lost(reason)) => {
+                    // Once per outage: it is tried again and again.
+                    if !std::mem::replace(&mut reported, true) {
+                        let text = format!("not connected to the hub, trying again: {reason}");
+                        self.context.report(Problem::Network(RepoError::new(ErrorCode::Refused, text)));
+                    }
                 }
             }
+            self.enter(AdapterState::Waiting);
+            let mut pause = env.sleep(backoff.next_delay_ms(env.random_u64()));
+            while let Either::Left((Some(Event::Socket(..)), _)) = select(events.next(), &mut pause).await {}
         }
+        self.enter(AdapterState::Closed);
     }
-    drop(listeners);
-    let _ = socket.close_with_code_and_reason(1000, "Client disconnecting");
-    if let Some(channel) = channel {
-        context.close_channel(channel);
-    }
-    let now = env.now();
-    End { lived_ms: ready_at.map(|ready: Timestamp| now.since(ready)) }
-}
 
-fn listen(socket: &WebSocket, heard: &mpsc::UnboundedSender<Heard>) -> [Listener; 3] {
-    let (messages, closed, errors) = (heard.clone(), heard.clone(), heard.clone());
-    [
-        Listener::new(socket, "message", move |event| {
-            let Ok(event) = event.dyn_into::<MessageEvent>() else { return };
-            let data: JsValue = event.data();
-            let _ = match data.as_string() {
-                Some(text) => messages.unbounded_send(Heard::Text(text)),
-                None => messages.unbounded_send(Heard::Binary(js_sys::Uint8Array::new(&data).to_vec())),
+    /// Connects and stays until the connection ends; tells for how many milliseconds it was ready.
+    async fn attempt(&self, number: u64, events: &mut mpsc::UnboundedReceiver<Event>) -> (Ended, u64) {
+        let url = match &self.shared.source {
+            UrlSource::Fixed(url) => url.clone(),
+            UrlSource::Asked(ask) => {
+                let mut asked = ask();
+                loop {
+                    match select(events.next(), &mut asked).await {
+                        Either::Left(_) if self.shared.wish.get() != Wish::Connect => return (Ended::Told, 0),
+                        Either::Left(_) => {}
+                        Either::Right((Ok(url), _)) => break url,
+                        Either::Right((Err(reason), _)) => return (Ended::Lost(Lost(format!("no URL: {reason}"))), 0),
+                    }
+                }
+            }
+        };
+        let connection = match Connection::open(number, &url, self.context.clone(), self.sender.clone()) {
+            Ok(connection) => connection,
+            Err(error) => return (Ended::Refused(error), 0),
+        };
+        let ended = self.stay(&connection, events).await;
+        (ended, connection.up_ms())
+    }
+
+    async fn stay(&self, connection: &Connection, events: &mut mpsc::UnboundedReceiver<Event>) -> Ended {
+        let env = self.context.env();
+        let mut alarm_at = connection.due();
+        let mut alarm = env.sleep(alarm_at.saturating_sub(env.now().0));
+        loop {
+            if self.shared.wish.get() != Wish::Connect {
+                connection.leave();
+                return Ended::Told;
+            }
+            let outcome = match select(events.next(), &mut alarm).await {
+                Either::Left((Some(Event::Socket(number, event)), _)) => connection.on_event(number, event),
+                Either::Left((Some(Event::Wake), _)) => {
+                    connection.probe();
+                    Ok(())
+                }
+                Either::Left((Some(Event::Wish), _)) => Ok(()),
+                Either::Left((None, _)) => Err(Lost("the adapter is gone".to_owned())),
+                Either::Right(_) => {
+                    // A later deadline may have been set since the alarm was.
+                    let outcome = if env.now().0 >= connection.due() { connection.on_due() } else { Ok(()) };
+                    alarm_at = connection.due();
+                    alarm = env.sleep(alarm_at.saturating_sub(env.now().0));
+                    outcome
+                }
             };
-        }),
-        Listener::new(socket, "close", move |event| {
-            let _: Result<CloseEvent, _> = event.dyn_into();
-            let _ = closed.unbounded_send(Heard::Closed);
-        }),
-        Listener::new(socket, "error", move |_| {
-            let _ = errors.unbounded_send(Heard::Closed);
-        }),
-    ]
-}
-
-/// When a connection has to have said something.
-struct Deadlines {
-    last_heard: Timestamp,
-    pinged: Option<(Timestamp, u64)>,
-    ready: bool,
-}
-
-impl Deadlines {
-    fn heard(&mut self, now: Timestamp) {
-        self.last_heard = now;
-        self.pinged = None;
-    }
-
-    fn next_check(&self, now: Timestamp) -> u64 {
-        let due = match self.pinged {
-            Some((at, within)) => at.plus(within),
-            None if self.ready => self.last_heard.plus(PING_AFTER_MS),
-            None => self.last_heard.plus(READY_WITHIN_MS),
-        };
-        // One more: a timer may fire a fraction early.
-        due.since(now) + 1
-    }
-
-    fn expired(&self, now: Timestamp) -> bool {
-        match self.pinged {
-            Some((at, within)) => now.since(at) >= within,
-            None => !self.ready && now.since(self.last_heard) >= READY_WITHIN_MS,
+            if let Err(lost) = outcome {
+                return Ended::Lost(lost);
+            }
+            if connection.due() < alarm_at {
+                alarm_at = connection.due();
+                alarm = env.sleep(alarm_at.saturating_sub(env.now().0));
+            }
+            if connection.is_ready() {
+                self.enter(AdapterState::Open);
+            }
         }
     }
 
-    fn silent(&self, now: Timestamp) -> bool {
-        self.ready && self.pinged.is_none() && now.since(self.last_heard) >= PING_AFTER_MS
+    fn enter(&self, state: AdapterState) {
+        if self.shared.state.replace(state) != state {
+            self.context.state_changed();
+        }
     }
 }
 
-struct SocketChannel {
-    socket: WebSocket,
-    stats: Rc<Cell<ChannelStats>>,
-    env: Rc<dyn Env>,
-}
-
-impl Channel for SocketChannel {
-    fn send(&self, messages: Vec<Message>) {
-        if self.socket.ready_state() != WebSocket::OPEN {
-            return;
+/// Listens to what says that the network or the page is back.
+fn listen_for_wakes(sender: &mpsc::UnboundedSender<Event>) -> Vec<Listener> {
+    let wake = || {
+        let sender = sender.clone();
+        move |_| {
+            let _ = sender.unbounded_send(Event::Wake);
         }
-        let frames = frame::encode_transport(&messages, frame::FRAGMENT_THRESHOLD, || self.env.random_u64().to_be_bytes());
-        let mut stats = self.stats.get();
-        stats.messages_out += messages.len() as u64;
-        for bytes in frames {
-            stats.bytes_out += bytes.len() as u64;
-            // Refused only by a socket that is closing, whose close event follows.
-            let _ = self.socket.send_with_u8_array(&bytes);
-        }
-        self.stats.set(stats);
+    };
+    let mut listeners = Vec::new();
+    if let Some(global) = listener::global() {
+        listeners.push(Listener::new(&global, "online", wake()));
+        listeners.push(Listener::new(&global, "pageshow", wake()));
     }
-
-    fn close(&self) {
-        let _ = self.socket.close_with_code_and_reason(1000, "Client disconnecting");
+    if let Some(document) = listener::document() {
+        let sender = sender.clone();
+        listeners.push(Listener::new(&document.clone(), "visibilitychange", move |_| {
+            if document.visibility_state() == VisibilityState::Visible {
+                let _ = sender.unbounded_send(Event::Wake);
+            }
+        }));
     }
-
-    fn stats(&self) -> ChannelStats {
-        self.stats.get()
-    }
+    listeners
 }

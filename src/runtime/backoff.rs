@@ -1,35 +1,31 @@
-//! When to try again: exponential pauses with full jitter, for ever.
+//! Decides how long to wait before trying again: exponential backoff with full jitter, for ever. Draws no randomness itself.
 
-/// Pauses between attempts to connect.
-///
-/// Full jitter spreads the clients of a restarted hub over the whole pause instead of letting them return together.
+const BASE_MS: u64 = 1_000;
+const CAP_MS: u64 = 30_000;
+/// A connection that lasted this long was a good one.
+const STEADY_MS: u64 = 5_000;
+
+/// The waits between attempts of one connection. Never gives up.
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The first pause lasts up to this many milliseconds.
-    pub const BASE_MS: u64 = 500;
-    /// No pause is longer, in milliseconds.
-    pub const MAX_MS: u64 = 30_000;
-    /// A connection that lived this many milliseconds was a good one: the next pause is short again.
-    pub const GOOD_MS: u64 = 5_000;
-
-    /// Returns the pause after one more failure, or after a connection that lived `lived_ms`.
-    #[must_use]
-    pub fn pause_ms(&mut self, lived_ms: Option<u64>, random: u64) -> u64 {
-        if lived_ms.is_some_and(|ms| ms >= Self::GOOD_MS) {
-            self.failures = 0;
-        }
-        let ceiling = (Self::BASE_MS << self.failures.min(16)).min(Self::MAX_MS);
+    /// Returns how many milliseconds to wait after another failure: anything up to a bound that doubles each time, at most 30 s.
+    ///
+    /// `random` is uniform over its whole range.
+    pub fn next_delay_ms(&mut self, random: u64) -> u64 {
+        let bound = BASE_MS.saturating_mul(1 << self.failures.min(16)).min(CAP_MS);
         self.failures = self.failures.saturating_add(1);
-        random % (ceiling + 1)
+        random % (bound + 1)
     }
 
-    /// The world has changed: the next failure counts as the first.
-    pub fn reset(&mut self) {
-        self.failures = 0;
+    /// Takes note of a connection that was up for `ms`; one that held makes the next wait short again.
+    pub fn connection_lasted(&mut self, ms: u64) {
+        if ms >= STEADY_MS {
+            self.failures = 0;
+        }
     }
 }
 
@@ -38,28 +34,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_limit_and_never_end() {
+    fn the_bound_doubles_up_to_the_cap_and_attempts_never_end() {
         let mut backoff = Backoff::default();
-        let ceilings: Vec<u64> = (0..10).map(|failures| (Backoff::BASE_MS << failures).min(Backoff::MAX_MS)).collect();
-        for ceiling in ceilings {
-            assert_eq!(backoff.pause_ms(None, ceiling), ceiling);
+        for bound in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+            assert_eq!(backoff.clone().next_delay_ms(bound), bound);
+            assert_eq!(backoff.clone().next_delay_ms(bound + 1), 0);
+            assert_eq!(backoff.next_delay_ms(0), 0, "full jitter reaches zero");
         }
-        for _ in 0..1_000 {
-            assert_eq!(backoff.pause_ms(None, Backoff::MAX_MS), Backoff::MAX_MS);
-        }
+        backoff.failures = u32::MAX;
+        assert_eq!(backoff.next_delay_ms(CAP_MS), CAP_MS);
     }
 
     #[test]
-    fn a_connection_that_lived_makes_the_next_pause_short_again() {
+    fn only_a_connection_that_held_starts_over() {
         let mut backoff = Backoff::default();
-        for _ in 0..5 {
-            let _ = backoff.pause_ms(Some(10), 0);
+        for _ in 0..10 {
+            backoff.next_delay_ms(0);
         }
-        assert!(backoff.pause_ms(Some(Backoff::GOOD_MS), u64::MAX) <= Backoff::BASE_MS);
-    }
-
-    #[test]
-    fn the_whole_pause_is_jitter() {
-        assert_eq!(Backoff::default().pause_ms(None, 0), 0);
+        backoff.connection_lasted(STEADY_MS - 1);
+        assert_eq!(backoff.clone().next_delay_ms(CAP_MS), CAP_MS);
+        backoff.connection_lasted(STEADY_MS);
+        assert_eq!(backoff.next_delay_ms(CAP_MS), CAP_MS % (BASE_MS + 1));
     }
 }
