@@ -30,12 +30,13 @@ use tokio_tungstenite::{
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// A client made of a socket and the codec, without a repo.
+/// A client made of a socket, the codec and documents, without a repo.
 struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     reassembler: Reassembler,
     inbox: std::collections::VecDeque<Message>,
     peer: PeerId,
+    docs: std::collections::BTreeMap<DocId, LoroDoc>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -48,8 +49,13 @@ impl Client {
     /// Connects and waits for the text `ready`.
     async fn raw(address: SocketAddr, peer: u64) -> Self {
         let (socket, _) = connect_async(format!("ws://{address}/ws?peerId=7")).await.unwrap();
-        let mut client =
-            Self { socket, reassembler: Reassembler::new(Limits::default()), inbox: Default::default(), peer: PeerId::from(peer) };
+        let mut client = Self {
+            socket,
+            reassembler: Reassembler::new(Limits::default()),
+            inbox: Default::default(),
+            peer: PeerId::from(peer),
+            docs: Default::default(),
+        };
         assert_eq!(client.frame().await.unwrap(), Frame::text("ready"));
         client
     }
@@ -81,19 +87,53 @@ impl Client {
         }
     }
 
-    /// Returns the next message.
+    /// Returns the next message, after doing for shared documents what it asks.
     async fn next(&mut self) -> Message {
-        loop {
-            if let Some(message) = self.inbox.pop_front() {
-                return message;
-            }
+        while self.inbox.is_empty() {
             if let Frame::Binary(payload) = self.frame().await.unwrap() {
                 self.inbox.extend(self.reassembler.push(payload, 0).unwrap());
             }
         }
+        let message = self.inbox.pop_front().unwrap();
+        match &message {
+            Message::SyncRequest { doc, version: theirs, .. } if self.docs.contains_key(doc) => {
+                let mine = &self.docs[doc];
+                let since = loro::VersionVector::decode(&theirs.encode()).unwrap();
+                let data = mine.export(ExportMode::updates(&since)).unwrap().into();
+                let transmission = Transmission::Update { data, version: version(mine) };
+                self.send(&[Message::SyncResponse { doc: doc.clone(), transmission, ephemeral: None }]).await;
+            }
+            Message::SyncResponse {
+                doc, transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. }, ..
+            }
+            | Message::Update { doc, transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } } => {
+                if let Some(mine) = self.docs.get(doc) {
+                    mine.import(data).unwrap();
+                }
+            }
+            _ => {}
+        }
+        message
     }
 
-    /// Reads until `pick` takes a message, answering questions for documents from `doc` meanwhile.
+    /// Offers a document and subscribes to it.
+    async fn share(&mut self, id: &str, doc: &LoroDoc) {
+        self.docs.insert(DocId::new(id).unwrap(), doc.clone());
+        self.send(&[Message::SyncRequest { doc: DocId::new(id).unwrap(), version: version(doc), ephemeral: None, bidirectional: true }])
+            .await;
+    }
+
+    async fn until_text(&mut self, doc: &LoroDoc, expected: &str) {
+        timeout(WAIT, async {
+            while text(doc) != expected {
+                self.next().await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{expected:?} expected, there is {:?}", text(doc)));
+    }
+
+    /// Reads until `pick` takes a message.
     async fn until<T>(&mut self, mut pick: impl FnMut(&Message) -> Option<T>) -> T {
         timeout(WAIT, async {
             loop {
@@ -115,39 +155,46 @@ impl Client {
         }
     }
 
-    /// Asks for a document and returns what the hub has once it has something.
-    async fn fetch(&mut self, doc: &str) -> LoroDoc {
+    /// Asks for a document and returns it once there is something in it.
+    async fn fetch(&mut self, id: &str) -> LoroDoc {
         let mine = LoroDoc::new();
-        self.send(&[request(doc, &mine)]).await;
-        let id = DocId::new(doc).unwrap();
-        let data = self
-            .until(|message| match message {
-                Message::SyncResponse {
-                    doc,
-                    transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. },
-                    ..
-                }
-                | Message::Update { doc, transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } }
-                    if *doc == id =>
-                {
-                    Some(data.clone())
-                }
-                _ => None,
-            })
-            .await;
-        mine.import(&data).unwrap();
+        self.share(id, &mine).await;
+        timeout(WAIT, async {
+            while mine.oplog_vv().is_empty() {
+                self.next().await;
+            }
+        })
+        .await
+        .expect("the document comes");
         mine
     }
 
-    /// Asks until the hub says it has all of `mine`.
-    async fn until_held(&mut self, doc: &str, mine: &LoroDoc) {
-        let version = version(mine);
-        self.send(&[request(doc, mine)]).await;
-        self.until(|message| match message {
-            Message::SyncResponse { transmission: Transmission::UpToDate { version: has }, .. } => has.includes(&version).then_some(()),
-            _ => None,
-        })
-        .await;
+    /// Asks until the hub says it has all of a shared document.
+    async fn until_held(&mut self, id: &str) {
+        let id = DocId::new(id).unwrap();
+        let mine = version(&self.docs[&id]);
+        self.ask(&id).await;
+        let all = async {
+            loop {
+                match self.next().await {
+                    Message::SyncResponse { doc, transmission: Transmission::UpToDate { version: has }, .. } if doc == id => {
+                        if has.includes(&mine) {
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        self.ask(&id).await;
+                    }
+                    Message::SyncResponse { doc, .. } if doc == id => self.ask(&id).await,
+                    _ => {}
+                }
+            }
+        };
+        timeout(WAIT, all).await.expect("the hub has everything");
+    }
+
+    async fn ask(&mut self, id: &DocId) {
+        let version = version(&self.docs[id]);
+        self.send(&[Message::SyncRequest { doc: id.clone(), version, ephemeral: None, bidirectional: false }]).await;
     }
 
     async fn ping(&mut self) {
@@ -158,10 +205,6 @@ impl Client {
 
 fn version(doc: &LoroDoc) -> VersionVector {
     VersionVector::decode(&doc.oplog_vv().encode()).unwrap()
-}
-
-fn request(doc: &str, mine: &LoroDoc) -> Message {
-    Message::SyncRequest { doc: DocId::new(doc).unwrap(), version: version(mine), ephemeral: None, bidirectional: false }
 }
 
 fn write(doc: &LoroDoc, text: &str) {
@@ -386,29 +429,14 @@ async fn two_clients_and_a_late_one_share_a_document() {
     let mut alice = Client::connect(hub.address(), 1).await;
     let mut bob = Client::connect(hub.address(), 2).await;
     let (a, b) = (LoroDoc::new(), LoroDoc::new());
-    bob.send(&[request("notes", &b)]).await;
+    bob.share("notes", &b).await;
     write(&a, "hello");
-    alice.send(&[request("notes", &LoroDoc::new()), push("notes", &a)]).await;
-    bob.until(|message| {
-        if let Message::Update { transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. }, .. }
-        | Message::SyncResponse { transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. }, .. } = message
-        {
-            b.import(data).unwrap();
-        }
-        (text(&b) == "hello").then_some(())
-    })
-    .await;
+    alice.share("notes", &a).await;
+    alice.until_held("notes").await;
+    bob.until_text(&b, "hello").await;
     write(&b, "well, ");
     bob.send(&[push("notes", &b)]).await;
-    alice
-        .until(|message| {
-            if let Message::Update { transmission: Transmission::Snapshot { data, .. } | Transmission::Update { data, .. }, .. } = message {
-                a.import(data).unwrap();
-            }
-            (text(&a) == "well, hello").then_some(())
-        })
-        .await;
-    alice.until_held("notes", &a).await;
+    alice.until_text(&a, "well, hello").await;
     let mut late = Client::connect(hub.address(), 3).await;
     assert_eq!(text(&late.fetch("notes").await), "well, hello");
     hub.stop().await.unwrap();
@@ -427,8 +455,8 @@ async fn a_document_larger_than_a_fragment_arrives_whole() {
         })
         .collect();
     write(&doc, &noise);
-    alice.send(&[push("long", &doc)]).await;
-    alice.until_held("long", &doc).await;
+    alice.share("long", &doc).await;
+    alice.until_held("long").await;
     let mut bob = Client::connect(hub.address(), 2).await;
     assert_eq!(text(&bob.fetch("long").await), noise);
 }
@@ -440,8 +468,8 @@ async fn presence_is_relayed_once_and_removed_when_its_owner_vanishes() {
     let mut bob = Client::connect(hub.address(), 2).await;
     let doc = LoroDoc::new();
     write(&doc, "x");
-    alice.send(&[request("room", &doc), push("room", &doc)]).await;
-    alice.until_held("room", &doc).await;
+    alice.share("room", &doc).await;
+    alice.until_held("room").await;
     bob.fetch("room").await;
     let mut state = EphemeralState::new();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -482,8 +510,8 @@ async fn hostile_payloads_cost_only_themselves() {
     client.send(&[Message::Update { doc: DocId::new("d").unwrap(), transmission: garbage }]).await;
     let doc = LoroDoc::new();
     write(&doc, "still works");
-    client.send(&[push("d", &doc)]).await;
-    client.until_held("d", &doc).await;
+    client.share("d", &doc).await;
+    client.until_held("d").await;
     client.ping().await;
 }
 
@@ -493,47 +521,33 @@ async fn a_client_that_does_not_read_is_dropped() {
     let mut writer = Client::connect(hub.address(), 1).await;
     let mut slow = Client::connect(hub.address(), 2).await;
     let doc = LoroDoc::new();
-    slow.send(&[request("big", &doc)]).await;
-    slow.ping().await;
+    write(&doc, "x");
+    writer.share("big", &doc).await;
+    writer.until_held("big").await;
+    slow.fetch("big").await;
     // More than what the system's buffers of both ends take.
-    for round in 0..40u8 {
+    for round in 0..24 {
         let before = doc.oplog_vv();
-        doc.get_map("map").insert("blob", vec![round; 1024 * 1024]).unwrap();
+        doc.get_map("map").insert("noise", noise(round)).unwrap();
         doc.commit();
-        let data = doc.export(ExportMode::updates(&before)).unwrap();
-        assert!(data.len() > 1000);
-        writer.send(&[push_bytes("big", &doc, noise(u64::from(round), &doc))]).await;
-        writer.until_held("big", &doc).await;
+        let data = doc.export(ExportMode::updates(&before)).unwrap().into();
+        let transmission = Transmission::Update { data, version: version(&doc) };
+        writer.send(&[Message::Update { doc: DocId::new("big").unwrap(), transmission }]).await;
+        writer.until_held("big").await;
     }
-    let mut received = 0;
-    let end = loop {
-        match slow.frame().await {
-            Ok(frame) => received += frame.len(),
-            Err(end) => break end,
-        }
-    };
-    assert!(matches!(end, End::Dropped | End::Closed(1013, _)), "{end:?} after {received} bytes");
+    let end = slow.ended().await;
+    assert!(matches!(end, End::Dropped | End::Closed(1013, _)), "{end:?}");
     writer.ping().await;
 }
 
-/// Adds incompressible content and returns everything new since.
-fn noise(seed: u64, doc: &LoroDoc) -> Bytes {
+/// A mebibyte that does not compress.
+fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed + 1;
-    let bytes: Vec<u8> = (0..1024 * 1024)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40) as u8
-        })
-        .collect();
-    let before = doc.oplog_vv();
-    doc.get_map("map").insert("noise", bytes).unwrap();
-    doc.commit();
-    let _ = before;
-    doc.export(ExportMode::all_updates()).unwrap().into()
-}
-
-fn push_bytes(id: &str, doc: &LoroDoc, data: Bytes) -> Message {
-    Message::Update { doc: DocId::new(id).unwrap(), transmission: Transmission::Update { data, version: version(doc) } }
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as u8
+    };
+    (0..1024 * 1024).map(|_| next()).collect()
 }
 
 #[tokio::test]
@@ -544,8 +558,8 @@ async fn stopping_says_goodbye_and_keeps_what_was_just_written() {
     let mut client = Client::connect(hub.address(), 1).await;
     let doc = LoroDoc::new();
     write(&doc, "kept");
-    client.send(&[push("d", &doc)]).await;
-    client.until_held("d", &doc).await;
+    client.share("d", &doc).await;
+    client.until_held("d").await;
     let (stopped, end) = tokio::join!(hub.stop(), client.ended());
     stopped.unwrap();
     assert_eq!(end, End::Closed(1001, "Server shutting down".into()));
@@ -562,8 +576,8 @@ async fn a_killed_hub_has_everything_it_had_time_to_write() {
         let mut hub = Process::start(data.path());
         let mut client = Client::connect(hub.address, 1).await;
         write(&doc, &format!("{round} "));
-        client.send(&[push("d", &doc)]).await;
-        client.until_held("d", &doc).await;
+        client.share("d", &doc).await;
+        client.until_held("d").await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         hub.child.kill().unwrap();
         hub.child.wait().unwrap();
