@@ -1,5 +1,6 @@
 //! The hub on real sockets: the library in this process, and the binary.
 #![cfg(all(feature = "hub", not(target_arch = "wasm32")))]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail, and knows what time it is")]
 
 use std::{
     io::{BufRead, BufReader},
