@@ -1,1 +1,18 @@
-//! The native relay.
+//! The native relay: the same synchronizer and runtime as in the browser, behind sockets and a file.
+//!
+//! Decides about sockets, files and limits. Never decides who gets what: to the protocol a hub is one more peer.
+
+mod config;
+mod connection;
+mod env;
+mod origin;
+mod relay;
+mod server;
+mod storage;
+mod www;
+
+pub use config::{HubConfig, HubLimits, StorageConfig};
+pub use env::NativeEnv;
+pub use origin::OriginRule;
+pub use server::{Hub, HubError};
+pub use storage::{RedbAdapter, RedbStore};

@@ -1,2 +1,113 @@
-//! The native relay process.
-fn main() {}
+//! The native relay process: arguments, logging, signals and exit codes.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Parser;
+use corella::hub::{Hub, HubConfig, HubLimits, OriginRule, StorageConfig};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Relays and keeps the documents of corella's clients.
+#[derive(Parser, Debug)]
+#[command(name = "corella-hub", version, max_term_width = 100)]
+struct Arguments {
+    /// Host and port to listen on; port 0 takes a free one
+    #[arg(long, env = "CORELLA_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
+    listen: String,
+    /// Folder of the database
+    #[arg(long, env = "CORELLA_DATA", default_value = "corella-data", value_name = "DIR")]
+    data: PathBuf,
+    /// Keep documents in memory only; they are gone when the hub stops
+    #[arg(long)]
+    in_memory: bool,
+    /// Folder to serve over HTTP
+    #[arg(long, env = "CORELLA_WWW", value_name = "DIR")]
+    www: Option<PathBuf>,
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as corella=debug
+    #[arg(long, env = "CORELLA_LOG", default_value = "info", value_name = "LEVEL")]
+    log: String,
+    /// Log one JSON object a line
+    #[arg(long)]
+    log_json: bool,
+    /// Lets pages of this origin connect, besides those of the hub's own host and loopback; * for all; may be repeated
+    #[arg(long = "allow-origin", env = "CORELLA_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    allow_origins: Vec<OriginRule>,
+    /// Largest accepted message
+    #[arg(long, env = "CORELLA_MAX_MESSAGE_BYTES", default_value_t = HubLimits::default().message_bytes, value_name = "N")]
+    max_message_bytes: usize,
+    /// Connections at a time
+    #[arg(long, env = "CORELLA_MAX_CONNECTIONS", default_value_t = HubLimits::default().connections, value_name = "N")]
+    max_connections: usize,
+}
+
+impl Arguments {
+    fn into_config(self) -> HubConfig {
+        HubConfig {
+            listen: self.listen,
+            storage: if self.in_memory { StorageConfig::Memory } else { StorageConfig::Directory(self.data) },
+            www: self.www,
+            allow_origins: self.allow_origins,
+            limits: HubLimits { message_bytes: self.max_message_bytes, connections: self.max_connections, ..HubLimits::default() },
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = match EnvFilter::try_new(&arguments.log) {
+        Ok(filter) => filter,
+        Err(error) => return refuse(2, &format!("--log {}: {error}", arguments.log)),
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if arguments.log_json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(1, &format!("cannot start: {error}")),
+    };
+    runtime.block_on(run(arguments.into_config()))
+}
+
+async fn run(config: HubConfig) -> ExitCode {
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => return refuse(1, &format!("cannot start: {error}")),
+    };
+    let hub = match Hub::start(config).await {
+        Ok(hub) => hub,
+        Err(error) => return refuse(1, &error.to_string()),
+    };
+    // Whoever started the hub may have stopped reading.
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "corella-hub listening on http://{}", hub.address()).and_then(|()| out.flush());
+    let failed = tokio::select! {
+        _ = interrupt.recv() => false,
+        _ = terminate.recv() => false,
+        () = hub.failed() => true,
+    };
+    if failed {
+        return refuse(1, "a defect has ended the repo; start the hub again");
+    }
+    let outcome = tokio::select! {
+        outcome = hub.stop() => outcome.map_err(|error| error.to_string()),
+        // A second signal: whoever sends it does not want to wait.
+        _ = interrupt.recv() => Err("stopped without waiting".to_owned()),
+        _ = terminate.recv() => Err("stopped without waiting".to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(1, &error),
+    }
+}
+
+fn refuse(code: u8, why: &str) -> ExitCode {
+    eprintln!("corella-hub: {why}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,384 @@
+//! One client's socket: payloads to messages and back, keepalive, and what a client may take.
+//!
+//! Decides when a client is too slow, too silent or too big. Never knows what a message is about, beyond whether the handshake began.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket};
+use bytes::Bytes;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
+use tracing::{debug, info, warn};
+
+use super::{config::HubLimits, env::random_bytes};
+use crate::{
+    protocol::{
+        EphemeralPayload, Limits, Message, Transmission,
+        frame::{FRAGMENT_THRESHOLD, PING, PONG, READY, Reassembler, encode_transport},
+    },
+    runtime::ChannelStats,
+};
+
+/// How long a client may take to receive what is queued when its connection is closed in order.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// How long the closing handshake may take.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
+/// Bytes beyond the largest frame that carry it in one socket message.
+const PAYLOAD_OVERHEAD: usize = 16;
+/// What a message costs beside the bytes it holds.
+const MESSAGE_COST: usize = 64;
+/// Unit of the inbound budget.
+const ROOM_UNIT: usize = 1024;
+/// Undecodable payloads of one connection that are logged as warnings.
+const LOUD_ERRORS: u32 = 5;
+
+const GOING_AWAY: u16 = 1001;
+const POLICY: u16 = 1008;
+const TOO_BIG: u16 = 1009;
+const TRY_AGAIN: u16 = 1013;
+
+/// What happens at sockets, in order for each connection.
+pub(super) enum Inbound {
+    Opened { connection: u64, pipe: Pipe },
+    Received { connection: u64, messages: Vec<Message>, room: OwnedSemaphorePermit },
+    Closed { connection: u64 },
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) events: mpsc::Sender<Inbound>,
+    pub(super) limits: HubLimits,
+    pub(super) stopping: AtomicBool,
+    next: AtomicU64,
+    room: Arc<Semaphore>,
+}
+
+impl Sockets {
+    pub(super) fn new(events: mpsc::Sender<Inbound>, limits: HubLimits) -> Self {
+        let room = Arc::new(Semaphore::new(room_units(limits.inbound_bytes) as usize));
+        Self { events, limits, stopping: AtomicBool::new(false), next: AtomicU64::new(1), room }
+    }
+
+    /// Largest socket message: a whole frame and its prefix.
+    pub(super) fn socket_message_bytes(&self) -> usize {
+        self.limits.message_bytes.saturating_add(PAYLOAD_OVERHEAD)
+    }
+
+    /// Waits until what all clients sent and is not processed yet leaves room for `bytes`.
+    async fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = room_units(bytes).min(room_units(self.limits.inbound_bytes));
+        Arc::clone(&self.room).acquire_many_owned(units).await.ok()
+    }
+}
+
+fn room_units(bytes: usize) -> u32 {
+    u32::try_from(bytes / ROOM_UNIT + 1).unwrap_or(u32::MAX).min((Semaphore::MAX_PERMITS).try_into().unwrap_or(u32::MAX))
+}
+
+enum Outgoing {
+    Messages { messages: Vec<Message>, cost: usize },
+    Control(Frame),
+    Last(CloseFrame),
+}
+
+/// Why a connection ends from this side.
+#[derive(Debug, Clone)]
+struct Ending {
+    code: u16,
+    reason: &'static str,
+    /// What is queued goes out first.
+    orderly: bool,
+}
+
+impl Ending {
+    fn frame(&self) -> CloseFrame {
+        CloseFrame { code: self.code, reason: self.reason.into() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Traffic {
+    messages_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+/// The sending end of a connection, usable from any thread. Never blocks.
+#[derive(Clone)]
+pub(super) struct Pipe {
+    connection: u64,
+    queue: mpsc::UnboundedSender<Outgoing>,
+    queued: Arc<AtomicUsize>,
+    ending: watch::Sender<Option<Ending>>,
+    traffic: Arc<Traffic>,
+    sockets: Arc<Sockets>,
+}
+
+impl Pipe {
+    /// Queues messages, or ends the connection when too much is queued: the client connects again and starts over.
+    pub(super) fn send(&self, messages: Vec<Message>) {
+        if self.ending.borrow().is_some() {
+            return;
+        }
+        let cost = messages.iter().map(cost).sum::<usize>();
+        let queued = self.queued.fetch_add(cost, Relaxed) + cost;
+        // One message may be larger than the limit: then it is alone.
+        if queued > self.sockets.limits.outbound_bytes && queued > cost {
+            warn!(connection = self.connection, queued, "client reads too slowly; disconnected");
+            self.end(Ending { code: TRY_AGAIN, reason: "Too slow", orderly: false });
+            return;
+        }
+        self.traffic.messages_out.fetch_add(messages.len() as u64, Relaxed);
+        let _ = self.queue.send(Outgoing::Messages { messages, cost });
+    }
+
+    pub(super) fn close(&self) {
+        let stopping = self.sockets.stopping.load(Relaxed);
+        let (code, reason) = if stopping { (GOING_AWAY, "Server shutting down") } else { (POLICY, "Refused") };
+        self.end(Ending { code, reason, orderly: true });
+    }
+
+    pub(super) fn stats(&self) -> ChannelStats {
+        ChannelStats {
+            messages_in: self.traffic.messages_in.load(Relaxed),
+            messages_out: self.traffic.messages_out.load(Relaxed),
+            bytes_in: self.traffic.bytes_in.load(Relaxed),
+            bytes_out: self.traffic.bytes_out.load(Relaxed),
+        }
+    }
+
+    fn control(&self, frame: Frame) {
+        let _ = self.queue.send(Outgoing::Control(frame));
+    }
+
+    /// The first reason counts.
+    fn end(&self, ending: Ending) {
+        let frame = ending.frame();
+        let orderly = ending.orderly;
+        let first = self.ending.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(ending);
+            }
+            first
+        });
+        if first && orderly {
+            let _ = self.queue.send(Outgoing::Last(frame));
+        }
+    }
+}
+
+/// Serves one client until it leaves or is disconnected.
+pub(super) async fn serve(mut socket: WebSocket, sockets: Arc<Sockets>, remote: SocketAddr) {
+    let connection = sockets.next.fetch_add(1, Relaxed);
+    if socket.send(Frame::text(READY)).await.is_err() {
+        return;
+    }
+    let (queue, outgoing) = mpsc::unbounded_channel();
+    let (ending, ended) = watch::channel(None);
+    let pipe = Pipe { connection, queue, queued: Arc::default(), ending, traffic: Arc::default(), sockets: Arc::clone(&sockets) };
+    if sockets.events.send(Inbound::Opened { connection, pipe: pipe.clone() }).await.is_err() {
+        return;
+    }
+    debug!(connection, %remote, "connected");
+    let (sink, mut stream) = socket.split();
+    let writer = tokio::spawn(write(sink, outgoing, ended.clone(), Arc::clone(&pipe.queued), Arc::clone(&pipe.traffic)));
+    let why = Reader::new(&pipe, &sockets).run(&mut stream, ended).await;
+    let _ = sockets.events.send(Inbound::Closed { connection }).await;
+    match why {
+        Some(ending) => pipe.end(ending),
+        None => pipe.end(Ending { code: 1000, reason: "", orderly: false }),
+    }
+    let _ = writer.await;
+    // The client's half of the closing handshake; leaving before it could cost the client what was sent last.
+    let _ = timeout(GOODBYE_TIME, async { while let Some(Ok(_)) = stream.next().await {} }).await;
+    let stats = pipe.stats();
+    debug!(connection, bytes_in = stats.bytes_in, bytes_out = stats.bytes_out, "disconnected");
+}
+
+struct Reader<'a> {
+    pipe: &'a Pipe,
+    sockets: &'a Sockets,
+    reassembler: Reassembler,
+    started: Instant,
+    heard: Instant,
+    established: bool,
+    errors: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn new(pipe: &'a Pipe, sockets: &'a Sockets) -> Self {
+        let frame_bytes = sockets.limits.message_bytes;
+        let limits = Limits { frame_bytes, fragment_bytes: frame_bytes, ..Limits::default() };
+        let now = Instant::now();
+        Self { pipe, sockets, reassembler: Reassembler::new(limits), started: now, heard: now, established: false, errors: 0 }
+    }
+
+    /// Reads until the connection ends; gives the reason if it is this side's.
+    async fn run(mut self, stream: &mut SplitStream<WebSocket>, mut ended: watch::Receiver<Option<Ending>>) -> Option<Ending> {
+        let limits = &self.sockets.limits;
+        let mut ping = interval((limits.idle_time / 3).max(Duration::from_millis(1)));
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ping.reset();
+        loop {
+            let idle = self.heard + limits.idle_time;
+            let deadline = if self.established { idle } else { idle.min(self.started + limits.establish_time) };
+            let frame = tokio::select! {
+                biased;
+                _ = ended.wait_for(Option::is_some) => return None,
+                frame = stream.next() => frame,
+                () = sleep_until(deadline) => {
+                    let reason = if self.established { "Idle" } else { "No handshake" };
+                    info!(connection = self.pipe.connection, reason, "client is silent; disconnected");
+                    return Some(Ending { code: POLICY, reason, orderly: false });
+                }
+                _ = ping.tick() => {
+                    self.pipe.control(Frame::Ping(Bytes::new()));
+                    continue;
+                }
+            };
+            let frame = match frame {
+                None => return None,
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return self.broken(&error),
+            };
+            self.heard = Instant::now();
+            match frame {
+                Frame::Text(text) if text.as_str() == PING => self.pipe.control(Frame::text(PONG)),
+                Frame::Binary(payload) => self.take(payload).await?,
+                Frame::Close(_) => return None,
+                Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
+            }
+        }
+    }
+
+    fn broken(&self, error: &axum::Error) -> Option<Ending> {
+        let text = error.to_string();
+        debug!(connection = self.pipe.connection, error = text, "connection broken");
+        // The socket library's own words for a message beyond the limit; its error type is not ours to name.
+        text.contains("too long").then(|| {
+            warn!(connection = self.pipe.connection, "message too big; disconnected");
+            Ending { code: TOO_BIG, reason: "Message too big", orderly: true }
+        })
+    }
+
+    /// Hands on what a payload completes; `None` when the hub is gone.
+    async fn take(&mut self, payload: Bytes) -> Option<()> {
+        let bytes = payload.len();
+        self.pipe.traffic.bytes_in.fetch_add(bytes as u64, Relaxed);
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.reassembler.push(payload, now) {
+            Ok(messages) if messages.is_empty() => Some(()),
+            Ok(messages) => {
+                self.established |= messages.iter().any(|message| matches!(message, Message::EstablishRequest(_)));
+                self.pipe.traffic.messages_in.fetch_add(messages.len() as u64, Relaxed);
+                let room = self.sockets.room_for(messages.iter().map(cost).sum()).await?;
+                let connection = self.pipe.connection;
+                self.sockets.events.send(Inbound::Received { connection, messages, room }).await.ok()
+            }
+            Err(error) => {
+                self.errors = self.errors.saturating_add(1);
+                if self.errors <= LOUD_ERRORS {
+                    warn!(connection = self.pipe.connection, bytes, code = error.code(), %error, "payload dropped");
+                } else {
+                    debug!(connection = self.pipe.connection, bytes, code = error.code(), %error, "payload dropped");
+                }
+                Some(())
+            }
+        }
+    }
+}
+
+type Sink = SplitSink<WebSocket, Frame>;
+
+async fn write(
+    mut sink: Sink,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    mut ended: watch::Receiver<Option<Ending>>,
+    queued: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
+) {
+    let ending = {
+        let mut work = std::pin::pin!(async {
+            while let Some(item) = outgoing.recv().await {
+                if !transmit(&mut sink, item, &queued, &traffic).await {
+                    break;
+                }
+            }
+        });
+        let ending = tokio::select! {
+            biased;
+            () = &mut work => return,
+            ending = ended.wait_for(Option::is_some) => ending.ok().and_then(|ending| ending.clone()),
+        };
+        match ending {
+            Some(ending) if ending.orderly => {
+                let _ = timeout(CLOSE_TIME, work).await;
+                return;
+            }
+            ending => ending,
+        }
+    };
+    let frame = ending.map(|ending| ending.frame());
+    let _ = timeout(GOODBYE_TIME, sink.send(Frame::Close(frame))).await;
+}
+
+/// Sends one item; gives whether more may follow.
+async fn transmit(sink: &mut Sink, item: Outgoing, queued: &AtomicUsize, traffic: &Traffic) -> bool {
+    match item {
+        Outgoing::Messages { messages, cost } => {
+            let payloads = encode_transport(&messages, FRAGMENT_THRESHOLD, random_bytes);
+            drop(messages);
+            for payload in payloads {
+                let bytes = payload.len() as u64;
+                if sink.feed(Frame::Binary(payload.into())).await.is_err() {
+                    return false;
+                }
+                traffic.bytes_out.fetch_add(bytes, Relaxed);
+            }
+            let flushed = sink.flush().await.is_ok();
+            queued.fetch_sub(cost, Relaxed);
+            flushed
+        }
+        Outgoing::Control(frame) => sink.send(frame).await.is_ok(),
+        Outgoing::Last(frame) => {
+            let _ = sink.send(Frame::Close(Some(frame))).await;
+            false
+        }
+    }
+}
+
+/// Returns about how many bytes a message holds.
+fn cost(message: &Message) -> usize {
+    let stores = |stores: &[EphemeralPayload]| stores.iter().map(|store| MESSAGE_COST + store.namespace.len() + store.data.len()).sum();
+    let given = |transmission: &Transmission| match transmission {
+        Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } => data.len(),
+        Transmission::UpToDate { .. } | Transmission::Unavailable | Transmission::Unknown => 0,
+    };
+    let held = match message {
+        Message::SyncRequest { ephemeral, .. } => ephemeral.as_deref().map_or(0, stores),
+        Message::SyncResponse { transmission, ephemeral, .. } => given(transmission) + ephemeral.as_deref().map_or(0, stores),
+        Message::Update { transmission, .. } => given(transmission),
+        Message::Ephemeral { stores: sent, .. } => stores(sent),
+        Message::DirectoryRequest { docs } => docs.as_ref().map_or(0, |docs| docs.len() * MESSAGE_COST),
+        Message::DirectoryResponse { docs } | Message::NewDoc { docs } => docs.len() * MESSAGE_COST,
+        Message::Batch(messages) => messages.iter().map(cost).sum(),
+        Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::DeleteRequest { .. } | Message::DeleteResponse { .. } => 0,
+    };
+    MESSAGE_COST + held
+}

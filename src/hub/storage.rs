@@ -1,0 +1,502 @@
+//! Documents in one database file, written by one thread.
+//!
+//! Decides how records lie in the database and which writes share a commit. Never reads what a record holds.
+//!
+//! The database is redb: pure Rust, maintained, one file, ACID by copy-on-write B+trees, so a killed process leaves the last
+//! commit whole and needs no log replay. SQLite is the better known choice and as safe, but brings a C compiler and a query language for two
+//! ordered maps. fjall (a log-structured tree) writes faster in bulk, over many files and with compaction to tune. sled has had no
+//! stable release since 2021.
+//!
+//! Every commit waits for the disk (durability "immediate"). That wait is shared: what arrives during one commit goes into the next.
+
+use std::{
+    cell::RefCell,
+    fs, io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::mpsc,
+    thread,
+};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use redb::{
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError,
+    TransactionError, WriteTransaction,
+};
+use serde::{Deserialize, Serialize};
+
+use super::env::random_bytes;
+use crate::{
+    protocol::{DocId, VersionVector},
+    runtime::{
+        Adapter, AdapterContext, AdapterState, IndexEntry, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc,
+        StoredInfo, Write,
+    },
+    synchronizer::{ChannelKind, Timestamp},
+};
+
+/// `(document, record key)` to `(kind, bytes)`.
+const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition::new("records");
+/// Document to [`IndexRow`].
+const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
+
+const FILE: &str = "corella.redb";
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const SNAPSHOT: u8 = 1;
+const UPDATE: u8 = 2;
+/// First byte of an index row.
+const INDEX_FORMAT: u8 = 1;
+/// Where a commit is closed, so that the first of many waiting writes need not wait for the last.
+const COMMIT_BYTES: usize = 32 * 1024 * 1024;
+
+/// A store in a redb database.
+///
+/// Cheap to clone; clones share the database, which is closed by [`Store::close`] or with the last of them.
+#[derive(Debug, Clone)]
+pub struct RedbStore {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// Gives a repo its [`RedbStore`].
+#[derive(Debug)]
+pub struct RedbAdapter {
+    store: RefCell<Option<RedbStore>>,
+}
+
+enum Job {
+    Write { writes: Vec<Write>, done: Answer<()> },
+    Remove { doc: DocId, done: Answer<()> },
+    Load { doc: DocId, done: Answer<Option<StoredDoc>> },
+    List { done: Answer<Vec<StoredInfo>> },
+    Close { done: oneshot::Sender<()> },
+}
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+impl RedbStore {
+    /// Opens the database in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the folder cannot be written or another process has the database,
+    /// [`StoreError::Corrupt`] if the file is not a database.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("cannot create {}: {error}", folder.display())))?;
+        let path = folder.join(FILE);
+        let fresh = !path.exists();
+        let database = open_file(&path)?;
+        if fresh {
+            // The file's name is an entry of the folder and is not on disk before the folder is.
+            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(&error))?;
+        }
+        Self::run(database, Some(path))
+    }
+
+    /// Makes a database that is gone with its store.
+    ///
+    /// # Errors
+    /// [`StoreError::Other`] if its thread cannot be started.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let database =
+            Builder::new().create_with_backend(redb::backends::InMemoryBackend::new()).map_err(|error| database_error(&error))?;
+        Self::run(database, None)
+    }
+
+    fn run(database: Database, path: Option<PathBuf>) -> Result<Self, StoreError> {
+        make_tables(&database)?;
+        let (jobs, inbox) = mpsc::channel();
+        let worker = Worker { database: Some(database), path, inbox };
+        thread::Builder::new()
+            .name("corella-storage".into())
+            .spawn(move || worker.run())
+            .map_err(|error| StoreError::Other(format!("no thread for storage: {error}")))?;
+        Ok(Self { jobs })
+    }
+
+    /// Hands a job to the thread at once, whether or not the answer is waited for.
+    fn ask<T: 'static>(&self, job: impl FnOnce(Answer<T>) -> Job) -> LocalBoxFuture<Result<T, StoreError>> {
+        let (done, answer) = oneshot::channel();
+        // A failed send drops `done`, and the answer says so.
+        let _ = self.jobs.send(job(done));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err(closed())) })
+    }
+}
+
+impl Store for RedbStore {
+    fn name(&self) -> &str {
+        "redb"
+    }
+
+    fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Load { doc, done })
+    }
+
+    fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
+        self.ask(|done| Job::List { done })
+    }
+
+    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.ask(|done| Job::Write { writes, done })
+    }
+
+    fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Remove { doc, done })
+    }
+
+    fn close(&self) -> LocalBoxFuture<()> {
+        let (done, closed) = oneshot::channel();
+        let _ = self.jobs.send(Job::Close { done });
+        Box::pin(async move {
+            let _ = closed.await;
+        })
+    }
+}
+
+impl RedbAdapter {
+    /// Makes an adapter for an open store.
+    #[must_use]
+    pub fn new(store: RedbStore) -> Self {
+        Self { store: RefCell::new(Some(store)) }
+    }
+}
+
+impl Adapter for RedbAdapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Storage
+    }
+
+    fn name(&self) -> &str {
+        "redb"
+    }
+
+    fn start(&self, context: AdapterContext) {
+        let store = self.store.borrow_mut().take();
+        if let Some(store) = store {
+            context.open_store(Rc::new(store));
+        }
+    }
+
+    fn stop(&self) -> LocalBoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn state(&self) -> AdapterState {
+        AdapterState::Open
+    }
+}
+
+/// Something that changes the database, with whoever waits for it.
+enum Change {
+    Write(Vec<Write>),
+    Remove(DocId),
+}
+
+struct Worker {
+    /// `None` after an error of the disk: redb then wants the file opened again.
+    database: Option<Database>,
+    path: Option<PathBuf>,
+    inbox: mpsc::Receiver<Job>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut changes: Vec<(Change, Answer<()>)> = Vec::new();
+        while let Ok(first) = self.inbox.recv() {
+            let mut next = Some(first);
+            let mut bytes = 0;
+            let mut other = None;
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Write { writes, done } => {
+                        bytes += writes.iter().map(|write| write.record.bytes.len()).sum::<usize>();
+                        changes.push((Change::Write(writes), done));
+                    }
+                    Job::Remove { doc, done } => changes.push((Change::Remove(doc), done)),
+                    job => other = Some(job),
+                }
+                if other.is_none() && bytes < COMMIT_BYTES {
+                    next = self.inbox.try_recv().ok();
+                }
+            }
+            self.commit(&mut changes);
+            match other {
+                Some(Job::Load { doc, done }) => {
+                    let _ = done.send(self.with(|database| load(database, &doc)));
+                }
+                Some(Job::List { done }) => {
+                    let _ = done.send(self.with(list));
+                }
+                Some(Job::Close { done }) => {
+                    drop(self.database.take());
+                    let _ = done.send(());
+                    return;
+                }
+                Some(Job::Write { .. } | Job::Remove { .. }) | None => {}
+            }
+        }
+    }
+
+    fn commit(&mut self, changes: &mut Vec<(Change, Answer<()>)>) {
+        if changes.is_empty() {
+            return;
+        }
+        let outcome = self.with(|database| apply(database, changes.iter().map(|(change, _)| change)));
+        for (_, done) in changes.drain(..) {
+            let _ = done.send(outcome.clone());
+        }
+    }
+
+    fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let database = match (self.database.take(), &self.path) {
+            (Some(database), _) => database,
+            (None, Some(path)) => open_file(path)?,
+            (None, None) => return Err(closed()),
+        };
+        let outcome = work(&database);
+        if !matches!(outcome, Err(Failure { reopen: true, .. })) {
+            self.database = Some(database);
+        }
+        outcome.map_err(|failure| failure.error)
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    // Found after a kill; checked here so that the message can name the file.
+    Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match database_error(&error) {
+        StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", path.display())),
+        StoreError::Corrupt(text) => StoreError::Corrupt(format!("{}: {text}", path.display())),
+        StoreError::Full(text) => StoreError::Full(format!("{}: {text}", path.display())),
+        StoreError::Other(text) => StoreError::Other(format!("{}: {text}", path.display())),
+    })
+}
+
+/// Makes both tables, so that reads find them.
+fn make_tables(database: &Database) -> Result<(), StoreError> {
+    let make = || -> Result<(), Failure> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(INDEX)?;
+        transaction.commit()?;
+        Ok(())
+    };
+    make().map_err(|failure| failure.error)
+}
+
+fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> Result<(), Failure> {
+    let transaction = database.begin_write()?;
+    for change in changes {
+        match change {
+            Change::Write(writes) => writes.iter().try_for_each(|write| write_record(&transaction, write))?,
+            Change::Remove(doc) => remove_doc(&transaction, doc)?,
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<(), Failure> {
+    let doc = write.doc.as_str();
+    let mut records = transaction.open_table(RECORDS)?;
+    let mut table = transaction.open_table(INDEX)?;
+    let mut index = match table.get(doc)? {
+        Some(row) => decode_index(row.value())?,
+        None => IndexEntry { created: write.at, lineage: u64::from_ne_bytes(random_bytes()), ..IndexEntry::default() },
+    };
+    for key in write.replaces.iter().filter(|key| **key != write.record.key) {
+        if let Some(old) = records.remove((doc, key.0.as_str()))? {
+            index.records = index.records.saturating_sub(1);
+            index.bytes = index.bytes.saturating_sub(old.value().1.len() as u64);
+        }
+    }
+    let kind = match write.record.kind {
+        RecordKind::Snapshot => SNAPSHOT,
+        RecordKind::Update => UPDATE,
+    };
+    match records.insert((doc, write.record.key.0.as_str()), (kind, &*write.record.bytes))? {
+        Some(old) => index.bytes = index.bytes.saturating_sub(old.value().1.len() as u64),
+        None => index.records += 1,
+    }
+    index.bytes += write.record.bytes.len() as u64;
+    index.version.merge(&write.version);
+    index.updated = index.updated.max(write.at);
+    table.insert(doc, encode_index(&index)?.as_slice())?;
+    Ok(())
+}
+
+fn remove_doc(transaction: &WriteTransaction, doc: &DocId) -> Result<(), Failure> {
+    let mut records = transaction.open_table(RECORDS)?;
+    let mut keys = Vec::new();
+    for entry in records.range((doc.as_str(), "")..)? {
+        let (key, _) = entry?;
+        if key.value().0 != doc.as_str() {
+            break;
+        }
+        keys.push(key.value().1.to_owned());
+    }
+    for key in keys {
+        records.remove((doc.as_str(), key.as_str()))?;
+    }
+    transaction.open_table(INDEX)?.remove(doc.as_str())?;
+    Ok(())
+}
+
+fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> {
+    let transaction = database.begin_read()?;
+    let Some(row) = transaction.open_table(INDEX)?.get(doc.as_str())? else { return Ok(None) };
+    let index = decode_index(row.value())?;
+    let mut records = Vec::new();
+    for entry in transaction.open_table(RECORDS)?.range((doc.as_str(), "")..)? {
+        let (key, value) = entry?;
+        let (owner, name) = key.value();
+        if owner != doc.as_str() {
+            break;
+        }
+        let (kind, bytes) = value.value();
+        let kind = match kind {
+            SNAPSHOT => RecordKind::Snapshot,
+            UPDATE => RecordKind::Update,
+            other => return Err(corrupt(format!("record {name} of document {doc:?} is of unknown kind {other}"))),
+        };
+        records.push(Record { key: RecordKey(name.to_owned()), kind, bytes: Bytes::copy_from_slice(bytes) });
+    }
+    Ok(Some(StoredDoc { records, index }))
+}
+
+fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
+    let transaction = database.begin_read()?;
+    let mut infos = Vec::new();
+    for entry in transaction.open_table(INDEX)?.range::<&str>(..)? {
+        let (doc, row) = entry?;
+        match decode_index(row.value()) {
+            Ok(index) => infos.push(StoredInfo { doc: DocId::from_wire(doc.value()), index }),
+            // One damaged row must not hide the other documents; loading this one gives the error.
+            Err(failure) => tracing::error!(doc = doc.value(), error = %failure.error, "index row is damaged"),
+        }
+    }
+    Ok(infos)
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexRow {
+    version: Vec<u8>,
+    bytes: u64,
+    records: u32,
+    created: u64,
+    updated: u64,
+    lineage: u64,
+    tombstone: Option<u64>,
+}
+
+fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
+    let row = IndexRow {
+        version: index.version.encode(),
+        bytes: index.bytes,
+        records: index.records,
+        created: index.created.0,
+        updated: index.updated.0,
+        lineage: index.lineage,
+        tombstone: index.tombstone.map(|at| at.0),
+    };
+    let mut bytes = vec![INDEX_FORMAT];
+    bytes.extend(postcard::to_allocvec(&row).map_err(|error| Failure::from(StoreError::Other(error.to_string())))?);
+    Ok(bytes)
+}
+
+fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
+    let row: IndexRow = match bytes.split_first() {
+        Some((&INDEX_FORMAT, row)) => postcard::from_bytes(row).map_err(|error| corrupt(format!("an index row: {error}")))?,
+        _ => return Err(corrupt("an index row is of an unknown format".to_owned())),
+    };
+    let version = VersionVector::decode(&row.version).map_err(|error| corrupt(format!("an index row: {error}")))?;
+    Ok(IndexEntry {
+        version,
+        bytes: row.bytes,
+        records: row.records,
+        created: Timestamp(row.created),
+        updated: Timestamp(row.updated),
+        lineage: row.lineage,
+        tombstone: row.tombstone.map(Timestamp),
+    })
+}
+
+/// Why work on the database failed, and whether the file must be opened again.
+struct Failure {
+    error: StoreError,
+    reopen: bool,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { error, reopen: false }
+    }
+}
+
+fn corrupt(text: String) -> Failure {
+    StoreError::Corrupt(text).into()
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        let reopen = matches!(error, StorageError::Io(_) | StorageError::PreviousIo);
+        Self { error: storage_error(&error), reopen }
+    }
+}
+
+impl From<TransactionError> for Failure {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Storage(error) => error.into(),
+            error => StoreError::Other(error.to_string()).into(),
+        }
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Storage(error) => error.into(),
+            error => corrupt(error.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage(error) => error.into(),
+            error => StoreError::Other(error.to_string()).into(),
+        }
+    }
+}
+
+fn database_error(error: &DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::Unavailable("another process is using it".to_owned()),
+        DatabaseError::Storage(error) => storage_error(error),
+        DatabaseError::UpgradeRequired(_) | DatabaseError::RepairAborted => StoreError::Corrupt(error.to_string()),
+        error => StoreError::Other(error.to_string()),
+    }
+}
+
+fn storage_error(error: &StorageError) -> StoreError {
+    match error {
+        StorageError::Io(error) => io_error(error),
+        StorageError::Corrupted(text) => StoreError::Corrupt(text.clone()),
+        StorageError::PreviousIo | StorageError::DatabaseClosed => StoreError::Unavailable(error.to_string()),
+        error => StoreError::Other(error.to_string()),
+    }
+}
+
+fn io_error(error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(error.to_string()),
+        io::ErrorKind::InvalidData => StoreError::Corrupt("not a database of this program, or damaged".to_owned()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".to_owned())
+}

@@ -1,0 +1,133 @@
+//! The hub's store on a real file.
+#![cfg(all(feature = "hub", not(target_arch = "wasm32")))]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use bytes::Bytes;
+use corella::{
+    DocId, VersionVector,
+    hub::RedbStore,
+    runtime::{Record, RecordKey, RecordKind, Store, StoreError, Write},
+    synchronizer::Timestamp,
+};
+use futures_executor::block_on;
+
+fn doc(name: &str) -> DocId {
+    DocId::new(name).unwrap()
+}
+
+fn write(name: &str, key: &str, bytes: &'static [u8], end: i32, at: u64) -> Write {
+    Write {
+        doc: doc(name),
+        record: Record { key: RecordKey(key.into()), kind: RecordKind::Update, bytes: Bytes::from_static(bytes) },
+        replaces: Vec::new(),
+        version: VersionVector::from_iter([(1, end)]),
+        at: Timestamp(at),
+    }
+}
+
+fn keys(store: &RedbStore, name: &str) -> Vec<String> {
+    let stored = block_on(store.load(&doc(name))).unwrap();
+    stored.map(|stored| stored.records.into_iter().map(|record| record.key.0).collect()).unwrap_or_default()
+}
+
+#[test]
+fn what_was_written_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(folder.path()).unwrap();
+    block_on(store.write(vec![write("a", "1", b"one", 3, 10), write("a", "2", b"two!", 5, 20), write("b", "1", b"", 1, 30)])).unwrap();
+    block_on(store.close());
+    let store = RedbStore::open(folder.path()).unwrap();
+    let stored = block_on(store.load(&doc("a"))).unwrap().unwrap();
+    assert_eq!(stored.records.iter().map(|record| &*record.bytes).collect::<Vec<_>>(), [b"one".as_slice(), b"two!"]);
+    let index = &stored.index;
+    assert_eq!((index.bytes, index.records, index.created, index.updated), (7, 2, Timestamp(10), Timestamp(20)));
+    assert_eq!(index.version, VersionVector::from_iter([(1, 5)]));
+    let listed = block_on(store.list()).unwrap();
+    assert_eq!(listed.iter().map(|info| info.doc.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(listed[0].index, *index);
+    assert_eq!(block_on(store.load(&doc("c"))).unwrap(), None);
+}
+
+#[test]
+fn a_snapshot_replaces_the_records_it_names_and_no_others() {
+    let store = RedbStore::in_memory().unwrap();
+    block_on(store.write(vec![write("a", "1", b"11", 1, 1), write("a", "2", b"22", 2, 2), write("a", "3", b"33", 3, 3)])).unwrap();
+    let snapshot = Write {
+        replaces: ["1", "2", "never", "s"].map(|key| RecordKey(key.into())).into(),
+        record: Record { key: RecordKey("s".into()), kind: RecordKind::Snapshot, bytes: Bytes::from_static(b"snap") },
+        ..write("a", "s", b"", 2, 2)
+    };
+    block_on(store.write(vec![snapshot])).unwrap();
+    let stored = block_on(store.load(&doc("a"))).unwrap().unwrap();
+    assert_eq!(keys(&store, "a"), ["3", "s"]);
+    assert_eq!(stored.records[1].kind, RecordKind::Snapshot);
+    assert_eq!((stored.index.bytes, stored.index.records, stored.index.updated), (6, 2, Timestamp(3)));
+    assert_eq!(stored.index.version, VersionVector::from_iter([(1, 3)]), "an older version takes nothing away");
+}
+
+#[test]
+fn a_removed_document_is_gone_and_its_neighbours_are_not() {
+    let store = RedbStore::in_memory().unwrap();
+    for name in ["a", "a\0", "a/b", "b", "é🦜"] {
+        block_on(store.write(vec![write(name, "1", b"x", 1, 1), write(name, "", b"y", 1, 1)])).unwrap();
+    }
+    let before = block_on(store.load(&doc("a"))).unwrap().unwrap().index.lineage;
+    block_on(store.remove(&doc("a"))).unwrap();
+    block_on(store.remove(&doc("never"))).unwrap();
+    assert_eq!(block_on(store.load(&doc("a"))).unwrap(), None);
+    for name in ["a\0", "a/b", "b", "é🦜"] {
+        assert_eq!(keys(&store, name), ["", "1"], "{name:?}");
+    }
+    assert_eq!(block_on(store.list()).unwrap().len(), 4);
+    block_on(store.write(vec![write("a", "2", b"x", 1, 1)])).unwrap();
+    assert_ne!(block_on(store.load(&doc("a"))).unwrap().unwrap().index.lineage, before, "made again is another creation");
+}
+
+#[test]
+fn work_given_at_once_is_done_in_order() {
+    let store = RedbStore::in_memory().unwrap();
+    let first = store.write(vec![write("a", "1", b"x", 1, 1)]);
+    let removed = store.remove(&doc("a"));
+    let second = store.write(vec![write("a", "2", b"x", 1, 1)]);
+    let loaded = store.load(&doc("a"));
+    let third = store.write(vec![write("a", "3", b"x", 1, 1)]);
+    let loaded = block_on(loaded).unwrap().unwrap();
+    assert_eq!(loaded.records.iter().map(|record| record.key.0.as_str()).collect::<Vec<_>>(), ["2"]);
+    for done in [first, removed, second, third] {
+        block_on(done).unwrap();
+    }
+    assert_eq!(keys(&store, "a"), ["2", "3"]);
+}
+
+#[test]
+fn many_writes_at_once_share_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(folder.path()).unwrap();
+    let pending: Vec<_> = (0..2_000).map(|n| store.write(vec![write("a", &format!("{n:04}"), b"x", n, 1)])).collect();
+    for done in pending {
+        block_on(done).unwrap();
+    }
+    assert_eq!(keys(&store, "a").len(), 2_000);
+}
+
+#[test]
+fn a_database_in_use_is_not_available_and_free_once_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(folder.path()).unwrap();
+    match RedbStore::open(folder.path()) {
+        Err(StoreError::Unavailable(text)) => assert!(text.contains("another process is using it"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    block_on(store.close());
+    RedbStore::open(folder.path()).unwrap();
+    assert!(matches!(block_on(store.list()), Err(StoreError::Unavailable(_))));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("corella.redb");
+    std::fs::write(&file, "somebody's notes").unwrap();
+    assert!(RedbStore::open(folder.path()).is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), b"somebody's notes");
+}
