@@ -10,6 +10,7 @@ use crate::js::error;
 
 /// How many operations of each author are known.
 #[wasm_bindgen(js_name = VersionVector, skip_typescript)]
+pub struct JsVersionVector(pub(super) AssertUnwindSafe<VersionVector>);
 
 impl JsVersionVector {
     pub(crate) fn from_inner(version: VersionVector) -> Self {

@@ -1,0 +1,85 @@
+//! The document behind the package's `DocHandle` class.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use js_sys::{Array, Promise};
+use wasm_bindgen::prelude::*;
+
+use super::{
+    ephemeral::WasmEphemeral,
+    events,
+    loro::{JsLoroDoc, JsVersionVector, object, set},
+    repo::promise,
+};
+use crate::runtime::{DocHandle, ReadyState, ReadyStatus, SyncKind, WaitOptions};
+
+/// An open document.
+#[wasm_bindgen(skip_typescript)]
+pub struct WasmDocHandle(AssertUnwindSafe<DocHandle>);
+
+impl WasmDocHandle {
+    pub(super) fn from_inner(handle: DocHandle) -> Self {
+        Self(AssertUnwindSafe(handle))
+    }
+}
+
+#[wasm_bindgen]
+impl WasmDocHandle {
+    /// Makes the handle's `LoroDoc`; the caller keeps the one it got.
+    pub fn doc(&self) -> JsLoroDoc {
+        let doc = JsLoroDoc::from_inner(self.0.doc());
+        let handle = self.0.0.clone();
+        doc.on_touch(Rc::new(move || handle.touch()));
+        doc
+    }
+
+    /// Whether the document was deleted or its repo closed.
+    #[wasm_bindgen(getter, js_name = isGone)]
+    pub fn is_gone(&self) -> bool {
+        self.0.is_gone()
+    }
+
+    /// How every peer stands to the document.
+    #[wasm_bindgen(js_name = readyStates)]
+    pub fn ready_states(&self) -> Array {
+        self.0.ready_states().iter().map(state_to_js).collect()
+    }
+
+    /// Waits for a peer's confirmation; no `timeout` waits for ever.
+    #[wasm_bindgen(js_name = waitForSync)]
+    pub fn wait_for_sync(&self, storage: bool, timeout: Option<f64>) -> Promise {
+        let kind = if storage { SyncKind::Storage } else { SyncKind::Network };
+        let waiting = promise(self.0.wait_for_sync(WaitOptions { kind, timeout_ms: timeout.map(|ms| ms as u64) }));
+        events::drain();
+        waiting
+    }
+
+    /// Opens a namespace of the ephemeral state.
+    pub fn ephemeral(&self, namespace: &str) -> WasmEphemeral {
+        WasmEphemeral::from_inner(self.0.ephemeral(namespace))
+    }
+
+    /// Says that the application is done with the document.
+    pub fn close(&self) {
+        self.0.close();
+        events::drain();
+    }
+}
+
+fn state_to_js(state: &ReadyState) -> JsValue {
+    let status = match state.state {
+        ReadyStatus::Pending => "pending",
+        ReadyStatus::Synced => "synced",
+        ReadyStatus::Absent => "absent",
+    };
+    let out = object(&[("peerId", state.peer.as_str().into()), ("kind", state.kind.as_str().into()), ("state", status.into())]);
+    if let Some(version) = &state.version {
+        let mut vector = loro::VersionVector::new();
+        for (author, end) in version.iter() {
+            vector.insert(author, end);
+        }
+        set(&out, "version", &JsVersionVector::from_inner(vector).into());
+    }
+    out.into()
+}

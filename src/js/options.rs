@@ -1,0 +1,132 @@
+//! What a repo is opened with: identity, adapters, permissions.
+//!
+//! The package's JavaScript has checked the shapes; here they become values.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Promise};
+use wasm_bindgen::{JsCast, prelude::*};
+use wasm_bindgen_futures::JsFuture;
+
+use super::{
+    error,
+    loro::{get, object},
+};
+use crate::{
+    browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
+    protocol::{DocId, PeerId, PeerType},
+    runtime::{Adapter, RepoConfig},
+    synchronizer::{PeerContext, Permissions},
+};
+
+/// The adapters of a repo, in order; the sockets apart, since the application can switch them.
+#[derive(Default)]
+pub(super) struct Adapters {
+    pub(super) all: Vec<Rc<dyn Adapter>>,
+    pub(super) sockets: Vec<(usize, Rc<WebSocketAdapter>)>,
+}
+
+pub(super) fn adapters(list: &JsValue) -> Result<Adapters, JsValue> {
+    let mut out = Adapters::default();
+    for (number, adapter) in Array::from(list).iter().enumerate() {
+        let text = |key| get(&adapter, key).and_then(|value| value.as_string());
+        match text("type").as_deref() {
+            Some("indexeddb") => out.all.push(Rc::new(IndexedDbAdapter::new(text("database")))),
+            Some("broadcast-channel") => out.all.push(Rc::new(BroadcastChannelAdapter::new(text("name")))),
+            Some("websocket") => {
+                let socket = Rc::new(WebSocketAdapter::new(url_source(get(&adapter, "url").unwrap_or_default())?));
+                if get(&adapter, "paused").is_some_and(|paused| paused.is_truthy()) {
+                    socket.pause();
+                }
+                out.sockets.push((number, Rc::clone(&socket)));
+                out.all.push(socket);
+            }
+            _ => return Err(error::invalid("an adapter is an IndexedDBAdapter, a WebSocketAdapter or a BroadcastChannelAdapter")),
+        }
+    }
+    Ok(out)
+}
+
+fn url_source(url: JsValue) -> Result<UrlSource, JsValue> {
+    if let Some(url) = url.as_string() {
+        return Ok(UrlSource::Fixed(url));
+    }
+    let ask: Function = url.dyn_into().map_err(|_| error::invalid("url is a string or a function that gives one"))?;
+    Ok(UrlSource::Asked(Rc::new(move || {
+        let asked = ask.call0(&JsValue::UNDEFINED).map(|answer| Promise::resolve(&answer));
+        Box::pin(async move {
+            let answer = match asked {
+                Ok(answer) => JsFuture::from(answer).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(answer) => answer.as_string().ok_or_else(|| "the url function gave no string".to_owned()),
+                Err(error) => Err(format!("the url function failed: {}", describe(&error))),
+            }
+        })
+    })))
+}
+
+fn describe(error: &JsValue) -> String {
+    error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
+}
+
+/// Reads everything but the adapters.
+pub(super) fn config(options: &JsValue) -> RepoConfig {
+    let text = |key| get(options, key).and_then(|value| value.as_string());
+    RepoConfig {
+        name: text("name"),
+        peer_type: PeerType::from_wire(text("type").as_deref().unwrap_or("user")),
+        peer_id: text("peerId").map(|id| PeerId::from_wire(&id)),
+        permissions: Rc::new(Hooks {
+            visibility: hook(options, "visibility"),
+            mutability: hook(options, "mutability"),
+            creation: hook(options, "creation"),
+            deletion: hook(options, "deletion"),
+        }),
+        ..RepoConfig::default()
+    }
+}
+
+fn hook(options: &JsValue, name: &str) -> Option<Function> {
+    get(&get(options, "permissions")?, name)?.dyn_into().ok()
+}
+
+/// Permissions asked of JavaScript: plain data in, a boolean out. The functions never throw; the package wraps them.
+struct Hooks {
+    visibility: Option<Function>,
+    mutability: Option<Function>,
+    creation: Option<Function>,
+    deletion: Option<Function>,
+}
+
+fn ask(hook: Option<&Function>, default: bool, doc: &DocId, peer: &PeerContext) -> bool {
+    let Some(hook) = hook else { return default };
+    let doc = object(&[("id", doc.as_str().into())]);
+    let peer = object(&[
+        ("peerId", peer.peer_id.as_str().into()),
+        ("name", peer.name.as_deref().map_or(JsValue::UNDEFINED, JsValue::from_str)),
+        ("type", peer.peer_type.as_str().into()),
+        ("channelId", (peer.channel.0 as f64).into()),
+        ("kind", peer.kind.as_str().into()),
+    ]);
+    hook.call2(&JsValue::UNDEFINED, &doc, &peer).is_ok_and(|answer| answer.as_bool() == Some(true))
+}
+
+impl Permissions for Hooks {
+    fn visibility(&self, doc: &DocId, peer: &PeerContext) -> bool {
+        ask(self.visibility.as_ref(), true, doc, peer)
+    }
+
+    fn mutability(&self, doc: &DocId, peer: &PeerContext) -> bool {
+        ask(self.mutability.as_ref(), true, doc, peer)
+    }
+
+    fn creation(&self, doc: &DocId, peer: &PeerContext) -> bool {
+        ask(self.creation.as_ref(), true, doc, peer)
+    }
+
+    fn deletion(&self, doc: &DocId, peer: &PeerContext) -> bool {
+        ask(self.deletion.as_ref(), false, doc, peer)
+    }
+}

@@ -1,0 +1,185 @@
+//! The repo behind the package's `Repo` class.
+
+use std::{panic::AssertUnwindSafe, rc::Rc};
+
+use js_sys::{Array, Function, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use super::{
+    doc_handle::WasmDocHandle,
+    error, events,
+    loro::{object, set},
+    options,
+};
+use crate::{
+    browser::{BrowserEnv, WebSocketAdapter},
+    runtime::{ChannelInfo, DocInfo, LocalBoxFuture, PeerInfo, Repo, RepoError, RepoEvent, Subscription},
+};
+
+struct Inner {
+    repo: Repo,
+    sockets: Vec<(usize, Rc<WebSocketAdapter>)>,
+    _events: Subscription,
+}
+
+/// A repo.
+#[wasm_bindgen(skip_typescript)]
+pub struct WasmRepo(AssertUnwindSafe<Inner>);
+
+/// Makes a promise of a result of the runtime.
+pub(super) fn promise(work: LocalBoxFuture<Result<(), RepoError>>) -> Promise {
+    future_to_promise(async move {
+        let done = work.await;
+        events::drain();
+        done.map(|()| JsValue::UNDEFINED).map_err(|error| error::to_js(&error))
+    })
+}
+
+#[wasm_bindgen]
+impl WasmRepo {
+    /// Opens a repo. `listener` hears every event as `{ type, … }`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &JsValue, listener: Function) -> Result<WasmRepo, JsValue> {
+        console_error_panic_hook::set_once();
+        let adapters = options::adapters(&super::loro::get(options, "adapters").unwrap_or_else(|| Array::new().into()))?;
+        let repo = Repo::new(Rc::new(BrowserEnv), options::config(options));
+        let subscription = repo.on_event(move |event| events::enqueue1(listener.clone(), &event_to_js(event)));
+        for adapter in adapters.all {
+            repo.add_adapter(adapter);
+        }
+        events::drain();
+        Ok(Self(AssertUnwindSafe(Inner { repo, sockets: adapters.sockets, _events: subscription })))
+    }
+
+    /// The repo's own id.
+    #[wasm_bindgen(getter, js_name = peerId)]
+    pub fn peer_id(&self) -> String {
+        self.0.repo.peer_id().to_string()
+    }
+
+    /// Opens a document.
+    pub fn get(&self, doc: &str) -> Result<WasmDocHandle, JsValue> {
+        let handle = self.0.repo.get(doc).map(WasmDocHandle::from_inner).map_err(|error| error::to_js(&error));
+        events::drain();
+        handle
+    }
+
+    /// Lists the documents known here.
+    pub fn list(&self) -> Array {
+        self.0.repo.list().iter().map(doc_to_js).collect()
+    }
+
+    /// Deletes a document.
+    pub fn delete(&self, doc: &str) -> Promise {
+        let deleted = promise(self.0.repo.delete(doc));
+        events::drain();
+        deleted
+    }
+
+    /// Lists the peers.
+    pub fn peers(&self) -> Array {
+        self.0.repo.peers().iter().map(peer_to_js).collect()
+    }
+
+    /// Lists the adapters.
+    pub fn adapters(&self) -> Array {
+        let describe = |adapter: crate::runtime::AdapterInfo| {
+            let state = adapter.state.as_str().into();
+            JsValue::from(object(&[("kind", adapter.kind.as_str().into()), ("name", adapter.name.into()), ("state", state)]))
+        };
+        self.0.repo.adapters().into_iter().map(describe).collect()
+    }
+
+    /// Switches a WebSocket adapter, by its number.
+    #[wasm_bindgen(js_name = setConnected)]
+    pub fn set_connected(&self, adapter: usize, connected: bool) {
+        for (number, socket) in &self.0.sockets {
+            if *number == adapter {
+                if connected { socket.resume() } else { socket.pause() }
+            }
+        }
+    }
+
+    /// Asks network peers for their documents.
+    pub fn discover(&self) {
+        self.0.repo.discover();
+        events::drain();
+    }
+
+    /// Completes when everything is on disk.
+    pub fn flush(&self) -> Promise {
+        promise(self.0.repo.flush())
+    }
+
+    /// Flushes and leaves.
+    pub fn close(&self) -> Promise {
+        promise(self.0.repo.close())
+    }
+}
+
+fn doc_to_js(info: &DocInfo) -> JsValue {
+    let out = object(&[("docId", info.doc.as_str().into()), ("open", info.open.into()), ("stored", info.stored.into())]);
+    if let Some(bytes) = info.bytes {
+        set(&out, "bytes", &(bytes as f64).into());
+    }
+    if let Some(updated) = info.updated {
+        set(&out, "updated", &(updated.0 as f64).into());
+    }
+    out.into()
+}
+
+fn channel_to_js(channel: &ChannelInfo) -> JsValue {
+    let number = |value: u64| JsValue::from_f64(value as f64);
+    let stats = object(&[
+        ("messagesIn", number(channel.stats.messages_in)),
+        ("messagesOut", number(channel.stats.messages_out)),
+        ("bytesIn", number(channel.stats.bytes_in)),
+        ("bytesOut", number(channel.stats.bytes_out)),
+    ]);
+    let state = if channel.established { "established" } else { "connected" };
+    object(&[
+        ("channelId", number(channel.channel.0)),
+        ("kind", channel.kind.as_str().into()),
+        ("adapter", channel.adapter.as_str().into()),
+        ("state", state.into()),
+        ("stats", stats.into()),
+    ])
+    .into()
+}
+
+fn peer_to_js(peer: &PeerInfo) -> JsValue {
+    let channels: Array = peer.channels.iter().map(channel_to_js).collect();
+    let out = object(&[("peerId", peer.peer_id.as_str().into()), ("type", peer.peer_type.as_str().into()), ("channels", channels.into())]);
+    if let Some(name) = &peer.name {
+        set(&out, "name", &name.into());
+    }
+    out.into()
+}
+
+fn event_to_js(event: &RepoEvent) -> JsValue {
+    let named = |name: &str, key: &str, value: &str| object(&[("type", name.into()), (key, value.into())]);
+    let out: Object = match event {
+        RepoEvent::DocumentAdded { doc } => named("document-added", "docId", doc.as_str()),
+        RepoEvent::DocumentRemoved { doc } => named("document-removed", "docId", doc.as_str()),
+        RepoEvent::PeerConnected { peer } => named("peer-connected", "peerId", peer.as_str()),
+        RepoEvent::PeerDisconnected { peer } => named("peer-disconnected", "peerId", peer.as_str()),
+        RepoEvent::ReadyStateChanged { doc } => named("ready-state-changed", "docId", doc.as_str()),
+        RepoEvent::StorageHealth { ok, error } => {
+            let out = object(&[("type", "storage-health".into()), ("ok", (*ok).into())]);
+            if let Some(error) = error {
+                set(&out, "error", &error::to_js(error));
+            }
+            out
+        }
+        RepoEvent::AdapterChanged { adapter } => object(&[("type", "adapter-changed".into()), ("adapter", (*adapter as f64).into())]),
+        RepoEvent::Error { error, doc } => {
+            let out = object(&[("type", "error".into()), ("error", error::to_js(error))]);
+            if let Some(doc) = doc {
+                set(&out, "docId", &doc.as_str().into());
+            }
+            out
+        }
+    };
+    out.into()
+}
