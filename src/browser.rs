@@ -1,1 +1,16 @@
 //! The browser: WebSocket, IndexedDB, BroadcastChannel, timers.
+//!
+//! Decides when pipes and stores are opened, kept and opened again; never what travels through them. Everything works in a
+//! window and in a dedicated worker, and no browser global is touched before an adapter is started.
+
+mod broadcast;
+mod env;
+mod indexed_db;
+mod listener;
+mod websocket;
+
+pub use broadcast::BroadcastChannelAdapter;
+pub use env::BrowserEnv;
+pub use indexed_db::IndexedDbAdapter;
+pub use listener::Listener;
+pub use websocket::{UrlFuture, UrlSource, WebSocketAdapter};

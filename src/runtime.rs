@@ -2,6 +2,7 @@
 //!
 //! Decides nothing about who gets what; knows no browser and no async runtime.
 
+mod backoff;
 mod channel;
 mod doc_handle;
 mod docs;
@@ -13,7 +14,9 @@ mod inner;
 pub mod memory;
 mod repo;
 mod storage;
+pub mod utf16;
 
+pub use backoff::Backoff;
 pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
     Store, StoreError, StoredDoc, StoredInfo, Write,

@@ -1,0 +1,123 @@
+//! IndexedDB requests and transactions as futures. Decides what each failure means.
+
+use futures_channel::oneshot;
+use wasm_bindgen::prelude::*;
+use web_sys::{DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction};
+
+use super::{super::listener::Listener, layout};
+use crate::runtime::StoreError;
+
+/// Returns `indexedDB` of the window or worker.
+fn factory() -> Result<IdbFactory, StoreError> {
+    let missing = || StoreError::Unavailable("this browser or mode has no IndexedDB".to_owned());
+    let factory = js_sys::Reflect::get(&js_sys::global(), &"indexedDB".into()).map_err(|_| missing())?;
+    if factory.is_undefined() || factory.is_null() {
+        return Err(missing());
+    }
+    Ok(factory.unchecked_into())
+}
+
+/// Opens the database and creates its object stores if it is new.
+pub(super) async fn open(name: &str) -> Result<IdbDatabase, StoreError> {
+    let request: IdbOpenDbRequest = factory()?.open_with_u32(name, layout::VERSION).map_err(|error| explain(&error))?;
+    let upgrade = Listener::new(&request, "upgradeneeded", {
+        let request = request.clone();
+        move |_| {
+            // A failure here fails the request.
+            if let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) {
+                let _ = database.create_object_store(layout::RECORDS);
+                let _ = database.create_object_store(layout::INDEX);
+            }
+        }
+    });
+    let database: IdbDatabase = done(&request).await?.unchecked_into();
+    drop(upgrade);
+    let stores = database.object_store_names();
+    if stores.contains(layout::RECORDS) && stores.contains(layout::INDEX) {
+        Ok(database)
+    } else {
+        database.close();
+        Err(StoreError::Corrupt(format!("database {name:?} is not one of corella's")))
+    }
+}
+
+/// Waits for a request.
+pub(super) async fn done(request: &IdbRequest) -> Result<JsValue, StoreError> {
+    if request.ready_state() == IdbRequestReadyState::Pending {
+        settle(request).await;
+    }
+    match request.error() {
+        Ok(Some(error)) => Err(explain(&error)),
+        Ok(None) => request.result().map_err(|error| explain(&error)),
+        Err(error) => Err(explain(&error)),
+    }
+}
+
+async fn settle(request: &IdbRequest) {
+    let (send, receive) = oneshot::channel();
+    let send = std::rc::Rc::new(std::cell::Cell::new(Some(send)));
+    let finish = move |_| {
+        if let Some(send) = send.take() {
+            let _ = send.send(());
+        }
+    };
+    let _listeners = [Listener::new(request, "success", finish.clone()), Listener::new(request, "error", finish)];
+    let _ = receive.await;
+}
+
+/// Hears how a transaction ends; made before its first request.
+pub(super) struct Outcome {
+    transaction: IdbTransaction,
+    ended: oneshot::Receiver<bool>,
+    _listeners: [Listener; 2],
+}
+
+impl Outcome {
+    pub(super) fn of(transaction: &IdbTransaction) -> Self {
+        let (send, ended) = oneshot::channel();
+        let send = std::rc::Rc::new(std::cell::Cell::new(Some(send)));
+        let finish = move |complete: bool| {
+            let send = send.clone();
+            move |_| {
+                if let Some(send) = send.take() {
+                    let _ = send.send(complete);
+                }
+            }
+        };
+        let listeners = [Listener::new(transaction, "complete", finish(true)), Listener::new(transaction, "abort", finish(false))];
+        Self { transaction: transaction.clone(), ended, _listeners: listeners }
+    }
+
+    /// Completes when the transaction has: only then is it on disk.
+    pub(super) async fn complete(self) -> Result<(), StoreError> {
+        if let Ok(true) = self.ended.await {
+            return Ok(());
+        }
+        // Without a reason it was the browser that closed the database.
+        Err(self.transaction.error().map_or_else(|| lost("the transaction was aborted"), |error| explain(&error)))
+    }
+}
+
+/// Returns the error of a connection that is gone.
+pub(super) fn lost(why: &str) -> StoreError {
+    StoreError::Unavailable(why.to_owned())
+}
+
+/// Turns what IndexedDB threw into a store error.
+pub(super) fn explain(error: &JsValue) -> StoreError {
+    let Some(exception) = error.dyn_ref::<DomException>() else {
+        return StoreError::Other(format!("{error:?}"));
+    };
+    let text = format!("{}: {}", exception.name(), exception.message());
+    match exception.name().as_str() {
+        "QuotaExceededError" => StoreError::Full(text),
+        "VersionError" => {
+            StoreError::Unavailable(format!("the database was written by a newer version of corella and is left alone ({text})"))
+        }
+        "DataCloneError" | "DataError" => StoreError::Other(text),
+        "NotReadableError" => StoreError::Corrupt(text),
+        // Closed, closing, private mode, no permission, disk trouble: another connection may do better.
+        "InvalidStateError" | "AbortError" | "UnknownError" | "SecurityError" | "TransactionInactiveError" => StoreError::Unavailable(text),
+        _ => StoreError::Other(text),
+    }
+}

@@ -1,0 +1,137 @@
+//! What all containers share: identity, parents, subscriptions, and being handed to another container.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use js_sys::{Function, Reflect};
+use loro::{Container, ContainerTrait, LoroDoc, ValueOrContainer};
+use wasm_bindgen::{JsCast, prelude::*};
+
+use super::{
+    event,
+    list::{JsLoroList, JsLoroMovableList},
+    map::JsLoroMap,
+    text::JsLoroText,
+};
+use crate::js::error;
+
+thread_local! {
+    static LENT: RefCell<BTreeMap<u32, Container>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Lends a container to the call that asked for it, by number: handles of other copies of the module have none here.
+pub(super) fn lend(container: Container) -> u32 {
+    LENT.with(|lent| {
+        let mut lent = lent.borrow_mut();
+        let number = lent.keys().next_back().map_or(1, |last| last.wrapping_add(1));
+        lent.insert(number, container);
+        number
+    })
+}
+
+/// Returns the container behind a handle given as an argument.
+pub(super) fn borrow(handle: &JsValue) -> Result<Container, JsValue> {
+    let refuse = || error::invalid("expected a container of this copy of corella: LoroText, LoroMap, LoroList or LoroMovableList");
+    if !handle.is_object() {
+        return Err(refuse());
+    }
+    let lend: Function = Reflect::get(handle, &"__lend".into()).ok().and_then(|lend| lend.dyn_into().ok()).ok_or_else(refuse)?;
+    let number = lend.call0(handle)?.as_f64().ok_or_else(refuse)?;
+    LENT.with(|lent| lent.borrow_mut().remove(&(number as u32))).ok_or_else(refuse)
+}
+
+/// Makes a handle.
+pub(super) fn container_to_js(container: Container) -> JsValue {
+    match container {
+        Container::Text(text) => JsLoroText::from_inner(text).into(),
+        Container::Map(map) => JsLoroMap::from_inner(map).into(),
+        Container::List(list) => JsLoroList::from_inner(list).into(),
+        Container::MovableList(list) => JsLoroMovableList::from_inner(list).into(),
+        // Kinds without a handle class are read as plain values.
+        other => super::value::to_js(&ValueOrContainer::Container(other).get_deep_value()),
+    }
+}
+
+/// Subscribes to one container.
+pub(super) fn subscribe(container: &impl ContainerTrait, listener: Function) -> Result<JsValue, JsValue> {
+    let doc = container.doc().ok_or_else(|| error::invalid("a detached container has no events: attach it first"))?;
+    Ok(event::subscribe_container(&doc, &container.id(), listener))
+}
+
+/// Returns the container that holds this one.
+pub(super) fn parent(container: &impl ContainerTrait) -> JsValue {
+    let found = container.doc().and_then(|doc| parent_in(&doc, container));
+    found.map_or(JsValue::UNDEFINED, container_to_js)
+}
+
+fn parent_in(doc: &LoroDoc, container: &impl ContainerTrait) -> Option<Container> {
+    let path = doc.get_path_to_container(&container.id())?;
+    let (id, _) = path.iter().rev().find(|(id, _)| *id != container.id())?;
+    doc.get_container(id.clone())
+}
+
+/// The methods every container class has.
+macro_rules! container_class {
+    ($class:ident, $inner:ty, $name:literal, $kind:literal) => {
+        impl $class {
+            pub(super) fn from_inner(inner: $inner) -> Self {
+                Self(std::panic::AssertUnwindSafe(inner))
+            }
+        }
+
+        #[wasm_bindgen(js_class = $name)]
+        impl $class {
+            /// Makes a container that belongs to no document yet.
+            #[wasm_bindgen(constructor)]
+            #[allow(clippy::new_without_default)]
+            pub fn new() -> Self {
+                Self::from_inner(<$inner>::new())
+            }
+
+            /// Returns the kind of container.
+            pub fn kind(&self) -> String {
+                $kind.to_owned()
+            }
+
+            /// Returns the container's id.
+            #[wasm_bindgen(getter)]
+            pub fn id(&self) -> String {
+                self.0.id().to_string()
+            }
+
+            /// Returns whether the container belongs to a document.
+            #[wasm_bindgen(js_name = isAttached)]
+            pub fn is_attached(&self) -> bool {
+                self.0.is_attached()
+            }
+
+            /// Returns the handle in the document, once a detached container was inserted.
+            #[wasm_bindgen(js_name = getAttached)]
+            pub fn get_attached(&self) -> Option<$class> {
+                self.0.get_attached().map(Self::from_inner)
+            }
+
+            /// Returns whether the container was deleted from its document.
+            #[wasm_bindgen(js_name = isDeleted)]
+            pub fn is_deleted(&self) -> bool {
+                self.0.is_deleted()
+            }
+
+            /// Returns the container that holds this one.
+            pub fn parent(&self) -> JsValue {
+                super::container::parent(&*self.0)
+            }
+
+            /// Calls `listener` for changes of this container and those in it; returns the function that ends it.
+            pub fn subscribe(&self, listener: js_sys::Function) -> Result<JsValue, JsValue> {
+                super::container::subscribe(&*self.0, listener)
+            }
+
+            #[doc(hidden)]
+            #[wasm_bindgen(js_name = __lend)]
+            pub fn lend(&self) -> u32 {
+                super::container::lend(loro::ContainerTrait::to_container(&*self.0))
+            }
+        }
+    };
+}
+pub(super) use container_class;

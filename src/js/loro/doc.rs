@@ -1,0 +1,474 @@
+//! `LoroDoc`.
+
+use std::{borrow::Cow, cell::RefCell, panic::AssertUnwindSafe, rc::Rc};
+
+use js_sys::{Array, Function, Map, Uint8Array};
+use loro::{
+    CommitOptions, ContainerID, ContainerType, ExpandType, ExportMode, Frontiers, IdSpan, ImportStatus, LoroDoc, StyleConfig,
+    StyleConfigMap, VersionRange,
+};
+use wasm_bindgen::{JsCast, prelude::*};
+
+use super::{
+    container::container_to_js,
+    cursor::JsCursor,
+    event::{self, frontiers_from_js, frontiers_to_js},
+    list::{JsLoroList, JsLoroMovableList},
+    map::JsLoroMap,
+    text::{JsLoroText, to_utf16},
+    value::{either_to_js, get, object, to_js},
+    version::{JsVersionVector, peer_from_js},
+};
+use crate::js::{error, events};
+
+type Touch = Rc<dyn Fn()>;
+
+struct Inner {
+    doc: LoroDoc,
+    /// Told after an import by the application, which no commit announces.
+    touched: RefCell<Option<Touch>>,
+}
+
+/// A document.
+#[wasm_bindgen(js_name = LoroDoc, skip_typescript)]
+pub struct JsLoroDoc(AssertUnwindSafe<Rc<Inner>>);
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        event::untrack(&self.doc);
+    }
+}
+
+impl JsLoroDoc {
+    pub(crate) fn from_inner(doc: LoroDoc) -> Self {
+        Self(AssertUnwindSafe(Rc::new(Inner { doc, touched: RefCell::new(None) })))
+    }
+
+    /// The engine's document.
+    pub(crate) fn engine(&self) -> LoroDoc {
+        self.0.doc.clone()
+    }
+
+    /// Calls `touched` after every import by the application.
+    pub(crate) fn on_touch(&self, touched: Touch) {
+        *self.0.touched.borrow_mut() = Some(touched);
+    }
+
+    fn doc(&self) -> &LoroDoc {
+        &self.0.doc
+    }
+
+    fn imported(&self) {
+        let touched = self.0.touched.borrow().clone();
+        if let Some(touched) = touched {
+            touched();
+        }
+        events::drain();
+    }
+
+    fn id(key: &str, kind: ContainerType) -> Result<ContainerID, JsValue> {
+        if key.starts_with("cid:") {
+            let id = ContainerID::try_from(key).map_err(|_| error::invalid(&format!("{key:?} is not a container id")))?;
+            if id.container_type() != kind {
+                return Err(error::invalid(&format!("{key:?} is not the id of a {kind}")));
+            }
+            return Ok(id);
+        }
+        if key.contains(['/', '\0']) || key.is_empty() {
+            return Err(error::invalid("the name of a root container must not be empty and has no \"/\" or NUL"));
+        }
+        Ok(ContainerID::new_root(key, kind))
+    }
+}
+
+fn range_to_js(range: &VersionRange) -> Map {
+    let map = Map::new();
+    for (peer, (start, end)) in range.iter() {
+        map.set(&peer.to_string().into(), &object(&[("start", (*start).into()), ("end", (*end).into())]));
+    }
+    map
+}
+
+fn status_to_js(status: &ImportStatus) -> JsValue {
+    let pending = status.pending.as_ref().map_or(JsValue::NULL, |pending| range_to_js(pending).into());
+    object(&[("success", range_to_js(&status.success).into()), ("pending", pending)]).into()
+}
+
+fn commit_options(options: &JsValue) -> CommitOptions {
+    let mut out = CommitOptions::new();
+    if let Some(origin) = get(options, "origin").and_then(|origin| origin.as_string()) {
+        out = out.origin(&origin);
+    }
+    if let Some(message) = get(options, "message").and_then(|message| message.as_string()) {
+        out = out.commit_msg(&message);
+    }
+    if let Some(timestamp) = get(options, "timestamp").and_then(|timestamp| timestamp.as_f64()) {
+        out = out.timestamp(timestamp as i64);
+    }
+    out
+}
+
+fn style(config: &JsValue) -> Result<StyleConfig, JsValue> {
+    let expand = match get(config, "expand").and_then(|expand| expand.as_string()).as_deref() {
+        Some("before") => ExpandType::Before,
+        Some("after") | None => ExpandType::After,
+        Some("none") => ExpandType::None,
+        Some("both") => ExpandType::Both,
+        Some(other) => return Err(error::invalid(&format!("expand is before, after, none or both, not {other:?}"))),
+    };
+    Ok(StyleConfig { expand })
+}
+
+#[wasm_bindgen(js_class = "LoroDoc")]
+impl JsLoroDoc {
+    /// Makes an empty document with a random peer id.
+    #[wasm_bindgen(constructor)]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self::from_inner(LoroDoc::new())
+    }
+
+    /// Makes a document of a snapshot.
+    #[wasm_bindgen(js_name = fromSnapshot)]
+    pub fn from_snapshot(snapshot: &[u8]) -> Result<JsLoroDoc, JsValue> {
+        LoroDoc::from_snapshot(snapshot).map(Self::from_inner).map_err(|error| error::decode(&error.to_string()))
+    }
+
+    /// Returns a text by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getText)]
+    pub fn get_text(&self, key: &str) -> Result<JsLoroText, JsValue> {
+        let id = Self::id(key, ContainerType::Text)?;
+        self.doc().try_get_text(id).map(JsLoroText::from_inner).ok_or_else(|| error::invalid(&format!("there is no text {key:?}")))
+    }
+
+    /// Returns a map by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getMap)]
+    pub fn get_map(&self, key: &str) -> Result<JsLoroMap, JsValue> {
+        let id = Self::id(key, ContainerType::Map)?;
+        self.doc().try_get_map(id).map(JsLoroMap::from_inner).ok_or_else(|| error::invalid(&format!("there is no map {key:?}")))
+    }
+
+    /// Returns a list by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getList)]
+    pub fn get_list(&self, key: &str) -> Result<JsLoroList, JsValue> {
+        let id = Self::id(key, ContainerType::List)?;
+        self.doc().try_get_list(id).map(JsLoroList::from_inner).ok_or_else(|| error::invalid(&format!("there is no list {key:?}")))
+    }
+
+    /// Returns a movable list by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getMovableList)]
+    pub fn get_movable_list(&self, key: &str) -> Result<JsLoroMovableList, JsValue> {
+        let id = Self::id(key, ContainerType::MovableList)?;
+        let list = self.doc().try_get_movable_list(id).map(JsLoroMovableList::from_inner);
+        list.ok_or_else(|| error::invalid(&format!("there is no movable list {key:?}")))
+    }
+
+    /// Returns a container by id; undefined if there is none.
+    #[wasm_bindgen(js_name = getContainerById)]
+    pub fn get_container_by_id(&self, id: &str) -> JsValue {
+        let found = ContainerID::try_from(id).ok().filter(|id| self.doc().has_container(id)).and_then(|id| self.doc().get_container(id));
+        found.map_or(JsValue::UNDEFINED, container_to_js)
+    }
+
+    /// Returns whether a container exists.
+    #[wasm_bindgen(js_name = hasContainer)]
+    pub fn has_container(&self, id: &str) -> bool {
+        ContainerID::try_from(id).is_ok_and(|id| self.doc().has_container(&id))
+    }
+
+    /// Returns what is at a path such as `"list/0/key"`; undefined if nothing is.
+    #[wasm_bindgen(js_name = getByPath)]
+    pub fn get_by_path(&self, path: &str) -> JsValue {
+        self.doc().get_by_str_path(path).map_or(JsValue::UNDEFINED, either_to_js)
+    }
+
+    /// Ends the pending edits as one commit and delivers their events.
+    pub fn commit(&self, options: &JsValue) {
+        if options.is_object() {
+            self.doc().commit_with(commit_options(options));
+        } else {
+            self.doc().commit();
+        }
+        events::drain();
+    }
+
+    /// Sets the message of the next commit.
+    #[wasm_bindgen(js_name = setNextCommitMessage)]
+    pub fn set_next_commit_message(&self, message: &str) {
+        self.doc().set_next_commit_message(message);
+    }
+
+    /// Sets the origin of the next commit.
+    #[wasm_bindgen(js_name = setNextCommitOrigin)]
+    pub fn set_next_commit_origin(&self, origin: &str) {
+        self.doc().set_next_commit_origin(origin);
+    }
+
+    /// Sets the timestamp of the next commit, in seconds.
+    #[wasm_bindgen(js_name = setNextCommitTimestamp)]
+    pub fn set_next_commit_timestamp(&self, timestamp: f64) {
+        self.doc().set_next_commit_timestamp(timestamp as i64);
+    }
+
+    /// Sets the options of the next commit.
+    #[wasm_bindgen(js_name = setNextCommitOptions)]
+    pub fn set_next_commit_options(&self, options: &JsValue) {
+        self.doc().set_next_commit_options(commit_options(options));
+    }
+
+    /// Returns the number of operations not committed yet.
+    #[wasm_bindgen(js_name = getPendingTxnLength)]
+    pub fn pending_length(&self) -> usize {
+        self.doc().get_pending_txn_len()
+    }
+
+    /// Imports an export of any mode.
+    pub fn import(&self, update_or_snapshot: &[u8]) -> Result<JsValue, JsValue> {
+        let status = self.doc().import(update_or_snapshot).map_err(|error| error::decode(&error.to_string()));
+        self.imported();
+        status.map(|status| status_to_js(&status))
+    }
+
+    /// Imports several exports at once.
+    #[wasm_bindgen(js_name = importBatch)]
+    pub fn import_batch(&self, data: &Array) -> Result<JsValue, JsValue> {
+        let blobs: Result<Vec<Vec<u8>>, JsValue> = data
+            .iter()
+            .map(|blob| {
+                blob.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).map_err(|_| error::invalid("expected an array of Uint8Array"))
+            })
+            .collect();
+        let status = self.doc().import_batch(&blobs?).map_err(|error| error::decode(&error.to_string()));
+        self.imported();
+        status.map(|status| status_to_js(&status))
+    }
+
+    /// Exports: `{ mode: "update", from? }`, `"snapshot"`, `"shallow-snapshot"` with `frontiers`, or `"updates-in-range"` with `spans`.
+    pub fn export(&self, mode: &JsValue) -> Result<Vec<u8>, JsValue> {
+        let name = get(mode, "mode").and_then(|name| name.as_string()).unwrap_or_default();
+        let exported = match name.as_str() {
+            "snapshot" => self.doc().export(ExportMode::Snapshot),
+            "update" => {
+                let from = get(mode, "from").map(|from| version_from_js(&from)).transpose()?.unwrap_or_default();
+                self.doc().export(ExportMode::updates(&from))
+            }
+            "shallow-snapshot" => {
+                let frontiers: Frontiers = frontiers_from_js(&get(mode, "frontiers").unwrap_or_default())?;
+                self.doc().export(ExportMode::ShallowSnapshot(Cow::Owned(frontiers)))
+            }
+            "updates-in-range" => {
+                let spans = get(mode, "spans").ok_or_else(|| error::invalid("expected spans"))?;
+                let spans: Result<Vec<IdSpan>, JsValue> = Array::from(&spans).iter().map(|span| span_from_js(&span)).collect();
+                self.doc().export(ExportMode::UpdatesInRange { spans: Cow::Owned(spans?) })
+            }
+            other => {
+                return Err(error::invalid(&format!(
+                    "{other:?} is no export mode: update, snapshot, shallow-snapshot or updates-in-range"
+                )));
+            }
+        };
+        events::drain();
+        exported.map_err(|error| error::engine(&error))
+    }
+
+    /// Returns the version of the state shown.
+    pub fn version(&self) -> JsVersionVector {
+        JsVersionVector::from_inner(self.doc().state_vv())
+    }
+
+    /// Returns the version of everything known.
+    #[wasm_bindgen(js_name = oplogVersion)]
+    pub fn oplog_version(&self) -> JsVersionVector {
+        JsVersionVector::from_inner(self.doc().oplog_vv())
+    }
+
+    /// Returns the frontiers of the state shown.
+    pub fn frontiers(&self) -> JsValue {
+        frontiers_to_js(&self.doc().state_frontiers())
+    }
+
+    /// Returns the frontiers of everything known.
+    #[wasm_bindgen(js_name = oplogFrontiers)]
+    pub fn oplog_frontiers(&self) -> JsValue {
+        frontiers_to_js(&self.doc().oplog_frontiers())
+    }
+
+    /// Converts frontiers to a version vector.
+    #[wasm_bindgen(js_name = frontiersToVV)]
+    pub fn frontiers_to_vv(&self, frontiers: &JsValue) -> Result<JsVersionVector, JsValue> {
+        let version = self.doc().frontiers_to_vv(&frontiers_from_js(frontiers)?);
+        version.map(JsVersionVector::from_inner).ok_or_else(|| error::invalid("these frontiers are not in the document"))
+    }
+
+    /// Converts a version vector to frontiers.
+    #[wasm_bindgen(js_name = vvToFrontiers)]
+    pub fn vv_to_frontiers(&self, version: &JsVersionVector) -> JsValue {
+        frontiers_to_js(&self.doc().vv_to_frontiers(&version.0))
+    }
+
+    /// Returns everything as plain values.
+    #[wasm_bindgen(js_name = toJSON)]
+    pub fn to_json(&self) -> JsValue {
+        to_js(&self.doc().get_deep_value())
+    }
+
+    /// Returns the ids of the root containers by name.
+    #[wasm_bindgen(js_name = getShallowValue)]
+    pub fn shallow_value(&self) -> JsValue {
+        to_js(&self.doc().get_value())
+    }
+
+    /// Calls `listener` for every change; returns the function that ends it.
+    pub fn subscribe(&self, listener: Function) -> JsValue {
+        event::subscribe(self.doc(), listener)
+    }
+
+    /// Calls `listener` with the bytes of every local commit; returns the function that ends it.
+    #[wasm_bindgen(js_name = subscribeLocalUpdates)]
+    pub fn subscribe_local_updates(&self, listener: Function) -> JsValue {
+        let id = events::keep(listener);
+        let subscription = self.doc().subscribe_local_update(Box::new(move |bytes| {
+            if let Some(listener) = events::listener(id) {
+                events::enqueue1(listener, &Uint8Array::from(bytes.as_slice()));
+            }
+            true
+        }));
+        events::unsubscriber(id, subscription)
+    }
+
+    /// Returns the peer id new operations are made under.
+    #[wasm_bindgen(getter, js_name = peerId)]
+    pub fn peer_id(&self) -> u64 {
+        self.doc().peer_id()
+    }
+
+    /// Returns it as a decimal string.
+    #[wasm_bindgen(getter, js_name = peerIdStr)]
+    pub fn peer_id_str(&self) -> String {
+        self.doc().peer_id().to_string()
+    }
+
+    /// Sets it; pending edits are committed under the old one.
+    #[wasm_bindgen(js_name = setPeerId)]
+    pub fn set_peer_id(&self, peer_id: &JsValue) -> Result<(), JsValue> {
+        let set = self.doc().set_peer_id(peer_from_js(peer_id)?).map_err(|error| error::engine(&error));
+        events::drain();
+        set
+    }
+
+    /// Returns the number of operations known.
+    #[wasm_bindgen(js_name = opCount)]
+    pub fn op_count(&self) -> usize {
+        self.doc().len_ops()
+    }
+
+    /// Returns the number of changes known.
+    #[wasm_bindgen(js_name = changeCount)]
+    pub fn change_count(&self) -> usize {
+        self.doc().len_changes()
+    }
+
+    /// Returns an independent copy with a peer id of its own.
+    pub fn fork(&self) -> JsLoroDoc {
+        let fork = Self::from_inner(self.doc().fork());
+        events::drain();
+        fork
+    }
+
+    /// Returns an independent copy as of a version.
+    #[wasm_bindgen(js_name = forkAt)]
+    pub fn fork_at(&self, frontiers: &JsValue) -> Result<JsLoroDoc, JsValue> {
+        let fork = self.doc().fork_at(&frontiers_from_js(frontiers)?).map(Self::from_inner).map_err(|error| error::engine(&error));
+        events::drain();
+        fork
+    }
+
+    /// Shows a version; the document is detached then.
+    pub fn checkout(&self, frontiers: &JsValue) -> Result<(), JsValue> {
+        let shown = self.doc().checkout(&frontiers_from_js(frontiers)?).map_err(|error| error::engine(&error));
+        events::drain();
+        shown
+    }
+
+    /// Shows the latest version and attaches the document.
+    #[wasm_bindgen(js_name = checkoutToLatest)]
+    pub fn checkout_to_latest(&self) {
+        self.doc().checkout_to_latest();
+        events::drain();
+    }
+
+    /// Shows the latest version and attaches the document.
+    pub fn attach(&self) {
+        self.doc().attach();
+        events::drain();
+    }
+
+    /// Stops showing what is imported.
+    pub fn detach(&self) {
+        self.doc().detach();
+        events::drain();
+    }
+
+    /// Returns whether the state shown is not the latest.
+    #[wasm_bindgen(js_name = isDetached)]
+    pub fn is_detached(&self) -> bool {
+        self.doc().is_detached()
+    }
+
+    /// Configures how marks grow: `{ bold: { expand: "after" } }`.
+    #[wasm_bindgen(js_name = configTextStyle)]
+    pub fn config_text_style(&self, styles: &JsValue) -> Result<(), JsValue> {
+        let mut config = StyleConfigMap::new();
+        for entry in js_sys::Object::entries(styles.unchecked_ref()).iter() {
+            let entry: Array = entry.unchecked_into();
+            let key = entry.get(0).as_string().unwrap_or_default();
+            config.insert(key.as_str().into(), style(&entry.get(1))?);
+        }
+        self.doc().config_text_style(config);
+        Ok(())
+    }
+
+    /// Configures how marks without a configuration grow; undefined forbids them.
+    #[wasm_bindgen(js_name = configDefaultTextStyle)]
+    pub fn config_default_text_style(&self, config: &JsValue) -> Result<(), JsValue> {
+        let style = if config.is_object() { Some(style(config)?) } else { None };
+        self.doc().config_default_text_style(style);
+        Ok(())
+    }
+
+    /// Returns where a cursor is now: `{ offset, side, update? }`; undefined if it cannot be found.
+    #[wasm_bindgen(js_name = getCursorPos)]
+    pub fn get_cursor_pos(&self, cursor: &JsCursor) -> JsValue {
+        let found = self.doc().get_cursor_pos(&cursor.0);
+        events::drain();
+        let Ok(found) = found else { return JsValue::UNDEFINED };
+        let offset = match self.doc().get_container(cursor.0.container.clone()) {
+            Some(loro::Container::Text(text)) => to_utf16(&text, found.current.pos),
+            _ => found.current.pos,
+        };
+        let out = object(&[("offset", (offset as f64).into()), ("side", found.current.side.to_i32().into())]);
+        if let Some(update) = found.update {
+            super::value::set(&out, "update", &JsCursor::from_inner(update).into());
+        }
+        out.into()
+    }
+}
+
+fn version_from_js(value: &JsValue) -> Result<loro::VersionVector, JsValue> {
+    // The handle is read by its encoding: the argument may be any object.
+    let encode: Function = js_sys::Reflect::get(value, &"encode".into())
+        .ok()
+        .and_then(|encode| encode.dyn_into().ok())
+        .ok_or_else(|| error::invalid("expected a VersionVector"))?;
+    let bytes: Uint8Array = encode.call0(value)?.dyn_into().map_err(|_| error::invalid("expected a VersionVector"))?;
+    Ok(JsVersionVector::decode(&bytes.to_vec())?.0.0)
+}
+
+fn span_from_js(span: &JsValue) -> Result<IdSpan, JsValue> {
+    let refuse = || error::invalid("expected spans: [{ id: { peer, counter }, len }]");
+    let id = get(span, "id").ok_or_else(refuse)?;
+    let peer = peer_from_js(&get(&id, "peer").ok_or_else(refuse)?)?;
+    let counter = get(&id, "counter").and_then(|counter| counter.as_f64()).ok_or_else(refuse)? as i32;
+    let len = get(span, "len").and_then(|len| len.as_f64()).ok_or_else(refuse)? as i32;
+    Ok(IdSpan::new(peer, counter, counter.saturating_add(len)))
+}

@@ -1,0 +1,304 @@
+//! Events as JavaScript sees them, with text positions in UTF-16.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use js_sys::{Array, Function, Object};
+use loro::{
+    ContainerID, Frontiers, Index, LoroDoc, LoroValue, TextDelta, TreeExternalDiff, TreeParentId,
+    event::{ContainerDiff, Diff, DiffEvent, ListDiffItem},
+};
+use wasm_bindgen::prelude::*;
+
+use super::value::{either_to_js, object, set, to_js as value_to_js};
+use crate::{
+    js::events,
+    runtime::utf16::{TextIndexes, TextStep},
+};
+
+thread_local! {
+    static TRACKED: RefCell<BTreeMap<usize, Tracked>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What is kept for a document somebody listens to.
+struct Tracked {
+    indexes: TextIndexes<ContainerID>,
+    /// Listeners of the whole document, in order of subscription.
+    listeners: Vec<u64>,
+    _subscription: loro::Subscription,
+}
+
+/// The versions an event leads from and to.
+pub(super) struct Span {
+    from: Frontiers,
+    to: Frontiers,
+}
+
+/// Identifies a document in memory.
+pub(super) fn key(doc: &LoroDoc) -> usize {
+    std::ptr::from_ref(&**doc.inner()) as usize
+}
+
+/// Ends what is kept for a document that goes away.
+pub(super) fn untrack(doc: &LoroDoc) {
+    let gone = TRACKED.with(|tracked| tracked.borrow_mut().remove(&key(doc)));
+    drop(gone);
+}
+
+/// Follows the texts of a document from now on.
+pub(super) fn track(doc: &LoroDoc) {
+    let key = key(doc);
+    if TRACKED.with(|tracked| tracked.borrow().contains_key(&key)) {
+        return;
+    }
+    let mut indexes = TextIndexes::new();
+    collect_texts(&doc.get_deep_value_with_id(), &mut indexes);
+    // The engine's own event knows where it leads from and to; the public one leaves that out.
+    let subscription = doc.inner().subscribe_root(std::sync::Arc::new(move |event| {
+        let span = Span { from: event.event_meta.from.clone(), to: event.event_meta.to.clone() };
+        dispatch(key, &DiffEvent::from(event), &span);
+    }));
+    let tracked = Tracked { indexes, listeners: Vec::new(), _subscription: subscription };
+    TRACKED.with(|all| all.borrow_mut().insert(key, tracked));
+}
+
+fn collect_texts(value: &LoroValue, indexes: &mut TextIndexes<ContainerID>) {
+    match value {
+        LoroValue::List(items) => items.iter().for_each(|item| collect_texts(item, indexes)),
+        LoroValue::Map(entries) => {
+            if let (Some(LoroValue::String(id)), Some(LoroValue::String(text))) = (entries.get("cid"), entries.get("value"))
+                && let Ok(id) = ContainerID::try_from(id.as_str())
+            {
+                indexes.insert(id, text);
+            }
+            entries.values().for_each(|entry| collect_texts(entry, indexes));
+        }
+        _ => {}
+    }
+}
+
+/// Subscribes to one container of a document.
+pub(super) fn subscribe_container(doc: &LoroDoc, container: &ContainerID, listener: Function) -> JsValue {
+    track(doc);
+    let key = key(doc);
+    let id = events::keep(listener);
+    let subscription = doc.inner().subscribe(
+        container,
+        std::sync::Arc::new(move |event| {
+            let span = Span { from: event.event_meta.from.clone(), to: event.event_meta.to.clone() };
+            if let Some(listener) = events::listener(id) {
+                events::enqueue1(listener, &to_js(key, &DiffEvent::from(event), &span));
+            }
+        }),
+    );
+    events::unsubscriber(id, subscription)
+}
+
+/// Subscribes to a whole document.
+pub(super) fn subscribe(doc: &LoroDoc, listener: Function) -> JsValue {
+    track(doc);
+    let key = key(doc);
+    let id = events::keep(listener);
+    TRACKED.with(|tracked| {
+        if let Some(tracked) = tracked.borrow_mut().get_mut(&key) {
+            tracked.listeners.push(id);
+        }
+    });
+    events::unsubscriber(id, ())
+}
+
+/// One event of a document: one object for all its listeners, then the indexes follow.
+fn dispatch(key: usize, event: &DiffEvent<'_>, span: &Span) {
+    let listeners: Vec<Function> = TRACKED.with(|tracked| {
+        let mut tracked = tracked.borrow_mut();
+        let Some(tracked) = tracked.get_mut(&key) else { return Vec::new() };
+        tracked.listeners.retain(|id| events::listener(*id).is_some());
+        tracked.listeners.iter().filter_map(|id| events::listener(*id)).collect()
+    });
+    if !listeners.is_empty() {
+        let object = to_js(key, event, span);
+        for listener in listeners {
+            events::enqueue1(listener, &object);
+        }
+    }
+    TRACKED.with(|tracked| {
+        let mut tracked = tracked.borrow_mut();
+        let Some(tracked) = tracked.get_mut(&key) else { return };
+        for change in &event.events {
+            if let Diff::Text(delta) = &change.diff {
+                tracked.indexes.apply(change.target, &steps(delta));
+            }
+        }
+    });
+}
+
+/// Makes the event object.
+pub(super) fn to_js(key: usize, event: &DiffEvent<'_>, span: &Span) -> JsValue {
+    use loro::EventTriggerKind as By;
+    let by = match event.triggered_by {
+        By::Local => "local",
+        By::Import => "import",
+        By::Checkout => "checkout",
+    };
+    let changes: Array = event.events.iter().map(|change| change_to_js(key, change)).collect();
+    let out = object(&[
+        ("by", by.into()),
+        ("origin", event.origin.into()),
+        ("events", changes.into()),
+        ("from", frontiers_to_js(&span.from)),
+        ("to", frontiers_to_js(&span.to)),
+    ]);
+    if let Some(target) = &event.current_target {
+        set(&out, "currentTarget", &target.to_string().into());
+    }
+    out.into()
+}
+
+fn change_to_js(key: usize, change: &ContainerDiff<'_>) -> JsValue {
+    let path: Array = change
+        .path
+        .iter()
+        .map(|(_, index)| match index {
+            Index::Key(key) => JsValue::from_str(key),
+            Index::Seq(at) => JsValue::from_f64(*at as f64),
+            Index::Node(node) => node.to_string().into(),
+        })
+        .collect();
+    let diff = diff_to_js(key, change.target, &change.diff);
+    object(&[("target", change.target.to_string().into()), ("diff", diff), ("path", path.into())]).into()
+}
+
+fn diff_to_js(key: usize, target: &ContainerID, diff: &Diff<'_>) -> JsValue {
+    let (kind, name, content): (&str, &str, JsValue) = match diff {
+        Diff::Text(delta) => {
+            let converted = TRACKED.with(|tracked| match tracked.borrow().get(&key) {
+                Some(tracked) => tracked.indexes.convert(target, steps(delta)),
+                None => steps(delta),
+            });
+            ("text", "diff", delta_to_js(delta, &converted).into())
+        }
+        Diff::List(items) => ("list", "diff", items.iter().map(list_item_to_js).collect::<Array>().into()),
+        Diff::Map(map) => {
+            let updated = Object::new();
+            for (key, value) in &map.updated {
+                set(&updated, key, &value.clone().map_or(JsValue::UNDEFINED, either_to_js));
+            }
+            ("map", "updated", updated.into())
+        }
+        Diff::Tree(tree) => {
+            ("tree", "diff", tree.diff.iter().map(|item| tree_item_to_js(&item.target, &item.action)).collect::<Array>().into())
+        }
+        Diff::Counter(increment) => ("counter", "increment", JsValue::from_f64(*increment)),
+        Diff::Unknown => ("unknown", "diff", JsValue::UNDEFINED),
+    };
+    object(&[("type", kind.into()), (name, content)]).into()
+}
+
+fn steps(delta: &[TextDelta]) -> Vec<TextStep> {
+    delta
+        .iter()
+        .map(|step| match step {
+            TextDelta::Retain { retain, .. } => TextStep::Retain(*retain),
+            TextDelta::Insert { insert, .. } => TextStep::Insert(insert.clone()),
+            TextDelta::Delete { delete } => TextStep::Delete(*delete),
+        })
+        .collect()
+}
+
+/// Makes a delta of the original's attributes and the converted lengths.
+fn delta_to_js(delta: &[TextDelta], converted: &[TextStep]) -> Array {
+    delta
+        .iter()
+        .zip(converted)
+        .map(|(step, converted)| {
+            let attributes = match step {
+                TextDelta::Retain { attributes, .. } | TextDelta::Insert { attributes, .. } => attributes.as_ref(),
+                TextDelta::Delete { .. } => None,
+            };
+            let out = match converted {
+                TextStep::Retain(length) => object(&[("retain", (*length as f64).into())]),
+                TextStep::Insert(text) => object(&[("insert", text.into())]),
+                TextStep::Delete(length) => object(&[("delete", (*length as f64).into())]),
+            };
+            if let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) {
+                let entries = Object::new();
+                for (key, value) in attributes {
+                    set(&entries, key, &value_to_js(value));
+                }
+                set(&out, "attributes", &entries);
+            }
+            JsValue::from(out)
+        })
+        .collect()
+}
+
+/// Makes a delta of whole inserts, which needs no conversion.
+pub(super) fn inserts_to_js(delta: &[TextDelta]) -> Array {
+    delta_to_js(delta, &steps(delta))
+}
+
+fn list_item_to_js(item: &ListDiffItem) -> JsValue {
+    match item {
+        ListDiffItem::Insert { insert, .. } => {
+            let values: Array = insert.iter().cloned().map(either_to_js).collect();
+            object(&[("insert", values.into())])
+        }
+        ListDiffItem::Delete { delete } => object(&[("delete", (*delete as f64).into())]),
+        ListDiffItem::Retain { retain } => object(&[("retain", (*retain as f64).into())]),
+    }
+    .into()
+}
+
+fn tree_item_to_js(target: &loro::TreeID, action: &TreeExternalDiff) -> JsValue {
+    let node = |parent: &TreeParentId| match parent {
+        TreeParentId::Node(id) => JsValue::from_str(&id.to_string()),
+        TreeParentId::Root | TreeParentId::Deleted | TreeParentId::Unexist => JsValue::UNDEFINED,
+    };
+    let number = |value: &usize| JsValue::from_f64(*value as f64);
+    let target = ("target", JsValue::from_str(&target.to_string()));
+    match action {
+        TreeExternalDiff::Create { parent, index, position } => object(&[
+            target,
+            ("action", "create".into()),
+            ("parent", node(parent)),
+            ("index", number(index)),
+            ("fractionalIndex", position.to_string().into()),
+        ]),
+        TreeExternalDiff::Move { parent, index, position, old_parent, old_index } => object(&[
+            target,
+            ("action", "move".into()),
+            ("parent", node(parent)),
+            ("index", number(index)),
+            ("fractionalIndex", position.to_string().into()),
+            ("oldParent", node(old_parent)),
+            ("oldIndex", number(old_index)),
+        ]),
+        TreeExternalDiff::Delete { old_parent, old_index } => {
+            object(&[target, ("action", "delete".into()), ("oldParent", node(old_parent)), ("oldIndex", number(old_index))])
+        }
+    }
+    .into()
+}
+
+/// Makes the list of op ids that loro-crdt calls frontiers.
+pub(super) fn frontiers_to_js(frontiers: &Frontiers) -> JsValue {
+    let id = |id: loro::ID| JsValue::from(object(&[("peer", id.peer.to_string().into()), ("counter", id.counter.into())]));
+    frontiers.iter().map(id).collect::<Array>().into()
+}
+
+/// Reads a list of op ids.
+pub(super) fn frontiers_from_js(value: &JsValue) -> Result<Frontiers, JsValue> {
+    let refuse = || crate::js::error::invalid("expected frontiers: an array of { peer: \"…\", counter: … }");
+    if !Array::is_array(value) {
+        return Err(refuse());
+    }
+    let ids: Result<Vec<loro::ID>, JsValue> = Array::from(value)
+        .iter()
+        .map(|id| {
+            let peer =
+                super::value::get(&id, "peer").and_then(|peer| peer.as_string()).and_then(|peer| peer.parse().ok()).ok_or_else(refuse)?;
+            let counter = super::value::get(&id, "counter").and_then(|counter| counter.as_f64()).ok_or_else(refuse)?;
+            Ok(loro::ID::new(peer, counter as i32))
+        })
+        .collect();
+    Ok(Frontiers::from(ids?))
+}

@@ -1,0 +1,132 @@
+use std::{cell::Cell, rc::Rc};
+
+use corella::{
+    browser::{UrlSource, WebSocketAdapter},
+    protocol::{Identity, Message, PeerId, PeerType},
+    runtime::{Adapter, AdapterState, Opening, Problem},
+};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{console_log, wasm_bindgen_test};
+use web_sys::{Event, EventTarget};
+
+use super::env;
+use crate::channels::{Recorder, pipes};
+
+/// A hub, such as `ws://127.0.0.1:8787/ws`.
+const HUB: Option<&str> = option_env!("CORELLA_TEST_WS");
+/// A server that says "ready", joins the two sockets of the same URL and answers "ping".
+const RELAY: Option<&str> = option_env!("CORELLA_TEST_RELAY");
+
+fn start(url: &str) -> (Rc<WebSocketAdapter>, Rc<Recorder>) {
+    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Fixed(url.to_owned())));
+    let side = Recorder::start(env(), adapter.clone());
+    (adapter, side)
+}
+
+struct Relayed(&'static str);
+
+impl pipes::Pipes for Relayed {
+    async fn pair(&self) -> pipes::Pair {
+        let url = format!("{}/{:x}", self.0, env().random_u64());
+        (start(&url).1, start(&url).1)
+    }
+}
+
+#[wasm_bindgen_test]
+async fn the_websocket_pipe_conforms() {
+    let Some(relay) = RELAY else {
+        console_log!("SKIPPED the_websocket_pipe_conforms: CORELLA_TEST_RELAY was not set at build time");
+        return;
+    };
+    pipes::all(&Relayed(relay)).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_hub_answers_and_the_switch_takes_it_off_and_on() {
+    let Some(hub) = HUB else {
+        console_log!("SKIPPED a_hub_answers_and_the_switch_takes_it_off_and_on: CORELLA_TEST_WS was not set at build time");
+        return;
+    };
+    let (adapter, side) = start(hub);
+    for round in 0..2 {
+        side.until("a channel opens", |side| side.channels.borrow().len() == round + 1).await;
+        let (id, channel, opening) = side.channels.borrow()[round].clone();
+        assert_eq!(opening, Opening::Initiate);
+        side.until("it counts as open", |_| adapter.state() == AdapterState::Open).await;
+        let identity = Identity { peer_id: PeerId::from(env().random_u64()), name: None, peer_type: PeerType::User };
+        channel.send(vec![Message::EstablishRequest(identity)]);
+        side.until("the hub answers", |side| {
+            side.received.borrow().iter().any(|(on, message)| *on == id && matches!(message, Message::EstablishResponse(_)))
+        })
+        .await;
+        adapter.pause();
+        side.until("it is off", |side| adapter.state() == AdapterState::Off && side.closed.borrow().contains(&id)).await;
+        env().sleep(100).await;
+        assert_eq!(side.channels.borrow().len(), round + 1, "off means off");
+        adapter.resume();
+    }
+    adapter.stop().await;
+    assert_eq!(adapter.state(), AdapterState::Closed);
+}
+
+#[wasm_bindgen_test]
+async fn a_bad_url_is_reported_and_final() {
+    let (adapter, side) = start("no url at all");
+    side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
+    let Problem::Network(error) = side.problems.borrow()[0].clone() else { panic!("not a network problem") };
+    assert_eq!(error.code().as_str(), "invalid-argument");
+    side.until("it gives up", |_| adapter.state() == AdapterState::Closed).await;
+    adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_refused_socket_is_reported_once_and_tried_again_when_the_network_is_back() {
+    let asked = Rc::new(Cell::new(0));
+    let source = UrlSource::Asked(Rc::new({
+        let asked = Rc::clone(&asked);
+        move || {
+            asked.set(asked.get() + 1);
+            // The discard port: nobody listens.
+            Box::pin(std::future::ready(Ok("ws://127.0.0.1:9/ws".to_owned())))
+        }
+    }));
+    let adapter = Rc::new(WebSocketAdapter::new(source));
+    let side = Recorder::start(env(), adapter.clone());
+    let global = js_sys::global().unchecked_into::<EventTarget>();
+    for attempt in 1..=3 {
+        side.until("it waits", |_| asked.get() >= attempt && adapter.state() == AdapterState::Waiting).await;
+        global.dispatch_event(&Event::new("online").unwrap()).unwrap();
+    }
+    assert_eq!(side.problems.borrow().len(), 1, "{:?}", side.problems.borrow());
+    assert!(matches!(&side.problems.borrow()[0], Problem::Network(_)));
+    adapter.stop().await;
+    assert!(side.channels.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn a_source_without_url_is_asked_again() {
+    let asked = Rc::new(Cell::new(0));
+    let source = UrlSource::Asked(Rc::new({
+        let asked = Rc::clone(&asked);
+        move || {
+            asked.set(asked.get() + 1);
+            Box::pin(std::future::ready(Err("no token".to_owned())))
+        }
+    }));
+    let adapter = Rc::new(WebSocketAdapter::new(source));
+    let side = Recorder::start(env(), adapter.clone());
+    side.until("it was asked twice", |_| asked.get() >= 2).await;
+    assert!(format!("{:?}", side.problems.borrow()).contains("no token"));
+    adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_source_that_never_answers_does_not_hold_up_the_end() {
+    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Asked(Rc::new(|| Box::pin(std::future::pending())))));
+    let side = Recorder::start(env(), adapter.clone());
+    side.until("it connects", |_| adapter.state() == AdapterState::Connecting).await;
+    adapter.pause();
+    side.until("it is off", |_| adapter.state() == AdapterState::Off).await;
+    adapter.stop().await;
+    assert_eq!(adapter.state(), AdapterState::Closed);
+}
