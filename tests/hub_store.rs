@@ -2,12 +2,20 @@
 #![cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod channels;
+
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, rc::Rc};
+
 use bytes::Bytes;
+use channels::{Recorder, stores};
 use corella::{
     DocId, VersionVector,
-    hub::RedbStore,
-    runtime::{Record, RecordKey, RecordKind, Store, StoreError, Write},
-    synchronizer::Timestamp,
+    hub::{NativeEnv, RedbStore},
+    runtime::{
+        Adapter, AdapterContext, AdapterState, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, StoredInfo,
+        Write,
+    },
+    synchronizer::{ChannelKind, Timestamp},
 };
 use futures_executor::block_on;
 
@@ -130,4 +138,89 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
     std::fs::write(&file, "somebody's notes").unwrap();
     assert!(RedbStore::open(folder.path()).is_err());
     assert_eq!(std::fs::read(&file).unwrap(), b"somebody's notes");
+}
+
+/// A store whose file can be taken away and given back, so that it can be damaged meanwhile.
+struct Shelf(RefCell<RedbStore>);
+
+impl Store for Shelf {
+    fn name(&self) -> &str {
+        "redb"
+    }
+    fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
+        self.0.borrow().load(doc)
+    }
+    fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
+        self.0.borrow().list()
+    }
+    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().write(writes)
+    }
+    fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().remove(doc)
+    }
+    fn close(&self) -> LocalBoxFuture<()> {
+        self.0.borrow().close()
+    }
+}
+
+struct ShelfAdapter(Rc<Shelf>);
+
+impl Adapter for ShelfAdapter {
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Storage
+    }
+    fn name(&self) -> &str {
+        "redb"
+    }
+    fn start(&self, context: AdapterContext) {
+        context.open_store(self.0.clone());
+    }
+    fn stop(&self) -> LocalBoxFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+    fn state(&self) -> AdapterState {
+        AdapterState::Open
+    }
+}
+
+/// Databases in folders; one that is open is shared, as a hub has one store only.
+struct Folders {
+    root: tempfile::TempDir,
+    open: RefCell<BTreeMap<String, Rc<Shelf>>>,
+}
+
+impl Folders {
+    fn path(&self, database: &str) -> PathBuf {
+        self.root.path().join(database)
+    }
+}
+
+impl stores::Stores for Folders {
+    async fn open(&self, database: &str) -> Rc<Recorder> {
+        let shelf = match RedbStore::open(&self.path(database)) {
+            Ok(store) => Rc::new(Shelf(RefCell::new(store))),
+            Err(_) => Rc::clone(&self.open.borrow()[database]),
+        };
+        self.open.borrow_mut().insert(database.to_owned(), Rc::clone(&shelf));
+        Recorder::start(Rc::new(NativeEnv::new(|| ())), Rc::new(ShelfAdapter(shelf)))
+    }
+
+    async fn corrupt(&self, database: &str, doc: &DocId) {
+        let shelf = Rc::clone(&self.open.borrow()[database]);
+        shelf.close().await;
+        let raw = redb::Database::open(self.path(database).join("corella.redb")).unwrap();
+        let transaction = raw.begin_write().unwrap();
+        let table = redb::TableDefinition::<(&str, &str), (u8, &[u8])>::new("records");
+        transaction.open_table(table).unwrap().insert((doc.as_str(), "r"), (9, [0xff].as_slice())).unwrap();
+        transaction.commit().unwrap();
+        drop(raw);
+        shelf.0.replace(RedbStore::open(&self.path(database)).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_redb_store_conforms() {
+    let folders = Folders { root: tempfile::tempdir().unwrap(), open: RefCell::default() };
+    stores::all(&folders).await;
 }

@@ -241,6 +241,10 @@ impl<'a> Reader<'a> {
             let frame = tokio::select! {
                 biased;
                 _ = ended.wait_for(Option::is_some) => return None,
+                // The repo has ended, perhaps before it took this connection.
+                () = self.sockets.events.closed() => {
+                    return Some(Ending { code: GOING_AWAY, reason: "Server shutting down", orderly: true });
+                }
                 frame = stream.next() => frame,
                 () = sleep_until(deadline) => {
                     let reason = if self.established { "Idle" } else { "No handshake" };
