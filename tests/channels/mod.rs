@@ -1,6 +1,6 @@
 //! What every pipe and every store has to do, written once and run against each of them.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by test binaries that each use a part of it")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by test binaries that each use a part of it")]
 
 pub mod pipes;
 pub mod stores;
