@@ -62,10 +62,12 @@ mod native {
         let (to_other, mut from_other) = join(&rooms, path);
         loop {
             tokio::select! {
-                message = from_other.recv() => match message {
-                    Some(message) if out.send(message).await.is_ok() => {}
-                    _ => break,
-                },
+                message = from_other.recv() => {
+                    let Some(message) = message else { break };
+                    if out.send(message).await.is_err() {
+                        break;
+                    }
+                }
                 message = input.next() => match message {
                     Some(Ok(Message::Text(text))) if text.as_str() == "ping" => {
                         if out.send(Message::text("pong")).await.is_err() {

@@ -79,6 +79,7 @@ async fn a_server_that_never_says_ready_is_given_up() {
     env().sleep(5_000).await;
     assert_eq!((adapter.state(), side.channels.borrow().len()), (AdapterState::Connecting, 0));
     side.until("it gives up", |side| side.problems.borrow().len() == 1).await;
+    assert!(format!("{:?}", side.problems.borrow()).contains("did not say that it is ready"), "{:?}", side.problems.borrow());
     adapter.stop().await;
     assert!(side.channels.borrow().is_empty());
 }
