@@ -1,5 +1,6 @@
 //! The conformance suite against what lives in memory.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod channels;
 

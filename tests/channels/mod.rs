@@ -1,6 +1,6 @@
 //! What every pipe and every store has to do, written once and run against each of them.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by test binaries that each use a part of it")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by test binaries that each use a part of it")]
 
 pub mod pipes;
 pub mod stores;
@@ -16,11 +16,14 @@ use corella::{
     synchronizer::ChannelId,
 };
 
+/// A channel as the adapter opened it.
+pub type Opened = (ChannelId, Rc<dyn Channel>, Opening);
+
 /// Stands in for a repo and remembers what its adapter reports.
 pub struct Recorder {
     pub env: Rc<dyn Env>,
     pub adapter: Rc<dyn Adapter>,
-    pub channels: RefCell<Vec<(ChannelId, Rc<dyn Channel>, Opening)>>,
+    pub channels: RefCell<Vec<Opened>>,
     pub stores: RefCell<Vec<Rc<dyn Store>>>,
     pub received: RefCell<Vec<(ChannelId, Message)>>,
     pub closed: RefCell<Vec<ChannelId>>,
@@ -56,7 +59,7 @@ impl Recorder {
     }
 
     /// Waits for the first open channel.
-    pub async fn channel(&self) -> (ChannelId, Rc<dyn Channel>, Opening) {
+    pub async fn channel(&self) -> Opened {
         self.until("a channel opens", |side| !side.channels.borrow().is_empty()).await;
         self.channels.borrow()[0].clone()
     }

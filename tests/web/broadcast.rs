@@ -1,6 +1,6 @@
 use std::rc::Rc;
 
-use corella::{browser::BroadcastChannelAdapter, runtime::Adapter};
+use corella::browser::BroadcastChannelAdapter;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::Event;

@@ -1,5 +1,7 @@
 //! What the browser's adapters have to do, the same in a window and in a dedicated worker.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod broadcast;
 mod indexed_db;
 mod listener;

@@ -14,7 +14,7 @@ use crate::channels::{Recorder, pipes};
 
 /// A hub, such as `ws://127.0.0.1:8787/ws`.
 const HUB: Option<&str> = option_env!("CORELLA_TEST_WS");
-/// A server that says "ready", joins the two sockets of the same URL and answers "ping".
+/// `examples/relay.rs`, such as `ws://127.0.0.1:8799`.
 const RELAY: Option<&str> = option_env!("CORELLA_TEST_RELAY");
 
 fn start(url: &str) -> (Rc<WebSocketAdapter>, Rc<Recorder>) {
@@ -70,8 +70,58 @@ async fn a_hub_answers_and_the_switch_takes_it_off_and_on() {
 }
 
 #[wasm_bindgen_test]
+async fn a_server_that_never_says_ready_is_given_up() {
+    let Some(relay) = RELAY else {
+        console_log!("SKIPPED a_server_that_never_says_ready_is_given_up: CORELLA_TEST_RELAY was not set at build time");
+        return;
+    };
+    let (adapter, side) = start(&format!("{relay}/mute/{:x}", env().random_u64()));
+    env().sleep(5_000).await;
+    assert_eq!((adapter.state(), side.channels.borrow().len()), (AdapterState::Connecting, 0));
+    side.until("it gives up", |side| side.problems.borrow().len() == 1).await;
+    assert!(format!("{:?}", side.problems.borrow()).contains("did not say that it is ready"), "{:?}", side.problems.borrow());
+    adapter.stop().await;
+    assert!(side.channels.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn a_socket_that_does_not_answer_a_ping_is_dead() {
+    let Some(relay) = RELAY else {
+        console_log!("SKIPPED a_socket_that_does_not_answer_a_ping_is_dead: CORELLA_TEST_RELAY was not set at build time");
+        return;
+    };
+    let (adapter, side) = start(&format!("{relay}/deaf/{:x}", env().random_u64()));
+    let (id, _, _) = side.channel().await;
+    let global = js_sys::global().unchecked_into::<EventTarget>();
+    global.dispatch_event(&Event::new("online").unwrap()).unwrap();
+    env().sleep(8_000).await;
+    assert!(side.closed.borrow().is_empty(), "an answer may take ten seconds");
+    side.until("it counts as dead", |side| side.closed.borrow().contains(&id)).await;
+    side.until("it connects again", |side| side.channels.borrow().len() == 2).await;
+    adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_lost_connection_comes_back_as_a_new_channel() {
+    let Some(relay) = RELAY else {
+        console_log!("SKIPPED a_lost_connection_comes_back_as_a_new_channel: CORELLA_TEST_RELAY was not set at build time");
+        return;
+    };
+    let url = format!("{relay}/{:x}", env().random_u64());
+    let ((a, side_a), (b, side_b)) = (start(&url), start(&url));
+    let (id, _, _) = side_b.channel().await;
+    side_a.channel().await;
+    a.pause();
+    side_b.until("the loss is noticed", |side| side.closed.borrow().contains(&id)).await;
+    side_b.until("it is connected again", |side| side.channels.borrow().len() == 2).await;
+    assert!(a.is_paused() && side_a.channels.borrow().len() == 1);
+    a.stop().await;
+    b.stop().await;
+}
+
+#[wasm_bindgen_test]
 async fn a_bad_url_is_reported_and_final() {
-    let (adapter, side) = start("no url at all");
+    let (adapter, side) = start("ftp://127.0.0.1/ws");
     side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
     let Problem::Network(error) = side.problems.borrow()[0].clone() else { panic!("not a network problem") };
     assert_eq!(error.code().as_str(), "invalid-argument");

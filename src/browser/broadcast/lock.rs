@@ -80,7 +80,9 @@ impl Watch {
     }
 }
 
-fn ask(name: &str, signal: &AbortSignal) -> Option<(Promise, Closure<dyn FnMut(JsValue)>)> {
+type Granted = Closure<dyn FnMut(JsValue)>;
+
+fn ask(name: &str, signal: &AbortSignal) -> Option<(Promise, Granted)> {
     let options = Object::new();
     Reflect::set(&options, &"signal".into(), signal).ok()?;
     let callback = Closure::once(|_: JsValue| ());

@@ -94,6 +94,13 @@ impl Shared {
         Ok(connection)
     }
 
+    fn forget(&self, connection: &Rc<Connection>) {
+        let mut present = self.connection.borrow_mut();
+        if present.as_ref().is_some_and(|present| Rc::ptr_eq(present, connection)) {
+            *present = None;
+        }
+    }
+
     /// Does `work`, and once more on a new connection if the present one turns out to be gone.
     ///
     /// Every operation may be done twice: record keys are unique and index records are computed from what is there.
@@ -103,11 +110,8 @@ impl Shared {
             Err(StoreError::Unavailable(_)) => {}
             outcome => return outcome,
         }
-        let mut present = self.connection.borrow_mut();
-        if present.as_ref().is_some_and(|present| Rc::ptr_eq(present, &connection)) {
-            *present = None;
-        }
-        drop((present, connection));
+        self.forget(&connection);
+        drop(connection);
         let connection = self.connection().await?;
         work(connection.database.clone()).await
     }
