@@ -1,4 +1,5 @@
 //! Several repos in one deterministic world: virtual clock, delayed and breakable links, restarts.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(unreachable_pub, reason = "one binary, no public surface")]
 
 mod disk;
