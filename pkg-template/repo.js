@@ -58,6 +58,7 @@ export class Repo {
   #listeners = new Map();
   #closed = false;
   #reported = new Set();
+  #stopLeaving = () => {};
 
   constructor(token) {
     if (token !== Repo.#token) throw invalid("use await Repo.open(options)");
@@ -91,6 +92,7 @@ export class Repo {
       { ...who, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped },
       (event) => repo.#deliver(event),
     );
+    repo.#flushWhenLeaving();
     return repo;
   }
 
@@ -163,6 +165,7 @@ export class Repo {
     outsideHooks();
     if (this.#closed) return;
     this.#closed = true;
+    this.#stopLeaving();
     await this.#inner.close();
   }
 
@@ -176,6 +179,21 @@ export class Repo {
 
   __setConnected(adapter, connected) {
     if (!this.#closed) this.#inner.setConnected(this.#adapters.indexOf(adapter), connected);
+  }
+
+  /** A page that is hidden may never run again: what is dirty goes to disk now. */
+  #flushWhenLeaving() {
+    if (typeof document === "undefined") return;
+    const flush = () => {
+      if (!this.#closed) this.#inner.flush().catch(() => {});
+    };
+    const hidden = () => document.visibilityState === "hidden" && flush();
+    addEventListener("pagehide", flush);
+    document.addEventListener("visibilitychange", hidden);
+    this.#stopLeaving = () => {
+      removeEventListener("pagehide", flush);
+      document.removeEventListener("visibilitychange", hidden);
+    };
   }
 
   #check() {

@@ -107,7 +107,7 @@ impl Synchronizer {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
             }
             Input::LoadFailed { channel, doc } => self.load_failed(channel, &doc, now, out),
-            Input::Stored { channel, docs } => self.stored(channel, docs, out),
+            Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),

@@ -47,6 +47,8 @@ pub(super) struct StoreState {
     pub(super) writing: bool,
     pub(super) dirty: BTreeSet<DocId>,
     pub(super) flush_after: bool,
+    /// When the last write completed.
+    pub(super) written: Timestamp,
     pub(super) failures: u32,
 }
 

@@ -111,7 +111,7 @@ impl Synchronizer {
         }
         if self.model.is_ready(doc) {
             self.propagate(doc, now, out);
-            self.schedule_stores(doc, out);
+            self.schedule_stores(doc, now, out);
         }
         self.source_spoke_for(doc, Source::Store(store), now, out);
     }
@@ -124,7 +124,7 @@ impl Synchronizer {
         self.model.arm(Timer::Reload(store, doc.clone()), after, out);
         self.source_spoke_for(doc, Source::Store(store), now, out);
         if self.model.is_ready(doc) {
-            self.schedule_stores(doc, out);
+            self.schedule_stores(doc, now, out);
         }
     }
 
@@ -151,14 +151,16 @@ impl Synchronizer {
     }
 
     /// Arranges that every store gets what it lacks of the document.
-    pub(super) fn schedule_stores(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+    pub(super) fn schedule_stores(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         for store in self.model.stores() {
             if self.is_dirty(store, doc) {
                 let delay = self.config.store_delay_ms;
                 let Some(entry) = self.model.channels.get_mut(&store) else { continue };
                 entry.store.dirty.insert(doc.clone());
                 if !entry.store.writing {
-                    self.model.arm(Timer::StoreDue(store), delay, out);
+                    // The first edit after a pause is written at once: a page may be gone in a moment. Those that follow are gathered.
+                    let after = if now.since(entry.store.written) >= delay { 0 } else { delay };
+                    self.model.arm(Timer::StoreDue(store), after, out);
                 }
             }
         }
@@ -194,9 +196,16 @@ impl Synchronizer {
         }
     }
 
-    pub(super) fn stored(&mut self, store: ChannelId, docs: Vec<(DocId, VersionVector, StoredSize)>, out: &mut Vec<Effect>) {
+    pub(super) fn stored(
+        &mut self,
+        store: ChannelId,
+        docs: Vec<(DocId, VersionVector, StoredSize)>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(entry) = self.model.channels.get_mut(&store) else { return };
         entry.store.writing = false;
+        entry.store.written = now;
         if std::mem::take(&mut entry.store.failures) > 0 {
             out.push(Effect::Emit(Event::StorageRecovered));
         }

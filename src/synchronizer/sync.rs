@@ -108,7 +108,7 @@ impl Synchronizer {
             self.ask(channel, doc, true, out);
         }
         self.propagate(doc, now, out);
-        self.schedule_stores(doc, out);
+        self.schedule_stores(doc, now, out);
     }
 
     fn answer(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -210,7 +210,7 @@ impl Synchronizer {
         let complete = version.includes(announced);
         self.take_version(doc, version);
         self.propagate(doc, now, out);
-        self.schedule_stores(doc, out);
+        self.schedule_stores(doc, now, out);
         // Operations it depends on are missing: the peer is asked for all of it.
         if !complete {
             self.ask(channel, doc, true, out);
@@ -228,7 +228,7 @@ impl Synchronizer {
         self.take_version(doc, version);
         if self.model.is_ready(doc) {
             self.propagate(doc, now, out);
-            self.schedule_stores(doc, out);
+            self.schedule_stores(doc, now, out);
         }
     }
 

@@ -28,7 +28,8 @@ const index = repo.get("notebook/index");
 const notes = (): LoroMap => index.doc.getMap("notes");
 const noteId = (id: string) => `notebook/note/${id}`;
 
-let open: { id: string; handle: DocHandle; editor: NoteEditor } | undefined;
+/** `listed`: the note was seen in the list, so that its absence means that it was deleted, not that the list is still loading. */
+let open: { id: string; handle: DocHandle; editor: NoteEditor; listed: boolean } | undefined;
 
 function toast(text: string): void {
   const note = document.createElement("p");
@@ -89,7 +90,9 @@ function showList(): void {
   if (document.activeElement !== title) title.value = current?.title ?? "";
   title.disabled = !current;
   find<HTMLButtonElement>("#delete-note").disabled = !current;
-  if (open && !current && index.readyStates.every(({ state }) => state !== "pending")) show(undefined);
+  if (!open) return;
+  if (current) open.listed = true;
+  else if (open.listed) location.hash = "";
 }
 
 function show(id: string | undefined): void {
@@ -101,7 +104,7 @@ function show(id: string | undefined): void {
   find("#empty").hidden = id !== undefined;
   if (id !== undefined) {
     const handle = repo.get(noteId(id));
-    open = { id, handle, editor: new NoteEditor(find("#editor"), handle, me, repo.peerId) };
+    open = { id, handle, editor: new NoteEditor(find("#editor"), handle, me, repo.peerId), listed: false };
     open.editor.view.focus();
     handle.ephemeral("cursors").subscribe(showPeople);
   }
@@ -175,8 +178,8 @@ find("#title").addEventListener("keydown", (event) => {
 find("#delete-note").addEventListener("click", () => {
   if (!open || !confirm("Delete this note from the notebook?")) return;
   const { id } = open;
-  location.hash = "";
   show(undefined);
+  location.hash = "";
   index.change(() => notes().delete(id));
   void repo.delete(noteId(id));
 });
