@@ -541,6 +541,73 @@ async fn a_client_that_does_not_read_is_dropped() {
     writer.ping().await;
 }
 
+#[tokio::test]
+async fn a_client_that_lags_behind_gets_what_is_queued_before_it_is_disconnected() {
+    let hub = start(HubLimits { outbound_bytes: 2 * 1024 * 1024, ..HubLimits::default() }).await;
+    let mut writer = Client::connect(hub.address(), 1).await;
+    let mut slow = Client::connect(hub.address(), 2).await;
+    let doc = LoroDoc::new();
+    write(&doc, "x");
+    writer.share("big", &doc).await;
+    writer.until_held("big").await;
+    let theirs = slow.fetch("big").await;
+    for round in 0..16 {
+        let before = doc.oplog_vv();
+        doc.get_list("list").push(noise(round)).unwrap();
+        doc.commit();
+        let data = doc.export(ExportMode::updates(&before)).unwrap().into();
+        let transmission = Transmission::Update { data, version: version(&doc) };
+        writer.send(&[Message::Update { doc: DocId::new("big").unwrap(), transmission }]).await;
+        writer.until_held("big").await;
+    }
+    // Now it reads: all that was queued when the limit was passed, and only then the end.
+    let mut received = 0;
+    let end = loop {
+        match slow.frame().await {
+            Ok(Frame::Binary(payload)) => {
+                received += payload.len();
+                for message in slow.reassembler.push(payload, 0).unwrap() {
+                    if let Message::Update { transmission: Transmission::Update { data, .. }, .. } = message {
+                        theirs.import(&data).unwrap();
+                    }
+                }
+            }
+            Ok(_) => {}
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(end, End::Closed(1013, "Too slow".into()));
+    assert!(received > 2 * 1024 * 1024, "{received}");
+    assert!(theirs.get_list("list").len() < 16, "the limit was never passed");
+    let mut again = Client::connect(hub.address(), 3).await;
+    again.share("big", &theirs).await;
+    timeout(WAIT, async {
+        while theirs.get_list("list").len() < 16 {
+            again.next().await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(theirs.get_deep_value(), doc.get_deep_value());
+}
+
+#[tokio::test]
+async fn answers_to_pings_are_not_queued_without_bound() {
+    let hub = start(HubLimits { outbound_bytes: 64 * 1024, ..HubLimits::default() }).await;
+    let mut flood = Client::connect(hub.address(), 1).await;
+    let flooding = async {
+        loop {
+            for _ in 0..1_000 {
+                flood.socket.feed(Frame::text("ping")).await?;
+            }
+            flood.socket.flush().await?;
+        }
+    };
+    let ended: Result<(), tungstenite::Error> = timeout(Duration::from_secs(60), flooding).await.expect("the hub ends the flood");
+    assert!(ended.is_err());
+    Client::connect(hub.address(), 2).await.ping().await;
+}
+
 /// A mebibyte that does not compress.
 fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed + 1;
@@ -623,9 +690,19 @@ fn what_cannot_be_used_is_named_in_one_line() {
         assert_eq!((code, error.trim().lines().count()), (Some(1), 1), "{arguments:?}: {error}");
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
-    for arguments in [vec!["--what"], vec!["--max-connections", "many"], vec!["--allow-origin", "example.com"], vec!["--log", "a=b=c"]] {
+    for (arguments, expected) in [
+        (vec!["--what"], "--what"),
+        (vec!["more"], "more"),
+        (vec!["--listen"], "--listen"),
+        (vec!["--max-connections", "many"], "--max-connections"),
+        (vec!["--max-connections", "0"], "--max-connections"),
+        (vec!["--max-message-bytes", "0"], "--max-message-bytes"),
+        (vec!["--allow-origin", "example.com"], "an origin looks like"),
+        (vec!["--log", "a=b=c"], "--log a=b=c"),
+        (vec!["--log", "verbose"], "--log verbose"),
+    ] {
         let (code, error) = refused(&arguments);
-        assert_eq!(code, Some(2), "{arguments:?}: {error}");
-        assert!(!error.trim().is_empty());
+        assert_eq!((code, error.trim().lines().count()), (Some(2), 1), "{arguments:?}: {error}");
+        assert!(error.starts_with("corella-hub: ") && error.contains(expected), "{arguments:?}: {error}");
     }
 }
