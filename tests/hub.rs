@@ -444,6 +444,38 @@ async fn two_clients_and_a_late_one_share_a_document() {
 }
 
 #[tokio::test]
+async fn many_clients_that_edit_at_once_end_with_the_same_document() {
+    const CLIENTS: u64 = 60;
+    let hub = start(HubLimits::default()).await;
+    let address = hub.address();
+    let gate = std::sync::Arc::new(tokio::sync::Barrier::new(CLIENTS as usize));
+    let clients: Vec<_> = (1..=CLIENTS)
+        .map(|peer| {
+            let gate = std::sync::Arc::clone(&gate);
+            tokio::spawn(async move {
+                let mut client = Client::connect(address, peer).await;
+                let doc = LoroDoc::new();
+                client.share("crowd", &doc).await;
+                gate.wait().await;
+                doc.get_map("seen").insert(&peer.to_string(), true).unwrap();
+                doc.commit();
+                client.send(&[push("crowd", &doc)]).await;
+                while doc.get_map("seen").len() < CLIENTS as usize {
+                    client.next().await;
+                }
+                doc.get_deep_value()
+            })
+        })
+        .collect();
+    let mut contents = Vec::new();
+    for client in clients {
+        contents.push(timeout(WAIT * 3, client).await.expect("everybody gets everything").unwrap());
+    }
+    assert!(contents.windows(2).all(|pair| pair[0] == pair[1]));
+    hub.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_document_larger_than_a_fragment_arrives_whole() {
     let hub = start(HubLimits::default()).await;
     let mut alice = Client::connect(hub.address(), 1).await;
