@@ -1,6 +1,6 @@
 //! Several repos in one deterministic world: virtual clock, delayed and breakable links, restarts.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(unreachable_pub, reason = "one binary, no public surface")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
 mod disk;
 mod network;

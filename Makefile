@@ -1,0 +1,63 @@
+# Everything is done by `make demo` and `make test`; both install what is missing and build only what has changed.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PORT ?= 8787
+DATA ?= corella-data
+SEEDS ?= 200
+SEED_FROM ?= 1
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test pkg hub www check fix bench soak sim clean
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: ## build everything and serve the demo (PORT, DATA)
+	@scripts/setup-wasm.sh
+	@scripts/build-pkg.sh
+	@scripts/build-www.sh
+	@$(MAKE) --no-print-directory hub
+	@scripts/demo.sh $(TARGET)/release/corella-hub $(PORT) $(DATA)
+
+test: ## every test there is, headless browsers included
+	@scripts/test.sh
+
+pkg: ## the npm package in pkg/
+	@scripts/setup-wasm.sh
+	@scripts/build-pkg.sh
+
+hub: ## target/release/corella-hub
+	@echo "==> building the hub" >&2
+	@cargo build --quiet --release --features hub --bin corella-hub
+
+www: ## the demo page in www/dist
+	@scripts/setup-wasm.sh
+	@scripts/build-pkg.sh
+	@scripts/build-www.sh
+
+check: ## formatting, lints, documentation, API snapshot; changes nothing
+	@scripts/check.sh
+
+fix: ## repair formatting and lints
+	@cargo fmt
+	@cargo clippy --quiet --fix --allow-dirty --allow-staged --features hub --all-targets
+
+bench: ## benchmarks, with a table at the end
+	@scripts/setup-wasm.sh --test
+	@scripts/build-pkg.sh
+	@npm ci --silent --no-fund --no-audit --prefix bench
+	@node bench/run.mjs
+
+soak: ## the long forms of the fault tests
+	@SEEDS=2000 $(MAKE) --no-print-directory sim
+	@CORELLA_SOAK=1 cargo test --quiet --features hub --test hub
+
+sim: ## the fault simulator (SEEDS, SEED_FROM)
+	@SEEDS=$(SEEDS) SEED_FROM=$(SEED_FROM) cargo test --quiet --release --test sim
+
+clean: ## remove what was built
+	@cargo clean
+	@rm -rf pkg www/dist www/node_modules tools/node_modules bench/node_modules

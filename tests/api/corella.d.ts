@@ -1,0 +1,523 @@
+import type { CommitOptions, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
+
+export * from "./loro.js";
+
+/** Loads the wasm module. Optional before `Repo.open`, needed before a bare `new LoroDoc()`. Idempotent. */
+export default function init(wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module): Promise<void>;
+export { init };
+/** Loads the wasm module from its bytes, at once. */
+export function initSync(bytes: BufferSource | WebAssembly.Module): void;
+
+export type RepoErrorCode =
+  | "invalid-argument"
+  | "reentrant"
+  | "closed"
+  | "timeout"
+  | "aborted"
+  | "no-adapter"
+  | "storage"
+  | "decode"
+  | "refused"
+  | "panic";
+
+/** An error with a stable code and what led to it. */
+export class RepoError extends Error {
+  constructor(code: RepoErrorCode, message: string, options?: { cause?: unknown });
+  readonly name: "RepoError";
+  readonly code: RepoErrorCode;
+  readonly cause?: unknown;
+}
+
+export type ChannelKind = "network" | "storage" | "tabs";
+export type PeerType = "user" | "bot" | "service";
+export type AdapterState = "off" | "connecting" | "open" | "waiting" | "closed";
+
+/** What a repo is connected with. One adapter serves one repo. */
+export interface Adapter {
+  readonly kind: ChannelKind;
+  readonly name: string;
+}
+
+/** Keeps documents in IndexedDB. */
+export class IndexedDBAdapter implements Adapter {
+  constructor(options?: { database?: string });
+  readonly kind: "storage";
+  readonly name: string;
+}
+
+/** Connects to a hub, again and again. */
+export class WebSocketAdapter implements Adapter {
+  constructor(options: { url: string | (() => string | Promise<string>) });
+  readonly kind: "network";
+  readonly name: string;
+  readonly state: AdapterState;
+  /** Connects again after `disconnect`. */
+  connect(): void;
+  /** Leaves the hub until `connect`. */
+  disconnect(): void;
+}
+
+/** Connects the tabs and workers of one origin. */
+export class BroadcastChannelAdapter implements Adapter {
+  constructor(options?: { name?: string });
+  readonly kind: "tabs";
+  readonly name: string;
+}
+
+/** The peer a permission is asked about. */
+export interface PermissionPeer {
+  readonly peerId: string;
+  readonly name?: string;
+  readonly type: string;
+  readonly channelId: number;
+  readonly kind: ChannelKind;
+}
+
+export type Permission = (doc: { readonly id: string }, peer: PermissionPeer) => boolean;
+
+/** Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". */
+export interface Permissions {
+  /** May the peer know of and read the document? Default true. For storage: may it be kept there? */
+  visibility: Permission;
+  /** May changes come from the peer? Default true. */
+  mutability: Permission;
+  /** May the peer make the document come into being here? Default true. */
+  creation: Permission;
+  /** May the peer have the document deleted here? Default false. */
+  deletion: Permission;
+}
+
+export interface RepoOptions {
+  identity?: { name?: string; type?: PeerType; peerId?: string };
+  adapters?: Adapter[];
+  permissions?: Partial<Permissions>;
+}
+
+export interface DocInfo {
+  docId: string;
+  /** The application holds a handle. */
+  open: boolean;
+  /** Storage has it. */
+  stored: boolean;
+  /** Bytes it takes there. */
+  bytes?: number;
+  /** When it was last written, milliseconds since the Unix epoch. */
+  updated?: number;
+}
+
+export interface ChannelInfo {
+  channelId: number;
+  kind: ChannelKind;
+  adapter: string;
+  state: "connected" | "established";
+  stats: { messagesIn: number; messagesOut: number; bytesIn: number; bytesOut: number };
+}
+
+export interface PeerInfo {
+  peerId: string;
+  name?: string;
+  type: string;
+  channels: ChannelInfo[];
+}
+
+export interface AdapterInfo {
+  kind: ChannelKind;
+  name: string;
+  state: AdapterState;
+}
+
+export interface ReadyState {
+  peerId: string;
+  kind: ChannelKind;
+  /** "synced": it said it has what is here, and what it has is here. "absent": it said it does not have the document. */
+  state: "pending" | "synced" | "absent";
+  version?: VersionVector;
+}
+
+export interface RepoEvents {
+  "document-added": { type: "document-added"; docId: string };
+  "document-removed": { type: "document-removed"; docId: string };
+  "peer-connected": { type: "peer-connected"; peerId: string };
+  "peer-disconnected": { type: "peer-disconnected"; peerId: string };
+  "ready-state-changed": { type: "ready-state-changed"; docId: string };
+  "storage-health": { type: "storage-health"; ok: boolean; error?: RepoError };
+  "adapter-changed": { type: "adapter-changed"; adapter: number };
+  error: { type: "error"; error: RepoError; docId?: string };
+}
+
+/** A local-first repository of documents. */
+export class Repo {
+  private constructor();
+  static open(options?: RepoOptions): Promise<Repo>;
+  /** A decimal u64, fresh for every repo. */
+  readonly peerId: string;
+  /** Opens a document, at once; the same handle for the same id. */
+  get(docId: string): DocHandle;
+  /** Every document known here, open or not. */
+  list(): DocInfo[];
+  /** Deletes a document from this repo and its storage, for good. */
+  delete(docId: string): Promise<void>;
+  readonly peers: PeerInfo[];
+  readonly adapters: AdapterInfo[];
+  /** Asks the network peers which documents they have; the answers come as "document-added". */
+  discover(): void;
+  on<Name extends keyof RepoEvents>(event: Name, listener: (event: RepoEvents[Name]) => void): () => void;
+  /** Completes when everything edited so far is on disk. */
+  flush(): Promise<void>;
+  /** Flushes, leaves the peers and releases everything. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface WaitForSyncOptions {
+  kind?: "network" | "storage";
+  /** Milliseconds, 30000 unless told; 0 for none. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+/** A document of a repo. */
+export class DocHandle {
+  private constructor();
+  readonly docId: string;
+  readonly doc: LoroDoc;
+  /** Edits the document in one commit. What an `fn` that throws had done is committed all the same. */
+  change<T>(fn: (doc: LoroDoc) => T, options?: Pick<CommitOptions, "message" | "origin">): T;
+  subscribe(listener: (event: LoroEventBatch) => void): () => void;
+  readonly readyStates: ReadyState[];
+  waitForSync(options?: WaitForSyncOptions): Promise<void>;
+  /** Unpersisted state shared with the document's peers. */
+  ephemeral<T extends Record<string, Value> = Record<string, Value>>(namespace: string): EphemeralStore<T>;
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface EphemeralStoreEvent {
+  by: "local" | "import" | "timeout";
+  added: string[];
+  updated: string[];
+  removed: string[];
+}
+export type EphemeralListener = (event: EphemeralStoreEvent) => void;
+export type EphemeralLocalListener = (bytes: Uint8Array) => void;
+
+/** Unpersisted state, last writer wins: on its own, or of a document. */
+export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
+  /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
+  constructor(timeout?: number);
+  set<K extends keyof T & string>(key: K, value: T[K]): void;
+  get<K extends keyof T & string>(key: K): T[K] | undefined;
+  delete<K extends keyof T & string>(key: K): void;
+  getAllStates(): Partial<T>;
+  keys(): string[];
+  encode<K extends keyof T & string>(key: K): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  destroy(): void;
+  /** Sets the entry that stands for this repo; only of a document. */
+  setSelf(value: Value): void;
+  readonly self: Value | undefined;
+  /** The entries of the other peers, by peer id. */
+  readonly peers: Map<string, Value>;
+  [Symbol.dispose](): void;
+}
+// The document API, with loro-crdt's names.
+
+export type PeerID = `${number}`;
+export type OpId = { peer: PeerID; counter: number };
+export type Frontiers = OpId[];
+export type ContainerType = "Text" | "Map" | "List" | "Tree" | "MovableList" | "Counter";
+export type ContainerID = `cid:root-${string}:${ContainerType}` | `cid:${number}@${PeerID}:${ContainerType}`;
+export type TreeID = `${number}@${PeerID}`;
+export type Side = -1 | 0 | 1;
+export type Subscription = () => void;
+
+export type Value =
+  | ContainerID
+  | string
+  | number
+  | boolean
+  | null
+  | { [key: string]: Value }
+  | Uint8Array
+  | Value[]
+  | undefined;
+
+export type Container = LoroText | LoroMap | LoroList | LoroMovableList;
+
+export type Delta<T> =
+  | { insert: T; attributes?: { [key in string]: Value }; retain?: undefined; delete?: undefined }
+  | { delete: number; attributes?: undefined; retain?: undefined; insert?: undefined }
+  | { retain: number; attributes?: { [key in string]: Value }; delete?: undefined; insert?: undefined };
+
+export type Path = (number | string | TreeID)[];
+
+export type TextDiff = { type: "text"; diff: Delta<string>[] };
+export type ListDiff = { type: "list"; diff: Delta<(Value | Container)[]>[] };
+export type MapDiff = { type: "map"; updated: Record<string, Value | Container | undefined> };
+export type TreeDiffItem =
+  | { target: TreeID; action: "create"; parent: TreeID | undefined; index: number; fractionalIndex: string }
+  | { target: TreeID; action: "delete"; oldParent: TreeID | undefined; oldIndex: number }
+  | {
+      target: TreeID;
+      action: "move";
+      parent: TreeID | undefined;
+      index: number;
+      fractionalIndex: string;
+      oldParent: TreeID | undefined;
+      oldIndex: number;
+    };
+export type TreeDiff = { type: "tree"; diff: TreeDiffItem[] };
+export type CounterDiff = { type: "counter"; increment: number };
+export type Diff = TextDiff | ListDiff | MapDiff | TreeDiff | CounterDiff;
+
+export interface LoroEvent {
+  target: ContainerID;
+  diff: Diff;
+  path: Path;
+}
+
+export interface LoroEventBatch {
+  by: "local" | "import" | "checkout";
+  origin?: string;
+  currentTarget?: ContainerID;
+  events: LoroEvent[];
+  from: Frontiers;
+  to: Frontiers;
+}
+
+export interface Listener {
+  (event: LoroEventBatch): void;
+}
+
+export type CounterSpan = { start: number; end: number };
+export type ImportStatus = { success: Map<PeerID, CounterSpan>; pending: Map<PeerID, CounterSpan> | null };
+
+export type ExportMode =
+  | { mode: "update"; from?: VersionVector }
+  | { mode: "snapshot" }
+  | { mode: "shallow-snapshot"; frontiers: Frontiers }
+  | { mode: "updates-in-range"; spans: { id: OpId; len: number }[] };
+
+export interface CommitOptions {
+  origin?: string;
+  /** Seconds since the Unix epoch. */
+  timestamp?: number;
+  message?: string;
+}
+
+export type TextStyle = { expand: "before" | "after" | "none" | "both" };
+
+export interface TextUpdateOptions {
+  timeoutMs?: number;
+  useRefinedDiff?: boolean;
+}
+
+export interface ImportBlobMetadata {
+  partialStartVersionVector: Map<PeerID, number>;
+  partialEndVersionVector: Map<PeerID, number>;
+  startFrontiers: Frontiers;
+  startTimestamp: number;
+  endTimestamp: number;
+  mode: string;
+  changeNum: number;
+}
+
+interface Freed {
+  /** Releases the memory now instead of when the object is forgotten. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
+
+/** A document. Text positions are UTF-16. */
+export class LoroDoc<T extends Record<string, Container> = Record<string, Container>> {
+  constructor();
+  static fromSnapshot(snapshot: Uint8Array): LoroDoc;
+  getText(key: string | ContainerID): LoroText;
+  getMap<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroMap ? T[Key] : LoroMap;
+  getList<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroList ? T[Key] : LoroList;
+  getMovableList<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroMovableList ? T[Key] : LoroMovableList;
+  getContainerById(id: ContainerID): Container | undefined;
+  hasContainer(id: ContainerID): boolean;
+  getByPath(path: string): Value | Container | undefined;
+  commit(options?: CommitOptions | null): void;
+  setNextCommitMessage(message: string): void;
+  setNextCommitOrigin(origin: string): void;
+  setNextCommitTimestamp(timestamp: number): void;
+  setNextCommitOptions(options: CommitOptions): void;
+  getPendingTxnLength(): number;
+  import(updateOrSnapshot: Uint8Array): ImportStatus;
+  importBatch(data: Uint8Array[]): ImportStatus;
+  export(mode: ExportMode): Uint8Array;
+  version(): VersionVector;
+  oplogVersion(): VersionVector;
+  frontiers(): Frontiers;
+  oplogFrontiers(): Frontiers;
+  frontiersToVV(frontiers: Frontiers): VersionVector;
+  vvToFrontiers(version: VersionVector): Frontiers;
+  toJSON(): Record<string, Value>;
+  getShallowValue(): Record<string, ContainerID>;
+  subscribe(listener: Listener): Subscription;
+  subscribeLocalUpdates(listener: (bytes: Uint8Array) => void): Subscription;
+  readonly peerId: bigint;
+  readonly peerIdStr: PeerID;
+  setPeerId(peerId: number | bigint | PeerID): void;
+  opCount(): number;
+  changeCount(): number;
+  fork(): LoroDoc<T>;
+  forkAt(frontiers: Frontiers): LoroDoc<T>;
+  checkout(frontiers: Frontiers): void;
+  checkoutToLatest(): void;
+  attach(): void;
+  detach(): void;
+  isDetached(): boolean;
+  configTextStyle(styles: { [key: string]: TextStyle }): void;
+  configDefaultTextStyle(style: TextStyle | undefined): void;
+  getCursorPos(cursor: Cursor): { update?: Cursor; offset: number; side: Side } | undefined;
+}
+export interface LoroDoc extends Freed {}
+
+interface ContainerHandle<Kind extends ContainerType> extends Freed {
+  kind(): Kind;
+  readonly id: ContainerID;
+  isAttached(): boolean;
+  isDeleted(): boolean;
+  parent(): Container | undefined;
+  subscribe(listener: Listener): Subscription;
+}
+
+/** A text. All positions and lengths are in UTF-16 units. */
+export class LoroText {
+  constructor();
+  insert(pos: number, text: string): void;
+  delete(pos: number, len: number): void;
+  push(text: string): void;
+  splice(pos: number, len: number, text: string): string;
+  slice(startIndex: number, endIndex: number): string;
+  charAt(pos: number): string;
+  iter(callback: (text: string) => boolean): void;
+  readonly length: number;
+  toString(): string;
+  toJSON(): string;
+  getShallowValue(): string;
+  update(text: string, options?: TextUpdateOptions): void;
+  updateByLine(text: string, options?: TextUpdateOptions): void;
+  toDelta(): Delta<string>[];
+  sliceDelta(start: number, end: number): Delta<string>[];
+  applyDelta(delta: Delta<string>[]): void;
+  mark(range: { start: number; end: number }, key: string, value: Value): void;
+  unmark(range: { start: number; end: number }, key: string): void;
+  getCursor(pos: number, side?: Side): Cursor | undefined;
+  getAttached(): LoroText | undefined;
+}
+export interface LoroText extends ContainerHandle<"Text"> {}
+
+/** A map from strings to values and containers. */
+export class LoroMap<T extends Record<string, unknown> = Record<string, unknown>> {
+  constructor();
+  set<Key extends keyof T, V extends T[Key]>(key: Key, value: Exclude<V, Container>): void;
+  get<Key extends keyof T>(key: Key): T[Key];
+  delete(key: string): void;
+  clear(): void;
+  keys(): string[];
+  values(): (Value | Container)[];
+  entries(): [string, Value | Container][];
+  readonly size: number;
+  toJSON(): Record<string, Value>;
+  getShallowValue(): Record<string, Value>;
+  setContainer<C extends Container>(key: string, child: C): C;
+  getOrCreateContainer<C extends Container>(key: string, child: C): C;
+  getAttached(): LoroMap<T> | undefined;
+}
+export interface LoroMap extends ContainerHandle<"Map"> {}
+
+/** A list of values and containers. */
+export class LoroList<T = unknown> {
+  constructor();
+  insert<V extends T>(pos: number, value: Exclude<V, Container>): void;
+  push<V extends T>(value: Exclude<V, Container>): void;
+  delete(pos: number, len: number): void;
+  clear(): void;
+  pop(): Value | undefined;
+  get(index: number): T;
+  readonly length: number;
+  toArray(): T[];
+  toJSON(): Value[];
+  getShallowValue(): Value[];
+  insertContainer<C extends Container>(pos: number, child: C): C;
+  pushContainer<C extends Container>(child: C): C;
+  getCursor(pos: number, side?: Side): Cursor | undefined;
+  getAttached(): LoroList<T> | undefined;
+}
+export interface LoroList extends ContainerHandle<"List"> {}
+
+/** A list whose items can be moved and replaced. */
+export class LoroMovableList<T = unknown> {
+  constructor();
+  insert<V extends T>(pos: number, value: Exclude<V, Container>): void;
+  push<V extends T>(value: Exclude<V, Container>): void;
+  set<V extends T>(pos: number, value: Exclude<V, Container>): void;
+  move(from: number, to: number): void;
+  delete(pos: number, len: number): void;
+  clear(): void;
+  pop(): Value | Container | undefined;
+  get(index: number): T;
+  readonly length: number;
+  toArray(): T[];
+  toJSON(): Value[];
+  getShallowValue(): Value[];
+  insertContainer<C extends Container>(pos: number, child: C): C;
+  pushContainer<C extends Container>(child: C): C;
+  setContainer<C extends Container>(pos: number, child: C): C;
+  getCursor(pos: number, side?: Side): Cursor | undefined;
+  getAttached(): LoroMovableList<T> | undefined;
+}
+export interface LoroMovableList extends ContainerHandle<"MovableList"> {}
+
+/** A position that moves with the text or list it was made in. */
+export class Cursor {
+  private constructor();
+  containerId(): ContainerID;
+  pos(): OpId | undefined;
+  side(): Side;
+  kind(): string;
+  encode(): Uint8Array;
+  static decode(data: Uint8Array): Cursor;
+}
+export interface Cursor extends Freed {}
+
+/** How many operations of each author are known. */
+export class VersionVector {
+  constructor(value?: Map<PeerID, number> | Uint8Array | null);
+  static parseJSON(version: Map<PeerID, number>): VersionVector;
+  static decode(bytes: Uint8Array): VersionVector;
+  toJSON(): Map<PeerID, number>;
+  encode(): Uint8Array;
+  get(peerId: number | bigint | PeerID): number | undefined;
+  compare(other: VersionVector): number | undefined;
+  length(): number;
+}
+export interface VersionVector extends Freed {}
+
+/** Undoes and redoes what this peer did. */
+export class UndoManager {
+  constructor(doc: LoroDoc, config: { mergeInterval?: number; maxUndoSteps?: number; excludeOriginPrefixes?: string[] });
+  undo(): boolean;
+  redo(): boolean;
+  canUndo(): boolean;
+  canRedo(): boolean;
+  clear(): void;
+  addExcludeOriginPrefix(prefix: string): void;
+  setMergeInterval(interval: number): void;
+  setMaxUndoSteps(steps: number): void;
+  peer(): PeerID;
+}
+export interface UndoManager extends Freed {}
+
+export function LORO_VERSION(): string;
+export function callPendingEvents(): void;
+export function decodeImportBlobMeta(blob: Uint8Array, checkChecksum: boolean): ImportBlobMetadata;
+export function isContainer(value: unknown): value is Container;
+export function isContainerId(text: string): text is ContainerID;
