@@ -20,7 +20,7 @@ say() { printf '==> %s\n' "$*" >&2; }
 say "building the wasm module ($profile)"
 cargo build --quiet --profile $profile --target $T --lib
 built=$td/$T/$dir/corella.wasm
-stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/* LICENSE-MIT scripts/build-pkg.sh | sha256sum | cut -d' ' -f1)"
+stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh | sha256sum | cut -d' ' -f1)"
 if [ "$(cat pkg/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "pkg/ is up to date"
   exit 0

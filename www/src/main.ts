@@ -1,0 +1,205 @@
+import "./style.css";
+import * as corella from "corella";
+import { BroadcastChannelAdapter, type DocHandle, IndexedDBAdapter, type LoroMap, Repo, WebSocketAdapter } from "corella";
+import { NoteEditor, type Person } from "./editor.js";
+import { facts } from "./panel.js";
+
+const find = <T extends HTMLElement>(selector: string): T => {
+  const element = document.querySelector<T>(selector);
+  if (!element) throw new Error(`${selector} is missing`);
+  return element;
+};
+
+const COLORS = ["#b3541e", "#2f6f5e", "#3b5bbf", "#8a3f8f", "#a8324a", "#4a6b1f"];
+const NAMES = ["Finch", "Heron", "Galah", "Robin", "Kestrel", "Wren", "Ibis", "Lorikeet"];
+const pick = <T>(list: T[]): T => list[Math.floor(Math.random() * list.length)] as T;
+const stored = sessionStorage.getItem("me");
+const me: Person = stored ? (JSON.parse(stored) as Person) : { name: pick(NAMES), color: pick(COLORS) };
+sessionStorage.setItem("me", JSON.stringify(me));
+
+const here = new URL(location.href);
+const hub = here.searchParams.get("hub") ?? `${here.protocol === "https:" ? "wss:" : "ws:"}//${here.host}/ws`;
+const socket = new WebSocketAdapter({ url: hub });
+const adapters = [new IndexedDBAdapter(), new BroadcastChannelAdapter(), ...(here.searchParams.has("alone") ? [] : [socket])];
+const repo = await Repo.open({ identity: { name: me.name }, adapters });
+
+// The list of notes is itself a document: titles are there offline, and everybody sees a new note at once.
+const index = repo.get("notebook/index");
+const notes = (): LoroMap => index.doc.getMap("notes");
+const noteId = (id: string) => `notebook/note/${id}`;
+
+let open: { id: string; handle: DocHandle; editor: NoteEditor } | undefined;
+
+function toast(text: string): void {
+  const note = document.createElement("p");
+  note.textContent = text;
+  find("#toasts").append(note);
+  setTimeout(() => note.remove(), 8000);
+}
+repo.on("error", ({ error }) => {
+  if (error.code !== "refused") toast(error.message);
+});
+let storage: { ok: boolean; text: string } = { ok: true, text: "" };
+repo.on("storage-health", ({ ok, error }) => {
+  storage = { ok, text: error?.message ?? "" };
+  if (!ok) toast(`Not saved on this device: ${storage.text}`);
+  showStatus();
+});
+
+interface Entry {
+  id: string;
+  title: string;
+  created: number;
+}
+
+function entries(): Entry[] {
+  const list: Entry[] = [];
+  for (const [id, value] of Object.entries(notes().toJSON())) {
+    if (typeof value === "object" && value !== null && "title" in value) {
+      const { title, created } = value as { title: unknown; created: unknown };
+      list.push({ id, title: String(title), created: Number(created) });
+    }
+  }
+  return list.sort((a, b) => b.created - a.created);
+}
+
+function put(id: string, entry: Partial<Entry>): void {
+  const before = entries().find((known) => known.id === id);
+  const { title = before?.title ?? "", created = before?.created ?? Date.now() } = entry;
+  index.change(() => notes().set(id, { title, created }));
+}
+
+function showList(): void {
+  const list = find("#notes");
+  const all = entries();
+  list.replaceChildren(
+    ...all.map(({ id, title }) => {
+      const link = document.createElement("a");
+      link.href = `#${id}`;
+      link.textContent = title || "Untitled";
+      if (id === open?.id) link.setAttribute("aria-current", "page");
+      const item = document.createElement("li");
+      item.append(link);
+      return item;
+    }),
+  );
+  find("#no-notes").hidden = all.length > 0;
+  const title = find<HTMLInputElement>("#title");
+  const current = all.find(({ id }) => id === open?.id);
+  if (document.activeElement !== title) title.value = current?.title ?? "";
+  title.disabled = !current;
+  find<HTMLButtonElement>("#delete-note").disabled = !current;
+  if (open && !current && index.readyStates.every(({ state }) => state !== "pending")) show(undefined);
+}
+
+function show(id: string | undefined): void {
+  if (open?.id === id) return;
+  open?.editor.destroy();
+  open?.handle.close();
+  open = undefined;
+  find("#editor").replaceChildren();
+  find("#empty").hidden = id !== undefined;
+  if (id !== undefined) {
+    const handle = repo.get(noteId(id));
+    open = { id, handle, editor: new NoteEditor(find("#editor"), handle, me, repo.peerId) };
+    open.editor.view.focus();
+    handle.ephemeral("cursors").subscribe(showPeople);
+  }
+  document.body.classList.remove("menu");
+  showList();
+  showPeople();
+  showStatus();
+}
+
+function showPeople(): void {
+  const badge = ({ name, color }: Person) => {
+    const dot = document.createElement("span");
+    dot.style.background = color;
+    dot.textContent = name.slice(0, 2);
+    dot.title = name;
+    return dot;
+  };
+  find("#people").replaceChildren(...[me, ...(open?.editor.others ?? [])].map(badge));
+}
+
+function showStatus(): void {
+  const states = (open ?? { handle: index }).handle.readyStates;
+  const set = (selector: string, state: "good" | "busy" | "bad", text: string) => {
+    const element = find(selector);
+    element.dataset.state = state;
+    element.textContent = text;
+  };
+  const disk = states.find(({ kind }) => kind === "storage");
+  if (!storage.ok || (!disk && repo.adapters[0]?.state === "closed")) set("#saved", "bad", "Not saved on this device");
+  else if (disk?.state === "synced") set("#saved", "good", "Saved on this device");
+  else set("#saved", "busy", "Saving…");
+  const network = states.filter(({ kind }) => kind === "network");
+  if (socket.state !== "open") {
+    const why = socket.state === "off" ? "Offline" : "Connecting";
+    set("#connection", "busy", `${why} – changes are kept`);
+  } else if (network.some(({ state }) => state === "synced")) set("#connection", "good", "In sync with the hub");
+  else set("#connection", "busy", "Syncing…");
+  find<HTMLInputElement>("#online").checked = socket.state !== "off";
+}
+
+let drawing = false;
+function draw(): void {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    showStatus();
+    if (find<HTMLDetailsElement>("#panel").open) find("#facts").replaceChildren(facts(repo, open?.handle ?? index));
+  });
+}
+
+index.subscribe(showList);
+repo.on("ready-state-changed", draw);
+repo.on("adapter-changed", draw);
+repo.on("peer-connected", draw);
+repo.on("peer-disconnected", draw);
+setInterval(draw, 1000);
+find("#panel").addEventListener("toggle", draw);
+
+find("#new-note").addEventListener("click", () => {
+  const id = crypto.randomUUID();
+  put(id, { title: "New note" });
+  location.hash = id;
+});
+find("#title").addEventListener("input", (event) => {
+  if (open) put(open.id, { title: (event.target as HTMLInputElement).value });
+});
+find("#title").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") open?.editor.view.focus();
+});
+find("#delete-note").addEventListener("click", () => {
+  if (!open || !confirm("Delete this note from the notebook?")) return;
+  const { id } = open;
+  location.hash = "";
+  show(undefined);
+  index.change(() => notes().delete(id));
+  void repo.delete(noteId(id));
+});
+find("#online").addEventListener("change", (event) => {
+  if ((event.target as HTMLInputElement).checked) socket.connect();
+  else socket.disconnect();
+  draw();
+});
+find("#menu").addEventListener("click", (event) => {
+  const shown = document.body.classList.toggle("menu");
+  (event.currentTarget as HTMLElement).setAttribute("aria-expanded", String(shown));
+});
+
+const route = () => show(location.hash.slice(1) || undefined);
+addEventListener("hashchange", route);
+find("#empty").hidden = false;
+route();
+showList();
+draw();
+
+if ("serviceWorker" in navigator && import.meta.url.includes("/assets/")) {
+  void navigator.serviceWorker.register("./sw.js").catch(() => undefined);
+}
+
+// For trying things in the console.
+Object.assign(window, { corella: { ...corella, repo, index, socket } });
