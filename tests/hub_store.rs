@@ -140,6 +140,18 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&file).unwrap(), b"somebody's notes");
 }
 
+#[test]
+fn a_database_whose_making_was_cut_short_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // What redb leaves when it is killed before it has written its first page.
+    std::fs::write(folder.path().join("corella.redb.new"), vec![0; 1_056_768]).unwrap();
+    let store = RedbStore::open(folder.path()).unwrap();
+    block_on(store.write(vec![write("a", "1", b"x", 1, 1)])).unwrap();
+    block_on(store.close());
+    assert_eq!(keys(&RedbStore::open(folder.path()).unwrap(), "a"), ["1"]);
+    assert!(!folder.path().join("corella.redb.new").exists());
+}
+
 /// A store whose file can be taken away and given back, so that it can be damaged meanwhile.
 struct Shelf(RefCell<RedbStore>);
 

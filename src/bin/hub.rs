@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
 };
@@ -9,7 +10,7 @@ use std::{
 use clap::Parser;
 use corella::hub::{Hub, HubConfig, HubLimits, OriginRule, StorageConfig};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Relays and keeps the documents of corella's clients.
 #[derive(Parser, Debug)]
@@ -37,11 +38,15 @@ struct Arguments {
     #[arg(long = "allow-origin", env = "CORELLA_ALLOW_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     allow_origins: Vec<OriginRule>,
     /// Largest accepted message
-    #[arg(long, env = "CORELLA_MAX_MESSAGE_BYTES", default_value_t = HubLimits::default().message_bytes, value_name = "N")]
-    max_message_bytes: usize,
+    #[arg(long, env = "CORELLA_MAX_MESSAGE_BYTES", default_value_t = at_least_one(HubLimits::default().message_bytes), value_name = "N")]
+    max_message_bytes: NonZeroUsize,
     /// Connections at a time
-    #[arg(long, env = "CORELLA_MAX_CONNECTIONS", default_value_t = HubLimits::default().connections, value_name = "N")]
-    max_connections: usize,
+    #[arg(long, env = "CORELLA_MAX_CONNECTIONS", default_value_t = at_least_one(HubLimits::default().connections), value_name = "N")]
+    max_connections: NonZeroUsize,
+}
+
+fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }
 
 impl Arguments {
@@ -51,14 +56,22 @@ impl Arguments {
             storage: if self.in_memory { StorageConfig::Memory } else { StorageConfig::Directory(self.data) },
             www: self.www,
             allow_origins: self.allow_origins,
-            limits: HubLimits { message_bytes: self.max_message_bytes, connections: self.max_connections, ..HubLimits::default() },
+            limits: HubLimits {
+                message_bytes: self.max_message_bytes.get(),
+                connections: self.max_connections.get(),
+                ..HubLimits::default()
+            },
         }
     }
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let filter = match EnvFilter::try_new(&arguments.log) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => return refuse(2, &one_line(&error)),
+    };
+    let filter = match log_filter(&arguments.log) {
         Ok(filter) => filter,
         Err(error) => return refuse(2, &format!("--log {}: {error}", arguments.log)),
     };
@@ -73,6 +86,22 @@ fn main() -> ExitCode {
         Err(error) => return refuse(1, &format!("cannot start: {error}")),
     };
     runtime.block_on(run(arguments.into_config()))
+}
+
+/// Returns what an argument error says, without the usage text around it.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what = text.trim_start_matches("error:").lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("bad arguments");
+    format!("{what}; see corella-hub --help")
+}
+
+/// Reads a level or a filter. A lone word that is no level would be taken for a module's name, and nothing be logged.
+fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    if !text.contains(['=', '[', ',', ':']) {
+        text.parse::<LevelFilter>()
+            .map_err(|_| "expected off, error, warn, info, debug, trace, or a filter such as corella=debug".to_owned())?;
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
 }
 
 async fn run(config: HubConfig) -> ExitCode {

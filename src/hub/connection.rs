@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use super::{config::HubLimits, env::random_bytes};
 use crate::{
     protocol::{
-        EphemeralPayload, Limits, Message, Transmission,
+        DocId, EphemeralPayload, Limits, Message, Transmission,
         frame::{FRAGMENT_THRESHOLD, PING, PONG, READY, Reassembler, encode_transport},
     },
     runtime::ChannelStats,
@@ -34,12 +34,18 @@ use crate::{
 
 /// How long a client may take to receive what is queued when its connection is closed in order.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// How long a client that lags behind may take nothing at all of what is still queued for it.
+const STALL_TIME: Duration = Duration::from_secs(10);
 /// How long the closing handshake may take.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
 /// Bytes beyond the largest frame that carry it in one socket message.
 const PAYLOAD_OVERHEAD: usize = 16;
+/// What a queued control frame costs.
+const CONTROL_COST: usize = 128;
 /// What a message costs beside the bytes it holds.
 const MESSAGE_COST: usize = 64;
+/// What an entry of a version vector costs.
+const ENTRY_COST: usize = 16;
 /// Unit of the inbound budget.
 const ROOM_UNIT: usize = 1024;
 /// Undecodable payloads of one connection that are logged as warnings.
@@ -100,8 +106,18 @@ enum Outgoing {
 struct Ending {
     code: u16,
     reason: &'static str,
-    /// What is queued goes out first.
-    orderly: bool,
+    queued: Queued,
+}
+
+/// What becomes of the queue when a connection ends.
+#[derive(Debug, Clone, Copy)]
+enum Queued {
+    /// It is dropped.
+    Dropped,
+    /// It goes out first, if that is done in this time.
+    SentWithin(Duration),
+    /// It goes out first, as long as the client takes some of it.
+    SentWhileTaken,
 }
 
 impl Ending {
@@ -136,21 +152,32 @@ impl Pipe {
             return;
         }
         let cost = messages.iter().map(cost).sum::<usize>();
-        let queued = self.queued.fetch_add(cost, Relaxed) + cost;
-        // One message may be larger than the limit: then it is alone.
-        if queued > self.sockets.limits.outbound_bytes && queued > cost {
-            warn!(connection = self.connection, queued, "client reads too slowly; disconnected");
-            self.end(Ending { code: TRY_AGAIN, reason: "Too slow", orderly: false });
-            return;
+        let count = messages.len() as u64;
+        if self.enqueue(Outgoing::Messages { messages, cost }, cost) {
+            self.traffic.messages_out.fetch_add(count, Relaxed);
         }
-        self.traffic.messages_out.fetch_add(messages.len() as u64, Relaxed);
-        let _ = self.queue.send(Outgoing::Messages { messages, cost });
+    }
+
+    /// Queues one item, or ends the connection when too much is queued.
+    ///
+    /// What is queued then still goes out: a client with a slow link gets further with every connection.
+    fn enqueue(&self, item: Outgoing, cost: usize) -> bool {
+        let queued = self.queued.fetch_add(cost, Relaxed) + cost;
+        // One item may be larger than the limit: then it is alone.
+        if queued > self.sockets.limits.outbound_bytes && queued > cost {
+            let ending = Ending { code: TRY_AGAIN, reason: "Too slow", queued: Queued::SentWhileTaken };
+            if self.end(ending) {
+                warn!(connection = self.connection, queued, "client reads too slowly; disconnected");
+            }
+            return false;
+        }
+        self.queue.send(item).is_ok()
     }
 
     pub(super) fn close(&self) {
         let stopping = self.sockets.stopping.load(Relaxed);
         let (code, reason) = if stopping { (GOING_AWAY, "Server shutting down") } else { (POLICY, "Refused") };
-        self.end(Ending { code, reason, orderly: true });
+        self.end(Ending { code, reason, queued: Queued::SentWithin(CLOSE_TIME) });
     }
 
     pub(super) fn stats(&self) -> ChannelStats {
@@ -162,14 +189,17 @@ impl Pipe {
         }
     }
 
+    /// Queues a control frame; they count too, since a client may ask for any number of them and read none.
     fn control(&self, frame: Frame) {
-        let _ = self.queue.send(Outgoing::Control(frame));
+        if self.ending.borrow().is_none() {
+            self.enqueue(Outgoing::Control(frame), CONTROL_COST);
+        }
     }
 
-    /// The first reason counts.
-    fn end(&self, ending: Ending) {
+    /// Ends the connection; the first reason counts. Returns whether it was this one.
+    fn end(&self, ending: Ending) -> bool {
         let frame = ending.frame();
-        let orderly = ending.orderly;
+        let silent = matches!(ending.queued, Queued::Dropped);
         let first = self.ending.send_if_modified(|known| {
             let first = known.is_none();
             if first {
@@ -177,9 +207,10 @@ impl Pipe {
             }
             first
         });
-        if first && orderly {
+        if first && !silent {
             let _ = self.queue.send(Outgoing::Last(frame));
         }
+        first
     }
 }
 
@@ -200,10 +231,7 @@ pub(super) async fn serve(mut socket: WebSocket, sockets: Arc<Sockets>, remote: 
     let writer = tokio::spawn(write(sink, outgoing, ended.clone(), Arc::clone(&pipe.queued), Arc::clone(&pipe.traffic)));
     let why = Reader::new(&pipe, &sockets).run(&mut stream, ended).await;
     let _ = sockets.events.send(Inbound::Closed { connection }).await;
-    match why {
-        Some(ending) => pipe.end(ending),
-        None => pipe.end(Ending { code: 1000, reason: "", orderly: false }),
-    }
+    pipe.end(why.unwrap_or(Ending { code: 1000, reason: "", queued: Queued::Dropped }));
     let _ = writer.await;
     // The client's half of the closing handshake; leaving before it could cost the client what was sent last.
     let _ = timeout(GOODBYE_TIME, async { while let Some(Ok(_)) = stream.next().await {} }).await;
@@ -243,13 +271,13 @@ impl<'a> Reader<'a> {
                 _ = ended.wait_for(Option::is_some) => return None,
                 // The repo has ended, perhaps before it took this connection.
                 () = self.sockets.events.closed() => {
-                    return Some(Ending { code: GOING_AWAY, reason: "Server shutting down", orderly: true });
+                    return Some(Ending { code: GOING_AWAY, reason: "Server shutting down", queued: Queued::SentWithin(CLOSE_TIME) });
                 }
                 frame = stream.next() => frame,
                 () = sleep_until(deadline) => {
                     let reason = if self.established { "Idle" } else { "No handshake" };
                     info!(connection = self.pipe.connection, reason, "client is silent; disconnected");
-                    return Some(Ending { code: POLICY, reason, orderly: false });
+                    return Some(Ending { code: POLICY, reason, queued: Queued::Dropped });
                 }
                 _ = ping.tick() => {
                     self.pipe.control(Frame::Ping(Bytes::new()));
@@ -277,7 +305,7 @@ impl<'a> Reader<'a> {
         // The socket library's own words for a message beyond the limit; its error type is not ours to name.
         text.contains("too long").then(|| {
             warn!(connection = self.pipe.connection, "message too big; disconnected");
-            Ending { code: TOO_BIG, reason: "Message too big", orderly: true }
+            Ending { code: TOO_BIG, reason: "Message too big", queued: Queued::SentWithin(CLOSE_TIME) }
         })
     }
 
@@ -331,8 +359,18 @@ async fn write(
             ending = ended.wait_for(Option::is_some) => ending.ok().and_then(|ending| ending.clone()),
         };
         match ending {
-            Some(ending) if ending.orderly => {
-                let _ = timeout(CLOSE_TIME, work).await;
+            Some(Ending { queued: Queued::SentWithin(time), .. }) => {
+                let _ = timeout(time, work).await;
+                return;
+            }
+            Some(Ending { queued: Queued::SentWhileTaken, .. }) => {
+                let mut taken = traffic.bytes_out.load(Relaxed);
+                while timeout(STALL_TIME, &mut work).await.is_err() {
+                    let before = std::mem::replace(&mut taken, traffic.bytes_out.load(Relaxed));
+                    if taken == before {
+                        break;
+                    }
+                }
                 return;
             }
             ending => ending,
@@ -359,7 +397,11 @@ async fn transmit(sink: &mut Sink, item: Outgoing, queued: &AtomicUsize, traffic
             queued.fetch_sub(cost, Relaxed);
             flushed
         }
-        Outgoing::Control(frame) => sink.send(frame).await.is_ok(),
+        Outgoing::Control(frame) => {
+            let sent = sink.send(frame).await.is_ok();
+            queued.fetch_sub(CONTROL_COST, Relaxed);
+            sent
+        }
         Outgoing::Last(frame) => {
             let _ = sink.send(Frame::Close(Some(frame))).await;
             false
@@ -371,18 +413,28 @@ async fn transmit(sink: &mut Sink, item: Outgoing, queued: &AtomicUsize, traffic
 fn cost(message: &Message) -> usize {
     let stores = |stores: &[EphemeralPayload]| stores.iter().map(|store| MESSAGE_COST + store.namespace.len() + store.data.len()).sum();
     let given = |transmission: &Transmission| match transmission {
-        Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } => data.len(),
-        Transmission::UpToDate { .. } | Transmission::Unavailable | Transmission::Unknown => 0,
+        Transmission::Snapshot { data, version } | Transmission::Update { data, version } => {
+            data.len() + version.iter().count() * ENTRY_COST
+        }
+        Transmission::UpToDate { version } => version.iter().count() * ENTRY_COST,
+        Transmission::Unavailable | Transmission::Unknown => 0,
     };
+    let named = |doc: &DocId| doc.as_str().len();
+    let list = |docs: &[DocId]| docs.iter().map(|doc| MESSAGE_COST + named(doc)).sum();
     let held = match message {
-        Message::SyncRequest { ephemeral, .. } => ephemeral.as_deref().map_or(0, stores),
-        Message::SyncResponse { transmission, ephemeral, .. } => given(transmission) + ephemeral.as_deref().map_or(0, stores),
-        Message::Update { transmission, .. } => given(transmission),
-        Message::Ephemeral { stores: sent, .. } => stores(sent),
-        Message::DirectoryRequest { docs } => docs.as_ref().map_or(0, |docs| docs.len() * MESSAGE_COST),
-        Message::DirectoryResponse { docs } | Message::NewDoc { docs } => docs.len() * MESSAGE_COST,
+        Message::SyncRequest { doc, version, ephemeral, .. } => {
+            named(doc) + version.iter().count() * ENTRY_COST + ephemeral.as_deref().map_or(0, stores)
+        }
+        Message::SyncResponse { doc, transmission, ephemeral } => named(doc) + given(transmission) + ephemeral.as_deref().map_or(0, stores),
+        Message::Update { doc, transmission } => named(doc) + given(transmission),
+        Message::Ephemeral { doc, stores: sent, .. } => named(doc) + stores(sent),
+        Message::DirectoryRequest { docs } => docs.as_deref().map_or(0, list),
+        Message::DirectoryResponse { docs } | Message::NewDoc { docs } => list(docs),
+        Message::DeleteRequest { doc } | Message::DeleteResponse { doc, .. } => named(doc),
         Message::Batch(messages) => messages.iter().map(cost).sum(),
-        Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::DeleteRequest { .. } | Message::DeleteResponse { .. } => 0,
+        Message::EstablishRequest(identity) | Message::EstablishResponse(identity) => {
+            identity.peer_id.as_str().len() + identity.name.as_ref().map_or(0, String::len) + identity.peer_type.as_str().len()
+        }
     };
     MESSAGE_COST + held
 }

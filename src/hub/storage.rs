@@ -11,7 +11,8 @@
 
 use std::{
     cell::RefCell,
-    fs, io,
+    fs::{self, TryLockError},
+    io,
     path::{Path, PathBuf},
     rc::Rc,
     sync::mpsc,
@@ -42,6 +43,10 @@ const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition:
 const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
 
 const FILE: &str = "corella.redb";
+/// What the database is called until it can be opened.
+const UNFINISHED: &str = "corella.redb.new";
+/// Locked as long as the folder is in use.
+const LOCK: &str = "corella.lock";
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const SNAPSHOT: u8 = 1;
 const UPDATE: u8 = 2;
@@ -82,14 +87,13 @@ impl RedbStore {
     /// [`StoreError::Corrupt`] if the file is not a database.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(|error| StoreError::Unavailable(format!("cannot create {}: {error}", folder.display())))?;
+        let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(FILE);
-        let fresh = !path.exists();
-        let database = open_file(&path)?;
-        if fresh {
-            // The file's name is an entry of the folder and is not on disk before the folder is.
-            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(&error))?;
+        if !path.exists() {
+            make_file(folder, &path)?;
         }
-        Self::run(database, Some(path))
+        let database = open_file(&path)?;
+        Self::run(database, Some((path, lock)))
     }
 
     /// Makes a database that is gone with its store.
@@ -102,10 +106,10 @@ impl RedbStore {
         Self::run(database, None)
     }
 
-    fn run(database: Database, path: Option<PathBuf>) -> Result<Self, StoreError> {
+    fn run(database: Database, file: Option<(PathBuf, fs::File)>) -> Result<Self, StoreError> {
         make_tables(&database)?;
         let (jobs, inbox) = mpsc::channel();
-        let worker = Worker { database: Some(database), path, inbox };
+        let worker = Worker { database: Some(database), file, inbox };
         thread::Builder::new()
             .name("corella-storage".into())
             .spawn(move || worker.run())
@@ -196,7 +200,8 @@ enum Change {
 struct Worker {
     /// `None` after an error of the disk: redb then wants the file opened again.
     database: Option<Database>,
-    path: Option<PathBuf>,
+    /// Where it is, and the folder's lock.
+    file: Option<(PathBuf, fs::File)>,
     inbox: mpsc::Receiver<Job>,
 }
 
@@ -230,6 +235,7 @@ impl Worker {
                 }
                 Some(Job::Close { done }) => {
                     drop(self.database.take());
+                    drop(self.file.take());
                     let _ = done.send(());
                     return;
                 }
@@ -249,9 +255,9 @@ impl Worker {
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let database = match (self.database.take(), &self.path) {
+        let database = match (self.database.take(), &self.file) {
             (Some(database), _) => database,
-            (None, Some(path)) => open_file(path)?,
+            (None, Some((path, _))) => open_file(path)?,
             (None, None) => return Err(closed()),
         };
         let outcome = work(&database);
@@ -260,6 +266,34 @@ impl Worker {
         }
         outcome.map_err(|failure| failure.error)
     }
+}
+
+/// Keeps other processes out of the folder for as long as the file lives.
+fn lock(path: &Path) -> Result<fs::File, StoreError> {
+    let named = |text: String| StoreError::Unavailable(format!("{}: {text}", path.display()));
+    let file = fs::File::options().create(true).truncate(false).write(true).open(path).map_err(|error| named(error.to_string()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(named("another process is using it".to_owned())),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(named(error.to_string())),
+    }
+}
+
+/// Makes an empty database under another name first: a process killed meanwhile would leave a file that redb takes for a foreign one.
+fn make_file(folder: &Path, path: &Path) -> Result<(), StoreError> {
+    let unfinished = folder.join(UNFINISHED);
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&error)),
+        Ok(()) | Err(_) => {}
+    }
+    let database = open_file(&unfinished)?;
+    make_tables(&database)?;
+    drop(database);
+    fs::rename(&unfinished, path).map_err(|error| io_error(&error))?;
+    // The file's name is an entry of the folder and is not on disk before the folder is.
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(&error))
 }
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
