@@ -5,4 +5,5 @@
 mod disk;
 mod network;
 mod scenarios;
+mod transcript;
 mod world;

@@ -81,8 +81,16 @@ impl Net {
     }
 }
 
+/// Which schedules to try: `SEEDS` many from `SEED_FROM` on.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str, default| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
+    let from = number("SEED_FROM", 1);
+    from..from + number("SEEDS", 8)
+}
+
 fn topology(repos: usize, edges: &[(usize, usize)]) {
-    for seed in 0..20 {
+    for seed in seeds() {
+        println!("seed {seed}; repeat with: make sim SEEDS=1 SEED_FROM={seed}");
         let mut net = Net::new(seed, repos, edges);
         net.world.run(1_000);
         for round in 0..10 {
