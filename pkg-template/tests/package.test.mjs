@@ -58,6 +58,22 @@ test("a handle and its document are the same objects every time", async () => {
   await repo.close();
 });
 
+test("freeing the document of a closed handle leaves the next handle's listeners alone", async () => {
+  const repo = await Repo.open();
+  const first = repo.get("d");
+  const old = first.doc;
+  first.subscribe(() => {});
+  first.close();
+  const second = repo.get("d");
+  assert.notEqual(second, first);
+  let heard = 0;
+  second.subscribe(() => heard++);
+  old.free();
+  second.change((doc) => doc.getText("t").insert(0, "😀x"));
+  assert.equal(heard, 1);
+  await repo.close();
+});
+
 test("change is one commit, returns what its function returns and keeps what a throwing one did", async () => {
   const repo = await Repo.open();
   const handle = repo.get("d");

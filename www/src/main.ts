@@ -10,7 +10,7 @@ const find = <T extends HTMLElement>(selector: string): T => {
   return element;
 };
 
-const COLORS = ["#b3541e", "#2f6f5e", "#3b5bbf", "#8a3f8f", "#a8324a", "#4a6b1f"];
+const COLORS = ["#b3541e", "#2f6f5e", "#3b5bbf", "#8a3f8f", "#a8324a", "#4a6b1f", "#0f6f8f", "#7a5a12", "#5b4bb3", "#b03a7a"];
 const NAMES = ["Finch", "Heron", "Galah", "Robin", "Kestrel", "Wren", "Ibis", "Lorikeet"];
 const pick = <T>(list: T[]): T => list[Math.floor(Math.random() * list.length)] as T;
 const stored = sessionStorage.getItem("me");

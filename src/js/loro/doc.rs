@@ -35,12 +35,13 @@ pub struct JsLoroDoc(AssertUnwindSafe<Rc<Inner>>);
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        event::untrack(&self.doc);
+        event::gone(&self.doc);
     }
 }
 
 impl JsLoroDoc {
     pub(crate) fn from_inner(doc: LoroDoc) -> Self {
+        event::appeared(&doc);
         Self(AssertUnwindSafe(Rc::new(Inner { doc, touched: RefCell::new(None) })))
     }
 

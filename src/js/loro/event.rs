@@ -17,6 +17,8 @@ use crate::{
 
 thread_local! {
     static TRACKED: RefCell<BTreeMap<usize, Tracked>> = const { RefCell::new(BTreeMap::new()) };
+    /// How many JavaScript objects stand for each document: a repo's document may have several, one after the other.
+    static OBJECTS: RefCell<BTreeMap<usize, usize>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// What is kept for a document somebody listens to.
@@ -38,10 +40,28 @@ pub(super) fn key(doc: &LoroDoc) -> usize {
     std::ptr::from_ref(&**doc.inner()) as usize
 }
 
-/// Ends what is kept for a document that goes away.
-pub(super) fn untrack(doc: &LoroDoc) {
-    let gone = TRACKED.with(|tracked| tracked.borrow_mut().remove(&key(doc)));
-    drop(gone);
+/// Counts one more object of a document.
+pub(super) fn appeared(doc: &LoroDoc) {
+    OBJECTS.with(|objects| *objects.borrow_mut().entry(key(doc)).or_default() += 1);
+}
+
+/// Counts one object less; with the last, what is kept for the document ends.
+pub(super) fn gone(doc: &LoroDoc) {
+    let key = key(doc);
+    let last = OBJECTS.with(|objects| {
+        let mut objects = objects.borrow_mut();
+        let Some(count) = objects.get_mut(&key) else { return true };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            objects.remove(&key);
+        }
+        last
+    });
+    if last {
+        let ended = TRACKED.with(|tracked| tracked.borrow_mut().remove(&key));
+        drop(ended);
+    }
 }
 
 /// Follows the texts of a document from now on.
