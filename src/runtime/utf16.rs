@@ -132,7 +132,7 @@ impl<K: Hash + Eq + Clone> TextIndexes<K> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use proptest::prelude::*;
 
