@@ -3,11 +3,13 @@
 //! Decides what bytes mean. Never holds a document, reads a clock or does IO.
 
 pub mod codec;
+pub mod extension;
 pub mod frame;
 mod ids;
 mod message;
 mod version;
 
+pub use extension::{Capabilities, Features, RefusalReason, Role, Tombstone};
 pub use ids::{DocId, InvalidDocId, PeerId};
 pub use message::{DeleteStatus, EphemeralPayload, Identity, Message, PeerType, Transmission};
 pub use version::{VersionError, VersionVector};

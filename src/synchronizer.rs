@@ -26,7 +26,7 @@ pub use effect::{Effect, EphemeralSelection, Purpose, StoreDoc};
 pub use event::Event;
 pub use input::{Input, StoredSize};
 pub use model::ReadyStatus;
-pub use permissions::{AllowAll, PeerContext, Permissions};
+pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use time::{Timer, Timestamp};
 
 use crate::protocol::{DocId, Identity, Message, PeerId, VersionVector};
@@ -110,6 +110,7 @@ impl Synchronizer {
             Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
+            Input::Refused { .. } => {}
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
             Input::DocClosed { doc } => self.doc_closed(&doc),
             Input::DocChanged { doc, version } => self.doc_changed(&doc, version, now, out),
@@ -177,6 +178,14 @@ impl Synchronizer {
             Message::DeleteResponse { .. } => {}
             Message::Ephemeral { doc, hops, stores } => self.ephemeral_received(channel, &doc, hops, stores, out),
             Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::Batch(_) => {}
+            Message::Heads { .. }
+            | Message::Want { .. }
+            | Message::Give { .. }
+            | Message::Ack { .. }
+            | Message::Refusal { .. }
+            | Message::Digest { .. }
+            | Message::Deleted { .. }
+            | Message::Prune { .. } => {}
         }
     }
 

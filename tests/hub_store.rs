@@ -30,6 +30,9 @@ fn write(name: &str, key: &str, bytes: &'static [u8], end: i32, at: u64) -> Writ
         replaces: Vec::new(),
         version: VersionVector::from_iter([(1, end)]),
         at: Timestamp(at),
+        lineage: 0,
+        confirmed: VersionVector::new(),
+        creator: None,
     }
 }
 

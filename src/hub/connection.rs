@@ -432,6 +432,17 @@ fn cost(message: &Message) -> usize {
         Message::DirectoryResponse { docs } | Message::NewDoc { docs } => list(docs),
         Message::DeleteRequest { doc } | Message::DeleteResponse { doc, .. } => named(doc),
         Message::Batch(messages) => messages.iter().map(cost).sum(),
+        Message::Heads { heads, .. } => {
+            heads.iter().map(|head| MESSAGE_COST + named(&head.doc) + head.version.iter().count() * ENTRY_COST).sum()
+        }
+        Message::Want { doc, ranges, .. } => named(doc) + ranges.len() * ENTRY_COST,
+        Message::Give { doc, ranges, data, version, .. } => named(doc) + data.len() + (ranges.len() + version.iter().count()) * ENTRY_COST,
+        Message::Ack { doc, version, durable, .. } => {
+            named(doc) + (version.iter().count() + durable.as_ref().map_or(0, |version| version.iter().count())) * ENTRY_COST
+        }
+        Message::Refusal { doc, .. } | Message::Prune { doc } => named(doc),
+        Message::Digest { sums, list, .. } => (2 * sums.len() + list.len()) * ENTRY_COST,
+        Message::Deleted { docs } => docs.iter().map(|(doc, _)| MESSAGE_COST + named(doc)).sum(),
         Message::EstablishRequest(identity) | Message::EstablishResponse(identity) => {
             identity.peer_id.as_str().len() + identity.name.as_ref().map_or(0, String::len) + identity.peer_type.as_str().len()
         }

@@ -431,7 +431,7 @@ fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
         created: index.created.0,
         updated: index.updated.0,
         lineage: index.lineage,
-        tombstone: index.tombstone.map(|at| at.0),
+        tombstone: index.tombstone.as_ref().map(|tombstone| tombstone.at),
     };
     let mut bytes = vec![INDEX_FORMAT];
     bytes.extend(postcard::to_allocvec(&row).map_err(|error| Failure::from(StoreError::Other(error.to_string())))?);
@@ -451,7 +451,7 @@ fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
         created: Timestamp(row.created),
         updated: Timestamp(row.updated),
         lineage: row.lineage,
-        tombstone: row.tombstone.map(Timestamp),
+        ..IndexEntry::default()
     })
 }
 

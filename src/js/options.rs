@@ -16,7 +16,7 @@ use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
     protocol::{DocId, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
-    synchronizer::{PeerContext, Permissions},
+    synchronizer::{Creator, PeerContext, Permissions},
 };
 
 /// The adapters of a repo, in order; the sockets apart, since the application can switch them.
@@ -126,7 +126,7 @@ impl Permissions for Hooks {
         ask(self.creation.as_ref(), true, doc, peer)
     }
 
-    fn deletion(&self, doc: &DocId, peer: &PeerContext) -> bool {
+    fn deletion(&self, doc: &DocId, _creator: Option<&Creator>, peer: &PeerContext) -> bool {
         ask(self.deletion.as_ref(), false, doc, peer)
     }
 }

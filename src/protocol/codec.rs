@@ -27,7 +27,19 @@ mod kind {
     pub(super) const DELETE_RESPONSE: u8 = 0x31;
     pub(super) const EPHEMERAL: u8 = 0x40;
     pub(super) const BATCH: u8 = 0x50;
+    /// Sent only to peers that announced the extension.
+    pub(super) const HEADS: u8 = 0x60;
+    pub(super) const WANT: u8 = 0x61;
+    pub(super) const GIVE: u8 = 0x62;
+    pub(super) const ACK: u8 = 0x63;
+    pub(super) const REFUSAL: u8 = 0x64;
+    pub(super) const DIGEST: u8 = 0x65;
+    pub(super) const DELETED: u8 = 0x66;
+    pub(super) const PRUNE: u8 = 0x67;
 }
+
+/// Key of the capabilities in a handshake; peers of the reference protocol ignore it.
+const CAPABILITIES: &str = "corella";
 
 /// Types of transmissions on the wire, the value of `k`.
 mod transmission_kind {

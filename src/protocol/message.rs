@@ -1,10 +1,10 @@
-//! The twelve messages of the sync protocol, as plain data.
+//! The messages of the sync protocol and of its extension, as plain data.
 //!
 //! Decides nothing; `codec` turns these into bytes and back.
 
 use bytes::Bytes;
 
-use super::{DocId, PeerId, VersionVector};
+use super::{Capabilities, DocId, PeerId, VersionVector, extension};
 
 /// Who a peer says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Identity {
     pub name: Option<String>,
     /// What kind of participant it is.
     pub peer_type: PeerType,
+    /// What it speaks beyond the reference protocol; `None` for a peer that speaks only that.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// Kind of participant. Unknown kinds travel unchanged.
@@ -174,4 +176,74 @@ pub enum Message {
     },
     /// Several messages in order.
     Batch(Vec<Message>),
+    /// "I follow these documents and hold these versions of them."
+    Heads {
+        /// One entry a document.
+        heads: Vec<extension::Head>,
+        /// Whether the receiver should tell what it holds.
+        reply: bool,
+    },
+    /// Asks for operations by author.
+    Want {
+        /// The document.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// Which operations.
+        ranges: Vec<extension::AuthorRange>,
+    },
+    /// Operations: the answer to [`Message::Want`], or a push to a follower.
+    Give {
+        /// The document.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// The wanted ranges this answers; empty for a push.
+        ranges: Vec<extension::AuthorRange>,
+        /// A Loro export.
+        data: Bytes,
+        /// The sender's whole version.
+        version: VersionVector,
+    },
+    /// What the sender holds, in memory and on disk.
+    Ack {
+        /// The document.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// In memory.
+        version: VersionVector,
+        /// On disk; `None` for a sender without storage.
+        durable: Option<VersionVector>,
+    },
+    /// Something about a document was not taken or is not given.
+    Refusal {
+        /// The document.
+        doc: DocId,
+        /// Why.
+        reason: extension::RefusalReason,
+        /// Milliseconds after which trying again makes sense, if that is known.
+        retry_ms: Option<u32>,
+    },
+    /// Sums over the documents both sides follow, to find out which differ.
+    Digest {
+        /// Sums of the sender, to be compared.
+        sums: Vec<extension::Sum>,
+        /// Parts of which the sender wants to see every document.
+        list: Vec<extension::Part>,
+        /// Whether the sender wants to hear that the sums are equal.
+        reply: bool,
+        /// Whether all of the documents are on the sender's disk.
+        stored: bool,
+    },
+    /// Documents that were deleted.
+    Deleted {
+        /// One entry a document.
+        docs: Vec<(DocId, extension::Tombstone)>,
+    },
+    /// "I get this document's changes elsewhere: tell me of them, and I ask when they do not come."
+    Prune {
+        /// The document.
+        doc: DocId,
+    },
 }

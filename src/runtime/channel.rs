@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::{Env, LocalBoxFuture, RepoError};
 use crate::{
-    protocol::{DocId, Message, PeerId, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Timestamp},
+    protocol::{DocId, Message, PeerId, Tombstone, VersionVector},
+    synchronizer::{ChannelId, ChannelKind, Creator, Timestamp},
 };
 
 /// What opens channels or a store: one WebSocket, one BroadcastChannel name, one database.
@@ -196,7 +196,13 @@ pub trait Store {
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;
     /// Writes in one transaction and completes when that is on disk.
     fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>>;
-    /// Deletes all records and the index entry of a document and completes when that is on disk.
+    /// Deletes the records of the creation `tombstone` names, and of those before it, and keeps the tombstone in the index record;
+    /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted.
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let _ = tombstone;
+        self.remove(doc)
+    }
+    /// Deletes all records and the index entry of a document, a tombstone included, and completes when that is on disk.
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Finishes what was begun and releases the database.
     fn close(&self) -> LocalBoxFuture<()>;
@@ -250,10 +256,22 @@ pub struct IndexEntry {
     pub created: Timestamp,
     /// When last written.
     pub updated: Timestamp,
-    /// Which creation of the document this is; changes when it is deleted and made again.
+    /// Which creation of the document the records belong to: 0, or what [`Write::lineage`] said when it was made again.
     pub lineage: u64,
-    /// When it was deleted for good, if it was.
-    pub tombstone: Option<Timestamp>,
+    /// The last deletion, of this creation or of one before it.
+    pub tombstone: Option<Tombstone>,
+    /// What another machine is known to have.
+    pub confirmed: VersionVector,
+    /// Who made the document, if known.
+    pub creator: Option<Creator>,
+}
+
+impl IndexEntry {
+    /// Returns whether the document is deleted: there are no records, and peers are told so.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.tombstone.as_ref().is_some_and(|tombstone| tombstone.lineage >= self.lineage)
+    }
 }
 
 /// One line of a store's list.
@@ -278,6 +296,13 @@ pub struct Write {
     pub version: VersionVector,
     /// When it is written.
     pub at: Timestamp,
+    /// Which creation of the document it belongs to. A write to an older creation than the stored one, or to a deleted one, is
+    /// dropped without error; one to a newer creation replaces all that is stored, the tombstone excepted.
+    pub lineage: u64,
+    /// What another machine is known to have; merged into the index record.
+    pub confirmed: VersionVector,
+    /// Who made the document; the first one written stays.
+    pub creator: Option<Creator>,
 }
 
 /// Why a store could not do it.

@@ -204,7 +204,7 @@ impl Repo {
     #[must_use]
     pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
         let peer_id = config.peer_id.unwrap_or_else(|| PeerId::from(env.random_u64()));
-        let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type };
+        let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
         let decisions =
             Config { identity, interest: config.interest, store_delay_ms: config.store_delay_ms, verify_delay_ms: config.verify_delay_ms };
         let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions));

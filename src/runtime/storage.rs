@@ -154,7 +154,16 @@ impl RepoInner {
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
             let replaces =
                 if snapshot { open.records.borrow().get(&id).map(|known| known.keys.clone()).unwrap_or_default() } else { Vec::new() };
-            writes.push(Write { doc: id.clone(), record: record.clone(), replaces, version: version.clone(), at });
+            writes.push(Write {
+                doc: id.clone(),
+                record: record.clone(),
+                replaces,
+                version: version.clone(),
+                at,
+                lineage: 0,
+                confirmed: VersionVector::new(),
+                creator: None,
+            });
             pending.push(Pending { doc: id, version, record, snapshot });
         }
         let written = open.store.write(writes);

@@ -19,7 +19,7 @@ impl Synchronizer {
     pub(super) fn delete_requested(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
         let allowed =
-            self.model.catalogue.contains(doc) && self.permissions.visibility(doc, &peer) && self.permissions.deletion(doc, &peer);
+            self.model.catalogue.contains(doc) && self.permissions.visibility(doc, &peer) && self.permissions.deletion(doc, None, &peer);
         if allowed {
             self.forget(doc, out);
         }

@@ -1,7 +1,7 @@
 //! What happened, in the past tense.
 
 use super::{ChannelId, ChannelKind, Timer};
-use crate::protocol::{DocId, Message, PeerId, VersionVector};
+use crate::protocol::{DocId, Message, PeerId, RefusalReason, VersionVector};
 
 /// What a store holds of a document after a load or a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -99,6 +99,17 @@ pub enum Input {
         channel: ChannelId,
         /// The message.
         message: Message,
+    },
+    /// A peer's message was not admitted.
+    Refused {
+        /// On which pipe it came.
+        channel: ChannelId,
+        /// The document it is about, if it is about one.
+        doc: Option<DocId>,
+        /// Why.
+        reason: RefusalReason,
+        /// Milliseconds after which it would be, if that is known.
+        retry_ms: Option<u32>,
     },
     /// The application opened a document.
     DocOpened {

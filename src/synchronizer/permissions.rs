@@ -18,6 +18,23 @@ pub struct PeerContext {
     pub kind: ChannelKind,
 }
 
+/// Who made a document, as far as it is known: identities are what peers say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creator {
+    /// The repo that made it.
+    pub peer_id: PeerId,
+    /// The name it gave.
+    pub name: Option<String>,
+}
+
+impl Creator {
+    /// Returns whether `peer` is the one: the same repo, or one that goes by the same name.
+    #[must_use]
+    pub fn is(&self, peer: &PeerContext) -> bool {
+        self.peer_id == peer.peer_id || (self.name.is_some() && self.name == peer.name)
+    }
+}
+
 /// Synchronous predicates. They must not call back into the repo.
 pub trait Permissions {
     /// May `peer` know of and read `doc`?
@@ -32,9 +49,9 @@ pub trait Permissions {
     fn creation(&self, _doc: &DocId, _peer: &PeerContext) -> bool {
         true
     }
-    /// May `peer` have `doc` deleted here?
-    fn deletion(&self, _doc: &DocId, _peer: &PeerContext) -> bool {
-        false
+    /// May `peer` have `doc`, made by `creator`, deleted here? By default only one's own other tabs may.
+    fn deletion(&self, _doc: &DocId, _creator: Option<&Creator>, peer: &PeerContext) -> bool {
+        peer.kind == ChannelKind::Tabs
     }
 }
 

@@ -41,7 +41,12 @@ impl Synchronizer {
     ) {
         self.model.expected_stores.remove(&adapter);
         let mut entry = Channel::new(ChannelKind::Storage);
-        entry.state = ChannelState::Established(Identity { peer_id: peer.clone(), name: Some(name), peer_type: PeerType::Service });
+        entry.state = ChannelState::Established(Identity {
+            peer_id: peer.clone(),
+            name: Some(name),
+            peer_type: PeerType::Service,
+            capabilities: None,
+        });
         self.model.channels.insert(channel, entry);
         out.push(Effect::Emit(Event::PeerConnected(peer)));
         out.push(Effect::ListDocs { channel });

@@ -11,7 +11,7 @@ const NOW: Timestamp = Timestamp(1_000_000);
 const STORE: ChannelId = ChannelId(90);
 
 fn id(peer: &str, peer_type: PeerType) -> Identity {
-    Identity { peer_id: PeerId::from_wire(peer), name: None, peer_type }
+    Identity { peer_id: PeerId::from_wire(peer), name: None, peer_type, capabilities: None }
 }
 
 fn doc(name: &str) -> DocId {
@@ -41,7 +41,7 @@ impl Permissions for Forbid {
     fn creation(&self, _: &DocId, _: &PeerContext) -> bool {
         !self.creation
     }
-    fn deletion(&self, _: &DocId, _: &PeerContext) -> bool {
+    fn deletion(&self, _: &DocId, _: Option<&Creator>, _: &PeerContext) -> bool {
         self.deletion_allowed
     }
 }

@@ -58,6 +58,9 @@ fn write(id: &DocId, key: &str, bytes: impl Into<Bytes>, version: (u64, i32)) ->
         replaces: Vec::new(),
         version: VersionVector::from_iter([version]),
         at: Timestamp(1_000),
+        lineage: 0,
+        confirmed: VersionVector::new(),
+        creator: None,
     }
 }
 
@@ -105,7 +108,7 @@ impl<S: Stores> Run<'_, S> {
         assert_eq!(stored.records, vec![record("r1", RecordKind::Update, vec![1, 2]), snapshot.record]);
         let index = stored.index;
         assert_eq!((index.records, index.bytes), (2, 5));
-        assert_eq!((index.created, index.updated, index.tombstone), (Timestamp(1_000), Timestamp(2_000), None));
+        assert_eq!((index.created, index.updated, &index.tombstone), (Timestamp(1_000), Timestamp(2_000), &None));
         assert_eq!(index.version, VersionVector::from_iter([(7, 3), (u64::MAX, i32::MAX)]));
         let listed = store.list().await.unwrap();
         assert_eq!(listed.len(), 1);

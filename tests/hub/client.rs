@@ -52,7 +52,7 @@ impl Client {
 
     pub(crate) async fn connect(address: SocketAddr, peer: u64) -> Self {
         let mut client = Self::raw(address, peer).await;
-        let identity = Identity { peer_id: client.peer.clone(), name: Some("raw".into()), peer_type: PeerType::User };
+        let identity = Identity { peer_id: client.peer.clone(), name: Some("raw".into()), peer_type: PeerType::User, capabilities: None };
         client.send(&[Message::EstablishRequest(identity)]).await;
         match client.next().await {
             Message::EstablishResponse(hub) => {

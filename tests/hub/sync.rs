@@ -35,7 +35,7 @@ async fn says_ready_and_answers_ping() {
 async fn an_establish_request_sent_before_ready_is_answered() {
     let hub = start(HubLimits::default()).await;
     let (mut socket, _) = connect_async(format!("ws://{}/ws", hub.address())).await.unwrap();
-    let identity = Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::User };
+    let identity = Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::User, capabilities: None };
     for payload in encode_transport(&[Message::EstablishRequest(identity)], 0, || [0; 8]) {
         socket.send(Frame::Binary(payload.into())).await.unwrap();
     }

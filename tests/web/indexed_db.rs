@@ -52,6 +52,9 @@ fn write(doc: &str, key: &str) -> Write {
         replaces: vec![],
         version: VersionVector::from_iter([(1, 1)]),
         at: Timestamp(1),
+        lineage: 0,
+        confirmed: VersionVector::new(),
+        creator: None,
     }
 }
 

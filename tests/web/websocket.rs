@@ -53,7 +53,7 @@ async fn a_hub_answers_and_the_switch_takes_it_off_and_on() {
         let (id, channel, opening) = side.channels.borrow()[round].clone();
         assert_eq!(opening, Opening::Initiate);
         side.until("it counts as open", |_| adapter.state() == AdapterState::Open).await;
-        let identity = Identity { peer_id: PeerId::from(env().random_u64()), name: None, peer_type: PeerType::User };
+        let identity = Identity { peer_id: PeerId::from(env().random_u64()), name: None, peer_type: PeerType::User, capabilities: None };
         channel.send(vec![Message::EstablishRequest(identity)]);
         side.until("the hub answers", |side| {
             side.received.borrow().iter().any(|(on, message)| *on == id && matches!(message, Message::EstablishResponse(_)))

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use corella::protocol::{
-    DeleteStatus, DocId, EphemeralPayload, Identity, Limits, Message, PeerId, PeerType, Transmission, VersionVector,
+    Capabilities, DeleteStatus, DocId, EphemeralPayload, Features, Identity, Limits, Message, PeerId, PeerType, RefusalReason, Role,
+    Tombstone, Transmission, VersionVector,
     codec::{decode, encode},
+    extension::{AuthorRange, Head, Part, Sum},
     frame::{Reassembler, decode_frame, encode_frame, encode_transport},
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -35,9 +37,67 @@ fn transmission() -> impl Strategy<Value = Transmission> {
     ]
 }
 
+fn capabilities() -> impl Strategy<Value = Capabilities> {
+    let features = vec(prop_oneof![Just(Features::HEADS), Just(Features::ACK), Just(Features::DIGEST), Just(Features::LINEAGE)], 0..4)
+        .prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
+    (any::<u32>(), any::<u32>(), prop_oneof![Just(Role::Leaf), Just(Role::Relay)], features)
+        .prop_map(|(oldest, newest, role, features)| Capabilities { oldest, newest, role, features })
+}
+
 fn identity() -> impl Strategy<Value = Identity> {
-    (any::<u64>(), option::of(".{0,30}"), prop_oneof![Just("user"), Just("bot"), Just("service"), Just("robot")])
-        .prop_map(|(peer, name, kind)| Identity { peer_id: PeerId::from(peer), name, peer_type: PeerType::from_wire(kind) })
+    let kind = prop_oneof![Just("user"), Just("bot"), Just("service"), Just("robot")];
+    (any::<u64>(), option::of(".{0,30}"), kind, option::of(capabilities())).prop_map(|(peer, name, kind, capabilities)| Identity {
+        peer_id: PeerId::from(peer),
+        name,
+        peer_type: PeerType::from_wire(kind),
+        capabilities,
+    })
+}
+
+fn ranges() -> impl Strategy<Value = Vec<AuthorRange>> {
+    vec((any::<u64>(), any::<i32>(), any::<i32>()).prop_map(|(author, start, end)| AuthorRange { author, start, end }), 0..5)
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    (any::<u8>(), any::<u64>()).prop_map(|(depth, prefix)| Part { depth, prefix })
+}
+
+fn refusal() -> impl Strategy<Value = RefusalReason> {
+    use RefusalReason::*;
+    prop::sample::select(vec![Unavailable, Mutability, Creation, Deletion, RateLimited, TooLarge, Unauthorized, Deleted, Invalid])
+}
+
+fn extended() -> impl Strategy<Value = Message> {
+    let head = (doc(), any::<u64>(), version()).prop_map(|(doc, lineage, version)| Head { doc, lineage, version });
+    let sum = (part(), any::<u32>(), any::<u64>()).prop_map(|(part, count, hash)| Sum { part, count, hash });
+    let tombstone = (doc(), any::<u64>(), any::<u64>(), any::<u64>())
+        .prop_map(|(doc, lineage, at, by)| (doc, Tombstone { lineage, at, by: PeerId::from(by) }));
+    prop_oneof![
+        (vec(head, 0..5), any::<bool>()).prop_map(|(heads, reply)| Message::Heads { heads, reply }),
+        (doc(), any::<u64>(), ranges()).prop_map(|(doc, lineage, ranges)| Message::Want { doc, lineage, ranges }),
+        (doc(), any::<u64>(), ranges(), bytes(), version()).prop_map(|(doc, lineage, ranges, data, version)| Message::Give {
+            doc,
+            lineage,
+            ranges,
+            data,
+            version
+        }),
+        (doc(), any::<u64>(), version(), option::of(version())).prop_map(|(doc, lineage, version, durable)| Message::Ack {
+            doc,
+            lineage,
+            version,
+            durable
+        }),
+        (doc(), refusal(), option::of(any::<u32>())).prop_map(|(doc, reason, retry_ms)| Message::Refusal { doc, reason, retry_ms }),
+        (vec(sum, 0..20), vec(part(), 0..5), any::<bool>(), any::<bool>()).prop_map(|(sums, list, reply, stored)| Message::Digest {
+            sums,
+            list,
+            reply,
+            stored
+        }),
+        vec(tombstone, 0..5).prop_map(|docs| Message::Deleted { docs }),
+        doc().prop_map(|doc| Message::Prune { doc }),
+    ]
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -58,6 +118,7 @@ fn message() -> impl Strategy<Value = Message> {
         doc().prop_map(|doc| Message::DeleteRequest { doc }),
         (doc(), prop_oneof![Just(DeleteStatus::Deleted), Just(DeleteStatus::Ignored)])
             .prop_map(|(doc, status)| Message::DeleteResponse { doc, status }),
+        extended(),
         (doc(), any::<u32>(), stores()).prop_map(|(doc, hops, stores)| Message::Ephemeral { doc, hops, stores }),
     ];
     single.prop_recursive(3, 20, 5, |inner| vec(inner, 0..5).prop_map(Message::Batch))
@@ -76,6 +137,13 @@ fn held(messages: &[Message]) -> usize {
                 Message::Ephemeral { stores, .. } => stored(stores),
                 Message::SyncRequest { version, ephemeral, .. } => 2 * version.iter().count() + ephemeral.as_deref().map_or(0, stored),
                 Message::Batch(inner) => held(inner),
+                Message::Heads { heads, .. } => {
+                    heads.iter().map(|head| 1 + head.doc.as_str().len() + 2 * head.version.iter().count()).sum()
+                }
+                Message::Want { ranges, .. } => ranges.len(),
+                Message::Give { ranges, data, version, .. } => ranges.len() + data.len() + 2 * version.iter().count(),
+                Message::Digest { sums, list, .. } => sums.len() + list.len(),
+                Message::Deleted { docs } => docs.iter().map(|(doc, _)| 1 + doc.as_str().len()).sum(),
                 _ => 0,
             }
         })

@@ -78,6 +78,7 @@ fn identity(value: &Value) -> Identity {
         peer_id: PeerId::from_wire(&peer.as_str().map_or_else(|| peer.to_string(), str::to_owned)),
         name: value["name"].as_str().map(str::to_owned),
         peer_type: PeerType::from_wire(text(&value["type"])),
+        capabilities: None,
     }
 }
 

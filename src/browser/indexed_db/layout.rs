@@ -91,8 +91,8 @@ impl Index {
         set(&value, "updated", &(self.entry.updated.0 as f64).into());
         // A number would lose digits.
         set(&value, "lineage", &self.entry.lineage.to_string().into());
-        if let Some(at) = self.entry.tombstone {
-            set(&value, "tombstone", &(at.0 as f64).into());
+        if let Some(tombstone) = &self.entry.tombstone {
+            set(&value, "tombstone", &(tombstone.at as f64).into());
         }
         value.into()
     }
@@ -119,7 +119,7 @@ impl Index {
             created: time("created").ok_or_else(|| damaged("the time of creation"))?,
             updated: time("updated").ok_or_else(|| damaged("the time of the last write"))?,
             lineage: get(value, "lineage").as_string().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("the lineage"))?,
-            tombstone: time("tombstone"),
+            ..IndexEntry::default()
         };
         let mut index = Self { entry, sizes };
         index.sum();

@@ -3,11 +3,18 @@
 use bytes::Bytes;
 use minicbor::{Decoder, data::Type};
 
-use super::{DecodeError, kind, transmission_kind, wellformed};
-use crate::protocol::{DeleteStatus, DocId, EphemeralPayload, Identity, Limits, Message, PeerId, PeerType, Transmission, VersionVector};
+use super::{CAPABILITIES, DecodeError, kind, transmission_kind, wellformed};
+use crate::protocol::{
+    Capabilities, DeleteStatus, DocId, EphemeralPayload, Features, Identity, Limits, Message, PeerId, PeerType, RefusalReason, Role,
+    Tombstone, Transmission, VersionVector,
+    extension::{AuthorRange, Head, Part, Sum},
+};
 
 /// List entries (document ids, stores, authors of versions) one payload may hold: each takes up to fifty times its smallest encoding.
 const MAX_ENTRIES: usize = 1_000_000;
+
+/// Names of features that are looked at.
+const MAX_FEATURES: u64 = 64;
 
 const MALFORMED: DecodeError = DecodeError::InvalidCbor("field of the wrong kind");
 
@@ -96,6 +103,39 @@ impl<'b> Reader<'b> {
                 stores: self.array(fields.need("st")?, Self::store)?,
             },
             kind::BATCH => Message::Batch(self.array(fields.need("m")?, Self::message)?),
+            kind::HEADS => Message::Heads {
+                heads: self.array(fields.need("hs")?, Self::held)?,
+                reply: fields.find("r").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::WANT => {
+                Message::Want { doc: doc(self)?, lineage: self.lineage(&fields)?, ranges: self.array(fields.need("rs")?, Self::range)? }
+            }
+            kind::GIVE => Message::Give {
+                doc: doc(self)?,
+                lineage: self.lineage(&fields)?,
+                ranges: self.array(fields.need("rs")?, Self::range)?,
+                data: self.bytes(fields.need("d")?)?,
+                version: self.version(fields.need("v")?)?,
+            },
+            kind::ACK => Message::Ack {
+                doc: doc(self)?,
+                lineage: self.lineage(&fields)?,
+                version: self.version(fields.need("v")?)?,
+                durable: fields.find("dv").map(|at| self.version(at)).transpose()?,
+            },
+            kind::REFUSAL => Message::Refusal {
+                doc: doc(self)?,
+                reason: RefusalReason::from_wire(&self.text(fields.need("s")?)?),
+                retry_ms: fields.find("ms").map(|at| self.integer(at)).transpose()?.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)),
+            },
+            kind::DIGEST => Message::Digest {
+                sums: self.array(fields.need("su")?, Self::sum)?,
+                list: self.array(fields.need("li")?, Self::part)?,
+                reply: fields.find("r").map_or(Ok(false), |at| self.boolean(at))?,
+                stored: fields.find("st").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::DELETED => Message::Deleted { docs: self.array(fields.need("ds")?, Self::tombstone)? },
+            kind::PRUNE => Message::Prune { doc: doc(self)? },
             _ => return Err(DecodeError::InvalidType),
         })
     }
@@ -105,7 +145,82 @@ impl<'b> Reader<'b> {
             peer_id: self.peer(fields.need("id")?)?,
             name: fields.find("n").map(|at| self.text(at)).transpose()?,
             peer_type: PeerType::from_wire(&self.text(fields.need("y")?)?),
+            // Written by a later version, or by somebody else under the same key: then it announces nothing.
+            capabilities: fields.find(CAPABILITIES).and_then(|at| self.capabilities(at).ok()),
         })
+    }
+
+    fn capabilities(&self, at: usize) -> Result<Capabilities, DecodeError> {
+        let fields = self.fields(at)?;
+        let versions = self.tuple::<2>(fields.need("v")?)?;
+        let mut features = Features::default();
+        let mut decoder = self.decoder(fields.need("f")?);
+        let count = decoder.array().ok().flatten().ok_or(MALFORMED)?.min(MAX_FEATURES);
+        let mut at = decoder.position();
+        for _ in 0..count {
+            features = features.or(Features::named(&self.text(at)?));
+            at = wellformed::end(self.payload, at)?;
+        }
+        Ok(Capabilities {
+            oldest: self.number(versions[0])?,
+            newest: self.number(versions[1])?,
+            role: if self.text(fields.need("role")?)? == "relay" { Role::Relay } else { Role::Leaf },
+            features,
+        })
+    }
+
+    fn held(&mut self, at: usize) -> Result<Head, DecodeError> {
+        let [doc, lineage, version] = self.entry(at)?;
+        Ok(Head { doc: self.doc(doc)?, lineage: self.number(lineage)?, version: self.version(version)? })
+    }
+
+    fn range(&mut self, at: usize) -> Result<AuthorRange, DecodeError> {
+        let [author, start, end] = self.entry(at)?;
+        Ok(AuthorRange { author: self.number(author)?, start: self.number(start)?, end: self.number(end)? })
+    }
+
+    fn part(&mut self, at: usize) -> Result<Part, DecodeError> {
+        let [depth, prefix] = self.entry(at)?;
+        Ok(Part { depth: self.number(depth)?, prefix: self.number(prefix)? })
+    }
+
+    fn sum(&mut self, at: usize) -> Result<Sum, DecodeError> {
+        let [depth, prefix, count, hash] = self.entry(at)?;
+        let part = Part { depth: self.number(depth)?, prefix: self.number(prefix)? };
+        Ok(Sum { part, count: self.number(count)?, hash: self.number(hash)? })
+    }
+
+    fn tombstone(&mut self, at: usize) -> Result<(DocId, Tombstone), DecodeError> {
+        let [doc, lineage, time, by] = self.entry(at)?;
+        Ok((self.doc(doc)?, Tombstone { lineage: self.number(lineage)?, at: self.number(time)?, by: self.peer(by)? }))
+    }
+
+    fn lineage(&self, fields: &Fields<'_>) -> Result<u64, DecodeError> {
+        self.number(fields.need("l")?)
+    }
+
+    /// Returns where the items of a list entry stand, and counts the entry.
+    fn entry<const N: usize>(&mut self, at: usize) -> Result<[usize; N], DecodeError> {
+        spend(&mut self.entries_left, 1, "entries in a frame")?;
+        self.tuple(at)
+    }
+
+    /// Returns where the first items of an array stand; further ones are a later version's.
+    fn tuple<const N: usize>(&self, at: usize) -> Result<[usize; N], DecodeError> {
+        let mut decoder = self.decoder(at);
+        let len = decoder.array().ok().flatten().ok_or(MALFORMED)?;
+        if len < N as u64 {
+            return Err(MALFORMED);
+        }
+        let mut places = [decoder.position(); N];
+        for next in 1..N {
+            places[next] = wellformed::end(self.payload, places[next - 1])?;
+        }
+        Ok(places)
+    }
+
+    fn number<T: TryFrom<i128>>(&self, at: usize) -> Result<T, DecodeError> {
+        T::try_from(self.integer(at)?).map_err(|_| MALFORMED)
     }
 
     fn transmission(&mut self, at: usize) -> Result<Transmission, DecodeError> {

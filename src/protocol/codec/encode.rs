@@ -4,8 +4,11 @@ use std::convert::Infallible;
 
 use minicbor::{Encoder, encode::Error};
 
-use super::{kind, transmission_kind};
-use crate::protocol::{DeleteStatus, DocId, EphemeralPayload, Identity, Message, Transmission, VersionVector};
+use super::{CAPABILITIES, kind, transmission_kind};
+use crate::protocol::{
+    DeleteStatus, DocId, EphemeralPayload, Identity, Message, Role, Transmission, VersionVector,
+    extension::{AuthorRange, Head, Part},
+};
 
 type Result<T = ()> = std::result::Result<T, Error<Infallible>>;
 
@@ -64,6 +67,54 @@ impl Writer<'_> {
                 self.head(2, kind::BATCH)?.key("m")?.array(messages.len())?;
                 messages.iter().try_for_each(|message| self.message(message))
             }
+            Message::Heads { heads, reply } => {
+                self.head(3, kind::HEADS)?.key("r")?.0.bool(*reply)?;
+                self.key("hs")?.array(heads.len())?;
+                heads.iter().try_for_each(|head| self.held(head))
+            }
+            Message::Want { doc, lineage, ranges } => {
+                self.head(4, kind::WANT)?.doc(doc)?.key("l")?.0.u64(*lineage)?;
+                self.key("rs")?.ranges(ranges)
+            }
+            Message::Give { doc, lineage, ranges, data, version } => {
+                self.head(6, kind::GIVE)?.doc(doc)?.key("l")?.0.u64(*lineage)?;
+                self.key("rs")?.ranges(ranges)?;
+                self.key("d")?.0.bytes(data)?;
+                self.key("v")?.version(version)
+            }
+            Message::Ack { doc, lineage, version, durable } => {
+                self.head(5, kind::ACK)?.doc(doc)?.key("l")?.0.u64(*lineage)?;
+                self.key("v")?.version(version)?;
+                self.key("dv")?.optional(durable.as_ref(), Self::version)
+            }
+            Message::Refusal { doc, reason, retry_ms } => {
+                self.head(4, kind::REFUSAL)?.doc(doc)?.key("s")?.0.str(reason.as_str())?;
+                self.key("ms")?.optional(retry_ms.as_ref(), |writer, ms| {
+                    writer.0.u32(*ms)?;
+                    Ok(())
+                })
+            }
+            Message::Digest { sums, list, reply, stored } => {
+                self.head(5, kind::DIGEST)?.key("r")?.0.bool(*reply)?;
+                self.key("st")?.0.bool(*stored)?;
+                self.key("su")?.array(sums.len())?;
+                for sum in sums {
+                    self.0.array(4)?.u8(sum.part.depth)?.u64(sum.part.prefix)?.u32(sum.count)?.u64(sum.hash)?;
+                }
+                self.key("li")?.array(list.len())?;
+                list.iter().try_for_each(|part: &Part| {
+                    self.0.array(2)?.u8(part.depth)?.u64(part.prefix)?;
+                    Ok(())
+                })
+            }
+            Message::Deleted { docs } => {
+                self.head(2, kind::DELETED)?.key("ds")?.array(docs.len())?;
+                for (doc, tombstone) in docs {
+                    self.0.array(4)?.str(doc.as_str())?.u64(tombstone.lineage)?.u64(tombstone.at)?.str(tombstone.by.as_str())?;
+                }
+                Ok(())
+            }
+            Message::Prune { doc } => self.head(2, kind::PRUNE)?.doc(doc).map(|_| ()),
         }
     }
 
@@ -112,12 +163,37 @@ impl Writer<'_> {
     }
 
     fn identity(&mut self, kind: u8, identity: &Identity) -> Result {
-        self.head(4, kind)?.key("id")?.0.str(identity.peer_id.as_str())?;
+        self.head(4 + u64::from(identity.capabilities.is_some()), kind)?.key("id")?.0.str(identity.peer_id.as_str())?;
         self.key("n")?.optional(identity.name.as_deref(), |writer, name| {
             writer.0.str(name)?;
             Ok(())
         })?;
         self.key("y")?.0.str(identity.peer_type.as_str())?;
+        let Some(capabilities) = identity.capabilities else { return Ok(()) };
+        let role = match capabilities.role {
+            Role::Leaf => "leaf",
+            Role::Relay => "relay",
+        };
+        self.key(CAPABILITIES)?.0.map(3)?;
+        self.key("v")?.0.array(2)?.u32(capabilities.oldest)?.u32(capabilities.newest)?;
+        self.key("role")?.0.str(role)?;
+        self.key("f")?.array(capabilities.features.names().count())?;
+        for name in capabilities.features.names() {
+            self.0.str(name)?;
+        }
+        Ok(())
+    }
+
+    fn held(&mut self, head: &Head) -> Result {
+        self.0.array(3)?.str(head.doc.as_str())?.u64(head.lineage)?;
+        self.version(&head.version)
+    }
+
+    fn ranges(&mut self, ranges: &[AuthorRange]) -> Result {
+        self.array(ranges.len())?;
+        for range in ranges {
+            self.0.array(3)?.u64(range.author)?.i32(range.start)?.i32(range.end)?;
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ fn update(bytes: usize) -> Message {
 }
 
 fn establish() -> Message {
-    Message::EstablishRequest(Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::User })
+    Message::EstablishRequest(Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::User, capabilities: None })
 }
 
 fn payloads(messages: &[Message], threshold: usize) -> Vec<Bytes> {
