@@ -1,15 +1,19 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
 //!
 //! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
-//! `storage`, `ephemeral`, `deletion`.
+//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `ephemeral`, `deletion`.
 
+mod acknowledge;
 mod channel;
 mod deletion;
+mod digest;
 mod discovery;
 mod effect;
 mod ephemeral;
 mod event;
+mod fetch;
 mod handshake;
+mod heads;
 mod input;
 mod model;
 mod permissions;
@@ -21,15 +25,16 @@ mod time;
 
 use std::rc::Rc;
 
+pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
 pub use effect::{Effect, EphemeralSelection, Purpose, StoreDoc};
 pub use event::Event;
-pub use input::{Input, StoredSize};
+pub use input::{Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use time::{Timer, Timestamp};
 
-use crate::protocol::{DocId, Identity, Message, PeerId, VersionVector};
+use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, VersionVector};
 use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
@@ -53,12 +58,53 @@ pub struct Config {
     pub store_delay_ms: u64,
     /// Milliseconds of quiet before a peer is asked whether it has what was sent.
     pub verify_delay_ms: u64,
+    /// Milliseconds between two comparisons of everything with every peer.
+    pub digest_period_ms: u64,
+    /// How long deletions are remembered.
+    pub tombstones: TombstoneLimits,
+    /// What is spoken with peers that speak it too, beyond the reference protocol.
+    pub features: Features,
+}
+
+/// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TombstoneLimits {
+    /// Milliseconds.
+    pub keep_ms: u64,
+    /// Number of documents; the oldest deletions go first.
+    pub max: usize,
+}
+
+impl Default for TombstoneLimits {
+    /// Half a year, a hundred thousand documents.
+    fn default() -> Self {
+        Self { keep_ms: 180 * 24 * 60 * 60 * 1000, max: 100_000 }
+    }
+}
+
+impl Config {
+    /// Returns the defaults for a repo.
+    #[must_use]
+    pub fn new(identity: Identity, interest: Interest) -> Self {
+        Self {
+            identity,
+            interest,
+            store_delay_ms: 100,
+            verify_delay_ms: 1_000,
+            digest_period_ms: DIGEST_PERIOD_MS,
+            tombstones: TombstoneLimits::default(),
+            features: Features::ALL,
+        }
+    }
 }
 
 /// Milliseconds a document waits for its stores before the network is answered without them.
 pub const LOAD_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds between two renewals of ephemeral entries.
 pub const HEARTBEAT_MS: u64 = 10_000;
+
+/// Milliseconds between two comparisons of everything with every peer.
+pub const DIGEST_PERIOD_MS: u64 = 30_000;
 
 /// The state machine.
 pub struct Synchronizer {
@@ -85,8 +131,15 @@ pub struct PeerReadiness {
 impl Synchronizer {
     /// Makes a synchronizer that knows nobody and nothing.
     #[must_use]
-    pub fn new(config: Config, permissions: Rc<dyn Permissions>) -> Self {
+    pub fn new(mut config: Config, permissions: Rc<dyn Permissions>) -> Self {
+        let role = role_of(config.interest);
+        config.identity.capabilities =
+            (config.features != Features::default()).then(|| Capabilities { features: config.features, ..Capabilities::own(role) });
         Self { config, permissions, model: Model::default() }
+    }
+
+    fn role(&self) -> Role {
+        role_of(self.config.interest)
     }
 
     /// Folds one input into the model and returns what the runtime must do, in order.
@@ -102,7 +155,7 @@ impl Synchronizer {
             Input::StoreExpected { adapter } => self.store_expected(adapter),
             Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
             Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
-            Input::Listed { channel: _, docs } => self.listed(docs, out),
+            Input::Listed { channel: _, docs } => self.listed(docs, now, out),
             Input::Loaded { channel, doc, stored, version, size, whole } => {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
             }
@@ -110,15 +163,18 @@ impl Synchronizer {
             Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
-            Input::Refused { .. } => {}
+            Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
             Input::DocClosed { doc } => self.doc_closed(&doc),
             Input::DocChanged { doc, version } => self.doc_changed(&doc, version, now, out),
-            Input::DocImported { doc, channel, version, announced } => {
-                self.doc_imported(&doc, channel, version, &announced, now, out);
+            Input::DocImported { doc, channel, version, announced, pending } => {
+                self.doc_imported(&doc, channel, version, &announced, &pending, now, out);
             }
-            Input::ImportFailed { doc, channel } => self.import_failed(&doc, channel),
-            Input::DocDeleted { doc } => self.doc_deleted(&doc, out),
+            Input::ImportFailed { doc, channel } => self.import_failed(&doc, channel, now, out),
+            Input::DocCreated { doc } => self.doc_created(doc, now, out),
+            Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
+            Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
+            Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
             Input::DiscoveryWanted => self.discovery_wanted(out),
@@ -126,6 +182,7 @@ impl Synchronizer {
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
         self.report_readiness(out);
+        heads::join_heads(out);
         effects
     }
 
@@ -148,6 +205,11 @@ impl Synchronizer {
             | Message::Update { doc, .. }
             | Message::DeleteRequest { doc }
             | Message::DeleteResponse { doc, .. }
+            | Message::Want { doc, .. }
+            | Message::Give { doc, .. }
+            | Message::Ack { doc, .. }
+            | Message::Refusal { doc, .. }
+            | Message::Prune { doc }
             | Message::Ephemeral { doc, .. } => doc.is_valid(),
             _ => true,
         };
@@ -174,18 +236,46 @@ impl Synchronizer {
                     self.discovered(channel, doc, now, out);
                 }
             }
-            Message::DeleteRequest { doc } => self.delete_requested(channel, &doc, out),
+            Message::DeleteRequest { doc } => self.delete_requested(channel, &doc, now, out),
             Message::DeleteResponse { .. } => {}
             Message::Ephemeral { doc, hops, stores } => self.ephemeral_received(channel, &doc, hops, stores, out),
             Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::Batch(_) => {}
-            Message::Heads { .. }
-            | Message::Want { .. }
-            | Message::Give { .. }
-            | Message::Ack { .. }
-            | Message::Refusal { .. }
-            | Message::Digest { .. }
-            | Message::Deleted { .. }
-            | Message::Prune { .. } => {}
+            extended if self.model.is_extended(channel) => self.received_extended(channel, extended, now, out),
+            // Never announced, so nothing is owed.
+            _ => {}
+        }
+    }
+
+    fn received_extended(&mut self, channel: ChannelId, message: Message, now: Timestamp, out: &mut Vec<Effect>) {
+        match message {
+            Message::Heads { heads, reply } => {
+                for head in heads.into_iter().filter(|head| head.doc.is_valid()) {
+                    self.heads_received(channel, head, reply, now, out);
+                }
+            }
+            Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, out),
+            Message::Give { doc, lineage, ranges, data, version } => self.given(channel, doc, lineage, ranges, data, version, now, out),
+            Message::Ack { doc, lineage, version, durable } => self.acknowledged(channel, &doc, lineage, &version, durable, now, out),
+            Message::Refusal { doc, reason, retry_ms } => self.refused(channel, &doc, reason, retry_ms, out),
+            Message::Digest { sums, list, reply, stored } => self.digest_received(channel, sums, list, reply, stored, now, out),
+            Message::Deleted { docs } => {
+                for (doc, tombstone) in docs.into_iter().filter(|(doc, _)| doc.is_valid()) {
+                    self.deleted_received(channel, &doc, tombstone, now, out);
+                }
+            }
+            Message::Prune { doc } => self.pruned(channel, &doc),
+            Message::EstablishRequest(_)
+            | Message::EstablishResponse(_)
+            | Message::SyncRequest { .. }
+            | Message::SyncResponse { .. }
+            | Message::Update { .. }
+            | Message::DirectoryRequest { .. }
+            | Message::DirectoryResponse { .. }
+            | Message::NewDoc { .. }
+            | Message::DeleteRequest { .. }
+            | Message::DeleteResponse { .. }
+            | Message::Ephemeral { .. }
+            | Message::Batch(_) => {}
         }
     }
 
@@ -199,12 +289,19 @@ impl Synchronizer {
             Timer::Reload(channel, doc) => self.reload(channel, &doc, out),
             Timer::StoreDue(channel) => self.store_due(channel, out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
+            Timer::Compare(channel) => self.compare_unmentioned(channel, out),
+            Timer::Heads(channel) => self.heads_due(channel, out),
+            Timer::Ack(channel) => self.acks_due(channel, out),
+            Timer::Fetch(doc) => self.fetch_due(&doc, now, out),
+            Timer::Graft(doc) => self.plan(&doc, true, now, out),
+            Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
+            Timer::Digest => self.digest_due(now, out),
         }
     }
 
     /// Returns the documents known of, in memory or not.
     pub fn documents(&self) -> impl Iterator<Item = &DocId> {
-        self.model.catalogue.iter()
+        self.model.catalogue.keys()
     }
 
     /// Returns the peers with an established channel, and their channels in order of opening.
@@ -262,6 +359,9 @@ impl Synchronizer {
     }
 
     fn report_readiness(&mut self, out: &mut Vec<Effect>) {
+        for doc in std::mem::take(&mut self.model.confirmed) {
+            out.push(Effect::Emit(Event::ConfirmedChanged(doc)));
+        }
         for doc in std::mem::take(&mut self.model.touched) {
             let Some(entry) = self.model.docs.get(&doc) else { continue };
             let ready = matches!(entry.state, DocState::Ready);
@@ -285,6 +385,13 @@ impl Synchronizer {
 
     fn sees(&self, channel: ChannelId, doc: &DocId) -> bool {
         self.model.context(channel).is_some_and(|peer| self.permissions.visibility(doc, &peer))
+    }
+}
+
+fn role_of(interest: Interest) -> Role {
+    match interest {
+        Interest::Opened => Role::Leaf,
+        Interest::Everything => Role::Relay,
     }
 }
 

@@ -109,7 +109,8 @@ fn log_event(event: &RepoEvent) {
         RepoEvent::StorageHealth { error: Some(error), .. } => tracing::error!(%error, "storage failed"),
         RepoEvent::StorageHealth { error: None, .. } => tracing::error!("storage failed"),
         RepoEvent::Error { error, doc } => tracing::warn!(%error, doc = doc.as_ref().map(tracing::field::display), "refused"),
-        RepoEvent::ReadyStateChanged { .. } | RepoEvent::AdapterChanged { .. } => {}
+        RepoEvent::Refused { doc, peer, reason, .. } => tracing::info!(%doc, %peer, reason = reason.as_str(), "a peer took nothing"),
+        RepoEvent::ReadyStateChanged { .. } | RepoEvent::UnsyncedChanged { .. } | RepoEvent::AdapterChanged { .. } => {}
     }
 }
 

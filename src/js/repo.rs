@@ -172,6 +172,14 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
             }
             out
         }
+        RepoEvent::Refused { doc, peer, reason, retry_ms } => object(&[
+            ("type", "refused".into()),
+            ("docId", doc.as_str().into()),
+            ("peerId", peer.as_str().into()),
+            ("reason", reason.as_str().into()),
+            ("retryMs", (*retry_ms as f64).into()),
+        ]),
+        RepoEvent::UnsyncedChanged { doc } => named("unsynced-changed", "docId", doc.as_str()),
         RepoEvent::AdapterChanged { adapter } => object(&[("type", "adapter-changed".into()), ("adapter", (*adapter as f64).into())]),
         RepoEvent::Error { error, doc } => {
             let out = object(&[("type", "error".into()), ("error", error::to_js(error))]);

@@ -62,19 +62,19 @@ impl Features {
 
     /// Returns whether all of `other` are here.
     #[must_use]
-    pub fn includes(self, other: Self) -> bool {
+    pub const fn includes(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// Returns the features of both.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// Returns the features of either.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }

@@ -8,8 +8,8 @@ use loro::{CommitOptions, LoroDoc};
 
 use super::{
     EphemeralHandle, ErrorCode, LocalBoxFuture, RepoError,
-    docs::OpenDoc,
-    inner::{RepoInner, Waiter},
+    docs::{OpenDoc, from_loro},
+    inner::{Awaited, RepoInner, Waiter},
     repo::closed,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     synchronizer::{ChannelKind, Input},
 };
 
-pub use crate::synchronizer::ReadyStatus;
+pub use crate::synchronizer::{Durability, ReadyStatus};
 
 /// A document of a repo. Clones share it.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl DocHandle {
     /// Edits the document in one commit.
     ///
     /// # Errors
-    /// [`ErrorCode::Closed`] when the repo was closed or the document deleted; `f` is not called then.
+    /// [`ErrorCode::Closed`] when the repo was closed, [`ErrorCode::Deleted`] when the document was; `f` is not called then.
     pub fn change<T>(&self, f: impl FnOnce(&LoroDoc) -> T, message: Option<&str>, origin: Option<&str>) -> Result<T, RepoError> {
         self.check()?;
         let value = f(&self.doc.doc);
@@ -122,13 +122,46 @@ impl DocHandle {
     /// [`ErrorCode::NoAdapter`] at once when there is no adapter of the kind, [`ErrorCode::Timeout`], and
     /// [`ErrorCode::Closed`].
     pub fn wait_for_sync(&self, options: WaitOptions) -> LocalBoxFuture<Result<(), RepoError>> {
-        if let Err(error) = self.check() {
-            return Box::pin(std::future::ready(Err(error)));
-        }
         let kind = match options.kind {
             SyncKind::Network => ChannelKind::Network,
             SyncKind::Storage => ChannelKind::Storage,
         };
+        let what = format!("no {} peer confirmed document {:?}", kind.as_str(), self.doc.id);
+        self.wait(kind, Awaited::Synced(kind), options.timeout_ms, what)
+    }
+
+    /// Completes when what is here now is as safe as `level` says: in the repo's stores, in another machine's memory, on another machine's
+    /// disk. A peer that speaks only the reference protocol proves [`Durability::Hub`] at most.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NoAdapter`] at once when there is no adapter that could bring it about, [`ErrorCode::Timeout`], and [`ErrorCode::Closed`].
+    pub fn when_durable(&self, level: Durability, timeout_ms: Option<u64>) -> LocalBoxFuture<Result<(), RepoError>> {
+        let kind = match level {
+            Durability::Memory => return Box::pin(std::future::ready(self.check())),
+            Durability::Disk => ChannelKind::Storage,
+            Durability::Hub | Durability::HubDisk => ChannelKind::Network,
+        };
+        let what = format!("document {:?} did not reach {:?}", self.doc.id, level.as_str());
+        self.wait(kind, Awaited::Durable(level), timeout_ms, what)
+    }
+
+    /// Returns how safe what is here now is.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        let version = from_loro(&self.doc.doc.oplog_vv());
+        self.repo.sync.borrow().durability(&self.doc.id, &version)
+    }
+
+    /// Returns the number of operations here that no other machine has confirmed.
+    #[must_use]
+    pub fn unsynced(&self) -> u64 {
+        self.repo.unsynced(&self.doc)
+    }
+
+    fn wait(&self, kind: ChannelKind, awaited: Awaited, timeout_ms: Option<u64>, unmet: String) -> LocalBoxFuture<Result<(), RepoError>> {
+        if let Err(error) = self.check() {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         if !self.repo.adapters.borrow().iter().any(|adapter| adapter.kind() == kind) {
             let error = RepoError::new(ErrorCode::NoAdapter, format!("this repo has no {} adapter to wait for", kind.as_str()));
             return Box::pin(std::future::ready(Err(error)));
@@ -136,21 +169,17 @@ impl DocHandle {
         self.doc.doc.commit();
         self.repo.notice(&self.doc);
         self.repo.pump();
-        let (done, synced) = oneshot::channel();
-        let waiter = Waiter { doc: self.doc.id.clone(), kind, version: self.doc.version(), done };
+        let (done, met) = oneshot::channel();
+        let waiter = Waiter { doc: self.doc.id.clone(), awaited, version: self.doc.version(), done };
         self.repo.waiters.borrow_mut().push(waiter);
         self.repo.enqueue(Input::SyncWanted { doc: self.doc.id.clone(), kind });
         self.repo.pump();
-        let timeout = options.timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
-        let id = self.doc.id.clone();
+        let timeout = timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
         Box::pin(async move {
-            let Some((ms, sleep)) = timeout else { return synced.await.unwrap_or_else(|_| Err(closed())) };
-            match select(synced, sleep).await {
+            let Some((ms, sleep)) = timeout else { return met.await.unwrap_or_else(|_| Err(closed())) };
+            match select(met, sleep).await {
                 Either::Left((outcome, _)) => outcome.unwrap_or_else(|_| Err(closed())),
-                Either::Right(_) => {
-                    let text = format!("no {} peer confirmed document {id:?} within {ms} ms", kind.as_str());
-                    Err(RepoError::new(ErrorCode::Timeout, text))
-                }
+                Either::Right(_) => Err(RepoError::new(ErrorCode::Timeout, format!("{unmet} within {ms} ms"))),
             }
         })
     }
@@ -185,7 +214,7 @@ impl DocHandle {
             return Err(closed());
         }
         if self.doc.gone.get() {
-            return Err(RepoError::new(ErrorCode::Closed, format!("document {:?} was deleted", self.doc.id)));
+            return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted", self.doc.id)));
         }
         Ok(())
     }

@@ -14,10 +14,13 @@ use std::{
 };
 
 use futures_channel::mpsc::UnboundedSender;
-use loro::{ExportMode, LoroDoc, LoroValue};
+use loro::{ExportMode, IdSpan, LoroDoc, LoroValue};
 
 use super::{EphemeralEvent, EphemeralState};
-use crate::protocol::{DocId, VersionVector};
+use crate::protocol::{DocId, VersionVector, extension::AuthorRange};
+
+/// From so many operations on a whole document goes as a snapshot.
+const SNAPSHOT_OPERATIONS: i64 = 1_000;
 
 /// Hears of changes of one namespace.
 pub(super) type EphemeralListener = Rc<dyn Fn(&EphemeralEvent)>;
@@ -38,6 +41,8 @@ pub(super) struct Namespace {
 pub(super) struct OpenDoc {
     pub(super) id: DocId,
     pub(super) doc: LoroDoc,
+    /// Which creation of the document it is.
+    pub(super) lineage: Cell<u64>,
     /// The application holds a handle.
     pub(super) opened: Cell<bool>,
     /// Dropped from the repo: the handle no longer reaches anybody.
@@ -69,6 +74,7 @@ impl OpenDoc {
         Self {
             id,
             doc,
+            lineage: Cell::new(0),
             opened: Cell::new(false),
             gone: Cell::new(false),
             namespaces: RefCell::default(),
@@ -105,6 +111,17 @@ impl OpenDoc {
             Some(since) => self.doc.export(ExportMode::updates(&to_loro(since)))?,
         };
         Ok((bytes, from_loro(&self.doc.oplog_vv())))
+    }
+
+    /// Exports operations by author, or everything as a snapshot when they are `whole` and many: that is imported faster.
+    pub(super) fn export_ranges(&self, ranges: &[AuthorRange], whole: bool) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError> {
+        let operations: i64 = ranges.iter().map(|range| i64::from(range.end) - i64::from(range.start)).sum();
+        let mode = if whole && operations >= SNAPSHOT_OPERATIONS {
+            ExportMode::Snapshot
+        } else {
+            ExportMode::updates_in_range(ranges.iter().map(|range| IdSpan::new(range.author, range.start, range.end)).collect::<Vec<_>>())
+        };
+        Ok((self.doc.export(mode)?, from_loro(&self.doc.oplog_vv())))
     }
 }
 

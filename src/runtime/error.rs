@@ -24,6 +24,10 @@ pub enum ErrorCode {
     Decode,
     /// A permission or limit refused it.
     Refused,
+    /// The document was deleted.
+    Deleted,
+    /// The document exists already.
+    Exists,
     /// A defect of corella itself.
     Panic,
 }
@@ -42,6 +46,8 @@ impl ErrorCode {
             Self::Storage => "storage",
             Self::Decode => "decode",
             Self::Refused => "refused",
+            Self::Deleted => "deleted",
+            Self::Exists => "exists",
             Self::Panic => "panic",
         }
     }

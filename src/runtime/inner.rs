@@ -18,8 +18,8 @@ use super::{
     RepoEvent, Store, docs::OpenDoc, storage::OpenStore,
 };
 use crate::{
-    protocol::{DocId, Message, PeerId, Transmission, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Effect, Event, Input, Purpose, Synchronizer},
+    protocol::{DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
+    synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
 };
 
 pub(super) struct OpenChannel {
@@ -27,10 +27,18 @@ pub(super) struct OpenChannel {
     pub(super) adapter: usize,
 }
 
-/// Somebody waits until a peer of a kind confirms a version.
+/// What somebody waits for.
+pub(super) enum Awaited {
+    /// A peer of a kind confirms a version.
+    Synced(ChannelKind),
+    /// A version is that safe.
+    Durable(Durability),
+}
+
+/// Somebody waits for something to become of a version.
 pub(super) struct Waiter {
     pub(super) doc: DocId,
-    pub(super) kind: ChannelKind,
+    pub(super) awaited: Awaited,
     pub(super) version: VersionVector,
     pub(super) done: oneshot::Sender<Result<(), RepoError>>,
 }
@@ -219,6 +227,14 @@ impl RepoInner {
             Effect::Send { channel, message } => self.send(channel, message),
             Effect::SendSnapshot { channel, doc, purpose } => self.send_doc(channel, doc, None, purpose),
             Effect::SendUpdate { channel, doc, since, purpose } => self.send_doc(channel, doc, Some(since), purpose),
+            Effect::GiveUpdate { channel, doc, lineage, since } => {
+                let exported = self.export(&doc, (!since.is_empty()).then_some(&since));
+                self.give(channel, doc, lineage, Vec::new(), exported);
+            }
+            Effect::GiveRanges { channel, doc, lineage, ranges, whole } => {
+                let exported = self.export_ranges(&doc, &ranges, whole);
+                self.give(channel, doc, lineage, ranges, exported);
+            }
             Effect::SendEphemeral { channel, doc, selection, hops } => self.send_ephemeral(channel, doc, &selection, hops),
             Effect::CloseChannel { channel } => {
                 let pipe = self.pipes.borrow_mut().remove(&channel);
@@ -226,9 +242,7 @@ impl RepoInner {
                     pipe.channel.close();
                 }
             }
-            Effect::CreateDoc { doc } => {
-                self.open_doc(&doc);
-            }
+            Effect::CreateDoc { doc, lineage } => self.open_doc(&doc).lineage.set(lineage),
             Effect::DropDoc { doc } => {
                 self.stored.borrow_mut().remove(&doc);
                 let dropped = self.docs.borrow_mut().remove(&doc);
@@ -240,7 +254,8 @@ impl RepoInner {
             Effect::ListDocs { channel } => self.list_docs(channel),
             Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
-            Effect::ForgetDoc { channel, doc } => self.forget_doc(channel, doc),
+            Effect::BuryDoc { channel, doc, tombstone } => self.remove_doc(channel, doc, Some(tombstone)),
+            Effect::ForgetDoc { channel, doc } => self.remove_doc(channel, doc, None),
             Effect::ApplyEphemeral { doc, stores } => self.apply_ephemeral(&doc, stores),
             Effect::BeatEphemeral { doc } => self.beat_ephemeral(&doc),
             Effect::RemoveEphemeralPeer { peer } => self.remove_ephemeral_peer(&peer),
@@ -292,6 +307,27 @@ impl RepoInner {
         self.send(channel, message);
     }
 
+    fn give(&self, channel: ChannelId, doc: DocId, lineage: u64, ranges: Vec<AuthorRange>, exported: Option<(Bytes, VersionVector)>) {
+        if let Some((data, version)) = exported {
+            self.send(channel, Message::Give { doc, lineage, ranges, data, version });
+        }
+    }
+
+    fn export_ranges(&self, id: &DocId, ranges: &[AuthorRange], whole: bool) -> Option<(Bytes, VersionVector)> {
+        match self.doc(id)?.export_ranges(ranges, whole) {
+            Ok((data, version)) => Some((data.into(), version)),
+            Err(error) => {
+                self.export_failed(id, &error);
+                None
+            }
+        }
+    }
+
+    fn export_failed(&self, id: &DocId, error: &loro::LoroEncodeError) {
+        let error = RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"));
+        self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
+    }
+
     /// Exports, or takes the same export made earlier in this pump for another peer.
     fn export(&self, id: &DocId, since: Option<&VersionVector>) -> Option<(Bytes, VersionVector)> {
         if let Some(cached) = self.exports.borrow().get(id)
@@ -307,8 +343,7 @@ impl RepoInner {
                 Some((data, version))
             }
             Err(error) => {
-                let error = RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"));
-                self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
+                self.export_failed(id, &error);
                 None
             }
         }
@@ -317,10 +352,16 @@ impl RepoInner {
     fn import(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
         let Some(doc) = self.doc(&id) else { return };
         self.exports.borrow_mut().remove(&id);
-        match contained_import(|| doc.doc.import(data).map(|_| ())) {
+        let mut pending = VersionVector::new();
+        let imported = contained_import(|| {
+            let status = doc.doc.import(data)?;
+            pending = status.pending.iter().flat_map(|range| range.iter()).map(|(author, (_, end))| (*author, *end)).collect();
+            Ok(())
+        });
+        match imported {
             Ok(()) => {
                 let version = doc.version();
-                self.enqueue(Input::DocImported { doc: id, channel, version, announced });
+                self.enqueue(Input::DocImported { doc: id, channel, version, announced, pending });
             }
             Err(error) => {
                 self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
@@ -344,6 +385,8 @@ impl RepoInner {
                 ),
                 doc: Some(doc),
             },
+            Event::Refused { doc, peer, reason, retry_ms } => RepoEvent::Refused { doc, peer, reason, retry_ms },
+            Event::ConfirmedChanged(doc) => RepoEvent::UnsyncedChanged { doc },
             Event::SamePeerId { .. } => RepoEvent::Error {
                 error: RepoError::new(ErrorCode::Refused, format!("a peer uses this repo's own id {}; it was disconnected", self.peer_id)),
                 doc: None,
@@ -356,7 +399,13 @@ impl RepoInner {
             let sync = self.sync.borrow();
             self.waiters
                 .borrow_mut()
-                .extract_if(.., |waiter| waiter.done.is_canceled() || sync.is_confirmed(&waiter.doc, waiter.kind, &waiter.version))
+                .extract_if(.., |waiter| {
+                    waiter.done.is_canceled()
+                        || match waiter.awaited {
+                            Awaited::Synced(kind) => sync.is_confirmed(&waiter.doc, kind, &waiter.version),
+                            Awaited::Durable(level) => sync.durability(&waiter.doc, &waiter.version) >= level,
+                        }
+                })
                 .collect()
         };
         for waiter in ready {
@@ -375,6 +424,13 @@ impl RepoInner {
         for waiter in flushed {
             let _ = waiter.done.send(Ok(()));
         }
+    }
+
+    /// Returns the number of operations of a document that no other machine has confirmed.
+    pub(super) fn unsynced(&self, doc: &OpenDoc) -> u64 {
+        let confirmed = self.sync.borrow().confirmed(&doc.id);
+        let version = doc.doc.oplog_vv();
+        version.iter().map(|(author, end)| u64::try_from(end - confirmed.get(*author).min(*end)).unwrap_or(0)).sum()
     }
 
     /// Returns whether a storage adapter has not said yet whether it has a store.

@@ -11,8 +11,10 @@ use super::{
     inner::{FlushWaiter, RepoInner},
 };
 use crate::{
-    protocol::{DocId, Identity, PeerId, PeerType},
-    synchronizer::{AllowAll, ChannelId, ChannelKind, Config, Input, Interest, Permissions, Synchronizer, Timestamp},
+    protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
+    synchronizer::{
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, Permissions, Synchronizer, Timestamp, TombstoneLimits,
+    },
 };
 
 /// How a repo is set up.
@@ -33,6 +35,12 @@ pub struct RepoConfig {
     pub store_delay_ms: u64,
     /// Milliseconds of quiet before a peer is asked whether it has what was sent.
     pub verify_delay_ms: u64,
+    /// Milliseconds between two comparisons of everything with every peer.
+    pub digest_period_ms: u64,
+    /// How long deletions are remembered.
+    pub tombstones: TombstoneLimits,
+    /// What is spoken beyond the reference protocol with peers that speak it too.
+    pub features: Features,
 }
 
 impl Default for RepoConfig {
@@ -46,6 +54,9 @@ impl Default for RepoConfig {
             interest: Interest::Opened,
             store_delay_ms: 100,
             verify_delay_ms: 1_000,
+            digest_period_ms: DIGEST_PERIOD_MS,
+            tombstones: TombstoneLimits::default(),
+            features: Features::ALL,
         }
     }
 }
@@ -156,6 +167,22 @@ pub enum RepoEvent {
         /// Why not.
         error: Option<RepoError>,
     },
+    /// A peer did not take what is here of a document; it is offered again.
+    Refused {
+        /// The document.
+        doc: DocId,
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: RefusalReason,
+        /// Milliseconds until it is offered again.
+        retry_ms: u64,
+    },
+    /// [`DocHandle::unsynced`] or [`DocHandle::durability`] may have changed.
+    UnsyncedChanged {
+        /// The document.
+        doc: DocId,
+    },
     /// An adapter's state has changed.
     AdapterChanged {
         /// Its number, as in [`Repo::adapters`].
@@ -205,8 +232,15 @@ impl Repo {
     pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
         let peer_id = config.peer_id.unwrap_or_else(|| PeerId::from(env.random_u64()));
         let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
-        let decisions =
-            Config { identity, interest: config.interest, store_delay_ms: config.store_delay_ms, verify_delay_ms: config.verify_delay_ms };
+        let decisions = Config {
+            identity,
+            interest: config.interest,
+            store_delay_ms: config.store_delay_ms,
+            verify_delay_ms: config.verify_delay_ms,
+            digest_period_ms: config.digest_period_ms,
+            tombstones: config.tombstones,
+            features: config.features,
+        };
         let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions));
         for adapter in config.adapters {
             inner.add_adapter(adapter);
@@ -227,12 +261,58 @@ impl Repo {
     pub fn get(&self, doc: &str) -> Result<DocHandle, RepoError> {
         self.check_open()?;
         let id = doc_id(doc)?;
+        if self.0.sync.borrow().is_deleted(&id) {
+            return Err(RepoError::new(ErrorCode::Deleted, format!("document {id:?} was deleted; create it to make it anew")));
+        }
         let open = self.0.open_doc(&id);
         if !open.opened.replace(true) {
             self.0.enqueue(Input::DocOpened { doc: id });
             self.0.pump();
         }
         Ok(DocHandle::new(Rc::clone(&self.0), open))
+    }
+
+    /// Makes a document anew and opens it. One that was deleted, or is here and to be replaced, starts a new lineage: nothing of the
+    /// old one ever merges into it, except through peers that speak only the reference protocol.
+    ///
+    /// # Errors
+    /// As [`Repo::get`], and [`ErrorCode::Exists`] for a document that is known here, or was deleted, without `replace`.
+    pub fn create(&self, doc: &str, replace: bool) -> Result<DocHandle, RepoError> {
+        self.check_open()?;
+        let id = doc_id(doc)?;
+        let (known, deleted) = {
+            let sync = self.0.sync.borrow();
+            (sync.documents().any(|known| *known == id), sync.is_deleted(&id))
+        };
+        if (known || deleted) && !replace {
+            let what = if deleted { "was deleted" } else { "exists" };
+            return Err(RepoError::new(ErrorCode::Exists, format!("document {id:?} {what}; replace it to make it anew")));
+        }
+        self.0.enqueue(Input::DocCreated { doc: id.clone() });
+        self.0.pump();
+        self.get(doc)
+    }
+
+    /// Drops this repo's copy of a document, in memory and in its stores. Nobody else is concerned: opened again, it comes back from those
+    /// who have it. Edits that no other machine has are lost. Completes when the stores have done it.
+    ///
+    /// # Errors
+    /// As [`Repo::delete`].
+    pub fn forget(&self, doc: &str) -> LocalBoxFuture<Result<(), RepoError>> {
+        self.remove(doc, |doc| Input::DocForgotten { doc })
+    }
+
+    /// Says that the permissions give other answers now: what may no longer be seen stops flowing at once, what may be seen now is compared.
+    pub fn permissions_changed(&self) {
+        self.0.enqueue(Input::PermissionsChanged);
+        self.0.pump();
+    }
+
+    /// Returns the number of operations in documents in memory that no other machine has confirmed.
+    #[must_use]
+    pub fn unsynced(&self) -> u64 {
+        let docs: Vec<_> = self.0.docs.borrow().values().cloned().collect();
+        docs.iter().map(|doc| self.0.unsynced(doc)).sum()
     }
 
     /// Returns every document known here, open or not, by id.
@@ -257,18 +337,23 @@ impl Repo {
             .collect()
     }
 
-    /// Deletes a document from this repo and its stores, for good, and asks the peers that follow it to do the same.
+    /// Deletes a document from this repo and its stores, and asks the peers that follow it to do the same where their permissions allow it. The
+    /// deletion is remembered, so that nobody who was away brings the document back.
     /// Completes when the stores have done it.
     ///
     /// # Errors
     /// As [`Repo::get`], and [`ErrorCode::Storage`] when a store could not delete it.
     pub fn delete(&self, doc: &str) -> LocalBoxFuture<Result<(), RepoError>> {
+        self.remove(doc, |doc| Input::DocDeleted { doc })
+    }
+
+    fn remove(&self, doc: &str, how: impl FnOnce(DocId) -> Input) -> LocalBoxFuture<Result<(), RepoError>> {
         let id = match self.check_open().and_then(|()| doc_id(doc)) {
             Ok(id) => id,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         self.0.removals.borrow_mut().clear();
-        self.0.enqueue(Input::DocDeleted { doc: id });
+        self.0.enqueue(how(id));
         self.0.pump();
         let removals = std::mem::take(&mut *self.0.removals.borrow_mut());
         Box::pin(async move {

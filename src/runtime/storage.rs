@@ -13,8 +13,8 @@ use super::{
     inner::{RepoInner, contained_import},
 };
 use crate::{
-    protocol::{DocId, VersionVector},
-    synchronizer::{ChannelId, Input, StoreDoc, StoredSize},
+    protocol::{DocId, Tombstone, VersionVector},
+    synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize},
 };
 
 /// A store, and which of its records this repo has read or written.
@@ -69,8 +69,9 @@ impl RepoInner {
             let Some(inner) = weak.upgrade() else { return };
             match listed {
                 Ok(infos) => {
-                    let docs = infos.iter().map(|info| info.doc.clone()).collect();
-                    inner.stored.borrow_mut().extend(infos.into_iter().map(|info| (info.doc, info.index)));
+                    let docs = infos.iter().map(|info| (info.doc.clone(), remembered(&info.index))).collect();
+                    let live = infos.into_iter().filter(|info| !info.index.is_deleted());
+                    inner.stored.borrow_mut().extend(live.map(|info| (info.doc, info.index)));
                     inner.enqueue(Input::Listed { channel, docs });
                 }
                 Err(error) => inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(storage_error("list documents", error)) }),
@@ -101,9 +102,19 @@ impl RepoInner {
     fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &OpenDoc, stored: Option<StoredDoc>) {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
-            let (stored, size) = (VersionVector::new(), StoredSize::default());
+            let (stored, size) = (Stored::default(), StoredSize::default());
             self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
             return;
+        };
+        // Records of an earlier creation must not be mixed into this one: the next write replaces them.
+        let (records, index) = if index.lineage < doc.lineage.get() || index.is_deleted() {
+            (
+                Vec::new(),
+                IndexEntry { version: VersionVector::new(), lineage: index.lineage, tombstone: index.tombstone, ..IndexEntry::default() },
+            )
+        } else {
+            doc.lineage.set(index.lineage);
+            (records, index)
         };
         let mut known = Records::default();
         for record in &records {
@@ -131,7 +142,10 @@ impl RepoInner {
         if whole {
             open.records.borrow_mut().insert(doc.id.clone(), known);
         }
-        self.stored.borrow_mut().insert(doc.id.clone(), index);
+        let stored = Stored { version: stored, ..remembered(&index) };
+        if !index.is_deleted() {
+            self.stored.borrow_mut().insert(doc.id.clone(), index);
+        }
         self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole });
     }
 
@@ -140,7 +154,7 @@ impl RepoInner {
         let at = self.env.now();
         let mut writes = Vec::new();
         let mut pending = Vec::new();
-        for StoreDoc { doc: id, since, snapshot } in docs {
+        for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator } in docs {
             let Some(doc) = self.doc(&id) else { continue };
             let (bytes, version) = match doc.export((!snapshot).then_some(&since)) {
                 Ok((bytes, version)) => (Bytes::from(bytes), version),
@@ -160,9 +174,9 @@ impl RepoInner {
                 replaces,
                 version: version.clone(),
                 at,
-                lineage: 0,
-                confirmed: VersionVector::new(),
-                creator: None,
+                lineage,
+                confirmed,
+                creator,
             });
             pending.push(Pending { doc: id, version, record, snapshot });
         }
@@ -208,20 +222,36 @@ impl RepoInner {
         self.enqueue(Input::Stored { channel, docs });
     }
 
-    pub(super) fn forget_doc(&self, channel: ChannelId, doc: DocId) {
+    /// Deletes a document from a store, with or without leaving a tombstone.
+    pub(super) fn remove_doc(&self, channel: ChannelId, doc: DocId, tombstone: Option<Tombstone>) {
         let Some(open) = self.store(channel) else { return };
         let (done, removed) = oneshot::channel();
         self.removals.borrow_mut().push(removed);
         open.records.borrow_mut().remove(&doc);
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
-            let outcome = open.store.remove(&doc).await.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
+            let removed = match tombstone {
+                Some(tombstone) => open.store.bury(&doc, tombstone).await,
+                None => open.store.remove(&doc).await,
+            };
+            let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(inner)) = (&outcome, weak.upgrade()) {
                 inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
                 inner.pump();
             }
             let _ = done.send(outcome);
         }));
+    }
+}
+
+/// Returns what an index record says beside sizes and times.
+fn remembered(index: &IndexEntry) -> Stored {
+    Stored {
+        version: index.version.clone(),
+        lineage: index.lineage,
+        tombstone: index.tombstone.clone(),
+        confirmed: index.confirmed.clone(),
+        creator: index.creator.clone(),
     }
 }
 

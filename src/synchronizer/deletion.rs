@@ -1,45 +1,199 @@
-//! Deleting documents.
+//! Deleting documents so that they stay deleted, and making them anew.
 //!
-//! Decides who is told and who may ask for it. A document deleted here is gone from memory and from every store.
+//! Decides who is told, whose word is taken, what a tombstone covers and how long it is kept. A creation of a document has a lineage;
+//! a tombstone covers one lineage and all before it, so what was deleted never merges with what was made later under the same id.
 
-use super::{ChannelId, Effect, Event, Synchronizer};
-use crate::protocol::{DeleteStatus, DocId, Message};
+use std::collections::BTreeSet;
+
+use super::{ChannelId, Effect, Event, Synchronizer, Timestamp};
+use crate::protocol::{DeleteStatus, DocId, Message, RefusalReason, Role, Tombstone};
+
+/// How far ahead of the local clock a peer's time or lineage is believed.
+const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Synchronizer {
-    pub(super) fn doc_deleted(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        for channel in self.model.pipes() {
-            let concerned = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked);
-            if concerned && self.sees(channel, doc) {
-                out.push(Effect::Send { channel, message: Message::DeleteRequest { doc: doc.clone() } });
-            }
-        }
-        self.forget(doc, out);
+    /// The application deletes a document.
+    pub(super) fn doc_deleted(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let lineage = self.model.lineage(doc).or_else(|| self.model.buried.get(doc).map(|tombstone| tombstone.lineage)).unwrap_or(0);
+        let tombstone = Tombstone { lineage, at: now.0, by: self.config.identity.peer_id.clone() };
+        self.spread_deletion(doc, &tombstone, None, out);
+        self.bury(doc, tombstone, out);
     }
 
-    pub(super) fn delete_requested(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+    /// The application makes a document anew; one that is here is deleted first.
+    pub(super) fn doc_created(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.model.lineage(&doc).is_some() {
+            self.doc_deleted(&doc, now, out);
+        }
+        // Later than every creation that was deleted, also where clocks differ.
+        let lineage = self.model.buried.get(&doc).map_or(0, |tombstone| now.0.max(tombstone.lineage.saturating_add(1)));
+        self.model.forgotten.remove(&doc);
+        self.note(&doc, lineage, out);
+        self.begin(&doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
+        if let Some(entry) = self.model.docs.get_mut(&doc) {
+            let own = &self.config.identity;
+            entry.creator = Some(super::Creator { peer_id: own.peer_id.clone(), name: own.name.clone() });
+        }
+    }
+
+    /// The application drops its copy; nobody else is concerned.
+    pub(super) fn doc_forgotten(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        self.model.forgotten.insert(doc.clone());
+        self.model.buried.remove(doc);
+        self.drop_doc(doc, out);
+        for channel in self.model.stores() {
+            out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
+        }
+    }
+
+    /// A peer of the reference protocol asks for a deletion.
+    pub(super) fn delete_requested(&mut self, channel: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        let allowed =
-            self.model.catalogue.contains(doc) && self.permissions.visibility(doc, &peer) && self.permissions.deletion(doc, None, &peer);
-        if allowed {
-            self.forget(doc, out);
+        let lineage = self.model.lineage(doc);
+        let allowed = lineage.is_some() && self.may_delete(channel, doc);
+        if let (true, Some(lineage)) = (allowed, lineage) {
+            let tombstone = Tombstone { lineage, at: now.0, by: peer.peer_id };
+            self.spread_deletion(doc, &tombstone, Some(channel), out);
+            self.bury(doc, tombstone, out);
         }
         let status = if allowed { DeleteStatus::Deleted } else { DeleteStatus::Ignored };
         out.push(Effect::Send { channel, message: Message::DeleteResponse { doc: doc.clone(), status } });
     }
 
-    fn forget(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+    /// A peer says that a document was deleted.
+    pub(super) fn deleted_received(
+        &mut self,
+        channel: ChannelId,
+        doc: &DocId,
+        mut tombstone: Tombstone,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let latest = now.plus(MAX_AHEAD_MS).0;
+        tombstone.at = tombstone.at.min(latest);
+        if !self.sees(channel, doc) || tombstone.lineage > latest || self.model.is_buried(doc, tombstone.lineage) {
+            return;
+        }
+        let here = self.model.lineage(doc);
+        if here.is_none() && self.role() != Role::Relay {
+            return;
+        }
+        if !self.may_delete(channel, doc) {
+            if here.is_some_and(|lineage| lineage <= tombstone.lineage) {
+                if let Some(link) = self.model.link(channel, doc) {
+                    // The peer would answer every change of it the same way.
+                    link.refused = Some(RefusalReason::Deleted);
+                }
+                out.push(Effect::Send {
+                    channel,
+                    message: Message::Refusal { doc: doc.clone(), reason: RefusalReason::Deletion, retry_ms: None },
+                });
+            }
+            return;
+        }
+        self.spread_deletion(doc, &tombstone, Some(channel), out);
+        self.bury(doc, tombstone, out);
+    }
+
+    fn may_delete(&self, channel: ChannelId, doc: &DocId) -> bool {
+        let Some(peer) = self.model.context(channel) else { return false };
+        let creator =
+            self.model.docs.get(doc).and_then(|entry| entry.creator.as_ref()).or_else(|| self.model.catalogue.get(doc)?.creator.as_ref());
+        self.permissions.visibility(doc, &peer) && self.permissions.deletion(doc, creator, &peer)
+    }
+
+    fn spread_deletion(&mut self, doc: &DocId, tombstone: &Tombstone, except: Option<ChannelId>, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            if Some(channel) == except || !self.sees(channel, doc) {
+                continue;
+            }
+            let concerned = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked || link.announced);
+            let relay = self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+            if self.model.is_extended(channel) && (concerned || relay) {
+                out.push(Effect::Send { channel, message: Message::Deleted { docs: vec![(doc.clone(), tombstone.clone())] } });
+            } else if concerned {
+                out.push(Effect::Send { channel, message: Message::DeleteRequest { doc: doc.clone() } });
+            }
+        }
+    }
+
+    /// Answers a peer that still has a deleted document.
+    pub(super) fn tell_tombstone(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        let Some(tombstone) = self.model.buried.get(doc).cloned() else { return };
+        let message = if self.model.is_extended(channel) {
+            Message::Deleted { docs: vec![(doc.clone(), tombstone)] }
+        } else {
+            Message::DeleteRequest { doc: doc.clone() }
+        };
+        out.push(Effect::Send { channel, message });
+        if self.model.lineage(doc).is_some() && self.model.is_extended(channel) {
+            self.tell_heads(channel, doc, false, out);
+        }
+    }
+
+    /// Deletes what a tombstone covers, in memory and in stores, and keeps the tombstone.
+    pub(super) fn bury(&mut self, doc: &DocId, tombstone: Tombstone, out: &mut Vec<Effect>) {
+        for channel in self.model.stores() {
+            if self.may_keep(channel, doc) {
+                out.push(Effect::BuryDoc { channel, doc: doc.clone(), tombstone: tombstone.clone() });
+            }
+        }
+        if self.model.lineage(doc).is_some_and(|lineage| lineage <= tombstone.lineage) {
+            self.drop_doc(doc, out);
+        }
+        self.note_tombstone(doc, tombstone);
+    }
+
+    pub(super) fn note_tombstone(&mut self, doc: &DocId, tombstone: Tombstone) {
+        if self.model.buried.get(doc).is_none_or(|known| known.lineage < tombstone.lineage) {
+            self.model.buried.insert(doc.clone(), tombstone);
+        }
+    }
+
+    fn drop_doc(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         self.model.docs.remove(doc);
-        self.model.deleted.insert(doc.clone());
         for channel in self.model.channels.values_mut() {
             channel.docs.remove(doc);
             channel.store.dirty.remove(doc);
+            channel.heads_due.remove(doc);
+            channel.acks_due.remove(doc);
         }
         out.push(Effect::DropDoc { doc: doc.clone() });
-        for channel in self.model.stores() {
-            out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
-        }
-        if self.model.catalogue.remove(doc) {
+        if self.model.catalogue.remove(doc).is_some() {
             out.push(Effect::Emit(Event::DocumentRemoved(doc.clone())));
         }
+    }
+
+    /// Forgets tombstones that are old enough, and the oldest beyond the number kept.
+    pub(super) fn forget_tombstones(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let limits = self.config.tombstones;
+        let mut gone: Vec<DocId> = self
+            .model
+            .buried
+            .iter()
+            .filter(|(_, tombstone)| now.since(Timestamp(tombstone.at)) > limits.keep_ms)
+            .map(|(doc, _)| doc.clone())
+            .collect();
+        let excess = (self.model.buried.len() - gone.len()).saturating_sub(limits.max);
+        if excess > 0 {
+            let mut kept: Vec<_> =
+                self.model.buried.iter().filter(|(doc, _)| !gone.contains(doc)).map(|(doc, t)| (t.at, doc.clone())).collect();
+            kept.sort_unstable();
+            gone.extend(kept.into_iter().take(excess).map(|(_, doc)| doc));
+        }
+        for doc in gone {
+            self.model.buried.remove(&doc);
+            if self.model.lineage(&doc).is_none() {
+                for channel in self.model.stores() {
+                    out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
+                }
+            }
+        }
+    }
+
+    /// Returns whether a document was deleted and not made again.
+    #[must_use]
+    pub fn is_deleted(&self, doc: &DocId) -> bool {
+        self.model.buried.contains_key(doc) && self.model.lineage(doc).is_none()
     }
 }

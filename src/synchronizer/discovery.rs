@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Interest, Synchronizer, Timer, Timestamp,
-    model::{Doc, DocState, Request, Source},
+    model::{Doc, DocState, Known, Request, Source},
 };
-use crate::protocol::{DocId, Message, VersionVector};
+use crate::protocol::{DocId, Message};
 
 impl Synchronizer {
     pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
-        self.model.deleted.remove(&doc);
-        self.note(&doc, out);
+        if self.is_deleted(&doc) {
+            return;
+        }
+        self.model.forgotten.remove(&doc);
+        let lineage = self.model.lineage(&doc).unwrap_or(0);
+        self.note(&doc, lineage, out);
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             let first = !std::mem::replace(&mut entry.opened, true);
             if first && self.model.is_ready(&doc) {
@@ -21,7 +25,7 @@ impl Synchronizer {
             }
             return;
         }
-        self.begin(&doc, true, BTreeSet::new(), Vec::new(), now, out);
+        self.begin(&doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
     }
 
     pub(super) fn doc_closed(&mut self, doc: &DocId) {
@@ -31,9 +35,11 @@ impl Synchronizer {
     }
 
     /// Brings a document into memory, from its stores first.
+    #[expect(clippy::too_many_arguments, reason = "everything that may be waiting for it")]
     pub(super) fn begin(
         &mut self,
         doc: &DocId,
+        lineage: u64,
         opened: bool,
         ask: BTreeSet<ChannelId>,
         requests: Vec<Request>,
@@ -48,8 +54,8 @@ impl Synchronizer {
             .collect();
         let nothing_to_wait_for = waiting.is_empty();
         let state = DocState::Loading { waiting, requests, ask, found: false };
-        self.model.docs.insert(doc.clone(), Doc { version: VersionVector::new(), opened, state, reported: Vec::new() });
-        out.push(Effect::CreateDoc { doc: doc.clone() });
+        self.model.docs.insert(doc.clone(), Doc { lineage, opened, state, ..Doc::default() });
+        out.push(Effect::CreateDoc { doc: doc.clone(), lineage });
         for store in stores {
             self.load(store, doc, out);
         }
@@ -67,8 +73,9 @@ impl Synchronizer {
     }
 
     /// Adds a document to those known of.
-    pub(super) fn note(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        if self.model.catalogue.insert(doc.clone()) {
+    pub(super) fn note(&mut self, doc: &DocId, lineage: u64, out: &mut Vec<Effect>) {
+        if !self.model.catalogue.contains_key(doc) {
+            self.model.catalogue.insert(doc.clone(), Known { lineage, ..Known::default() });
             out.push(Effect::Emit(Event::DocumentAdded(doc.clone())));
         }
     }
@@ -76,7 +83,7 @@ impl Synchronizer {
     /// A peer has this document.
     pub(super) fn discovered(&mut self, channel: ChannelId, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        if self.model.deleted.contains(&doc) || !self.permissions.visibility(&doc, &peer) {
+        if self.model.forgotten.contains(&doc) || self.is_deleted(&doc) || !self.permissions.visibility(&doc, &peer) {
             return;
         }
         if let Some(entry) = self.model.docs.get_mut(&doc) {
@@ -88,12 +95,13 @@ impl Synchronizer {
             }
             return;
         }
-        if !self.model.catalogue.contains(&doc) && !self.permissions.creation(&doc, &peer) {
+        if !self.model.catalogue.contains_key(&doc) && !self.permissions.creation(&doc, &peer) {
             return;
         }
-        self.note(&doc, out);
+        let lineage = self.model.lineage(&doc).unwrap_or(0);
+        self.note(&doc, lineage, out);
         if self.config.interest == Interest::Everything {
-            self.begin(&doc, false, BTreeSet::from([channel]), Vec::new(), now, out);
+            self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
         }
     }
 
@@ -104,6 +112,9 @@ impl Synchronizer {
             return;
         }
         link.announced = true;
+        if self.model.is_extended(channel) {
+            return self.tell_heads(channel, doc, false, out);
+        }
         out.push(Effect::Send { channel, message: Message::NewDoc { docs: vec![doc.clone()] } });
     }
 
@@ -113,7 +124,7 @@ impl Synchronizer {
         let docs = self
             .model
             .catalogue
-            .iter()
+            .keys()
             .filter(|doc| wanted.as_ref().is_none_or(|wanted| wanted.contains(doc)) && self.permissions.visibility(doc, &peer))
             .cloned()
             .collect();

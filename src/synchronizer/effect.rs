@@ -1,7 +1,7 @@
 //! What the runtime must do, in the imperative, as ordered plain data.
 
-use super::{ChannelId, Event, Timer};
-use crate::protocol::{DocId, EphemeralPayload, Message, PeerId, VersionVector};
+use super::{ChannelId, Creator, Event, Timer};
+use crate::protocol::{DocId, EphemeralPayload, Message, PeerId, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Which ephemeral entries to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,12 @@ pub struct StoreDoc {
     pub since: VersionVector,
     /// Whether to write a snapshot in place of all records read or written so far.
     pub snapshot: bool,
+    /// Which creation of the document.
+    pub lineage: u64,
+    /// What another machine is known to have.
+    pub confirmed: VersionVector,
+    /// Who made the document, if known.
+    pub creator: Option<Creator>,
 }
 
 /// What a document transmission answers.
@@ -69,6 +75,30 @@ pub enum Effect {
         /// As what.
         purpose: Purpose,
     },
+    /// Export what `since` lacks and push it to a follower that speaks the extension.
+    GiveUpdate {
+        /// To whom.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// What the receiver has.
+        since: VersionVector,
+    },
+    /// Export operations by author and send them.
+    GiveRanges {
+        /// To whom.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// Which operations, all of them known here.
+        ranges: Vec<AuthorRange>,
+        /// Whether these are all there are, so that a snapshot says the same.
+        whole: bool,
+    },
     /// Send ephemeral entries, if there are any.
     SendEphemeral {
         /// To whom.
@@ -89,6 +119,8 @@ pub enum Effect {
     CreateDoc {
         /// Which.
         doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
     },
     /// Drop a document from memory.
     DropDoc {
@@ -125,7 +157,16 @@ pub enum Effect {
         /// What.
         docs: Vec<StoreDoc>,
     },
-    /// Delete a document from a store.
+    /// Delete a document from a store and keep its tombstone there.
+    BuryDoc {
+        /// Which store.
+        channel: ChannelId,
+        /// Which.
+        doc: DocId,
+        /// What is kept.
+        tombstone: Tombstone,
+    },
+    /// Drop everything a store has of a document, its tombstone included.
     ForgetDoc {
         /// Which store.
         channel: ChannelId,

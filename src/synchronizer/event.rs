@@ -1,7 +1,7 @@
 //! What the application gets to see.
 
 use super::ChannelId;
-use crate::protocol::{DocId, PeerId};
+use crate::protocol::{DocId, PeerId, RefusalReason};
 
 /// News for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,19 @@ pub enum Event {
         /// The peer.
         peer: PeerId,
     },
+    /// A peer did not take what this repo has of a document.
+    Refused {
+        /// The document.
+        doc: DocId,
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: RefusalReason,
+        /// Milliseconds until it is offered again.
+        retry_ms: u64,
+    },
+    /// Whether other machines have what was edited here may have changed.
+    ConfirmedChanged(DocId),
     /// A peer uses this repo's own id; its channel was closed.
     SamePeerId {
         /// The channel.

@@ -5,14 +5,19 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChannelId, ChannelKind, Effect, Event, Interest, Synchronizer, Timestamp,
+    ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Channel, ChannelState, DocState, Source},
 };
-use crate::protocol::{Identity, Message, PeerType};
+use crate::protocol::{Features, Identity, Message, PeerType, Role};
+
+/// Milliseconds the side that was greeted waits for what the other asks by itself.
+const COMPARE_DELAY_MS: u64 = 300;
+/// Milliseconds after which documents that a comparison by sums left open are asked about one by one.
+const VERIFY_COMPARISON_MS: u64 = 2_000;
 
 impl Synchronizer {
     pub(super) fn channel_opened(&mut self, channel: ChannelId, kind: ChannelKind, initiate: bool, out: &mut Vec<Effect>) {
-        self.model.channels.insert(channel, Channel::new(kind));
+        self.model.channels.insert(channel, Channel { initiated: initiate, ..Channel::new(kind) });
         if initiate {
             out.push(Effect::Send { channel, message: Message::EstablishRequest(self.config.identity.clone()) });
         }
@@ -44,6 +49,13 @@ impl Synchronizer {
             ChannelState::Established(before) if before.peer_id != identity.peer_id => Some(before.peer_id),
             _ => None,
         };
+        entry.features = Features::default();
+        entry.role = if identity.peer_type == PeerType::Service { Role::Relay } else { Role::Leaf };
+        if let (Some(own), Some(theirs)) = (self.config.identity.capabilities, identity.capabilities) {
+            entry.features = own.shared(theirs);
+            entry.role = theirs.role;
+        }
+        let digest = entry.features.includes(Features::DIGEST);
         if let Some(before) = before {
             entry.docs.clear();
             if !self.model.has_peer(&before) {
@@ -53,26 +65,76 @@ impl Synchronizer {
         if !known {
             out.push(Effect::Emit(Event::PeerConnected(identity.peer_id)));
         }
+        if digest {
+            self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
+        }
         true
     }
 
-    /// Asks the peer about every document it concerns: nothing learnt on an earlier connection counts.
+    /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
     fn compare_all(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
         let remembered = self.model.recall(&peer.peer_id);
-        let relay = self.config.interest == Interest::Everything && peer.peer_type == PeerType::Service;
+        let Some(entry) = self.model.channels.get(&channel) else { return };
+        let (initiated, extended) = (entry.initiated, self.model.is_extended(channel));
+        let relays = self.role() == Role::Relay && entry.role == Role::Relay;
         let docs: Vec<_> = self
             .model
             .docs
             .iter()
-            .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || relay || remembered.contains(doc)))
+            .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || relays || remembered.contains(doc)))
+            .map(|(doc, _)| doc.clone())
+            .collect();
+        if !extended {
+            for doc in docs {
+                self.ask(channel, &doc, true, out);
+            }
+            if relays {
+                out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: None } });
+            }
+            return;
+        }
+        // Both sides remember what they followed together, so that one sum over it may be enough.
+        let mut returning = false;
+        for doc in &remembered {
+            if self.sees(channel, doc)
+                && self.model.held(doc).is_some()
+                && let Some(link) = self.model.link(channel, doc)
+            {
+                link.subscribed = true;
+                returning = true;
+            }
+        }
+        if !initiated {
+            return self.model.arm(Timer::Compare(channel), COMPARE_DELAY_MS, out);
+        }
+        if self.speaks_digest(channel) && (relays || (returning && docs.iter().all(|doc| remembered.contains(doc)))) {
+            self.begin_digest(channel, true, out);
+            self.model.arm(Timer::Compare(channel), VERIFY_COMPARISON_MS, out);
+        } else {
+            for doc in docs {
+                self.ask(channel, &doc, true, out);
+            }
+        }
+    }
+
+    /// Asks a peer about the documents that concern it and that it has said nothing of.
+    pub(super) fn compare_unmentioned(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get(&channel) else { return };
+        let relays = self.role() == Role::Relay && entry.role == Role::Relay;
+        let docs: Vec<_> = self
+            .model
+            .docs
+            .iter()
+            .filter(|(doc, entry)| {
+                let link = self.model.peek(channel, doc);
+                let concerned = entry.opened || relays || link.is_some_and(|link| link.subscribed);
+                matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && !link.absent)
+            })
             .map(|(doc, _)| doc.clone())
             .collect();
         for doc in docs {
             self.ask(channel, &doc, true, out);
-        }
-        if relay {
-            out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: None } });
         }
     }
 
@@ -82,13 +144,21 @@ impl Synchronizer {
             self.model.touched.insert(doc.clone());
         }
         self.model.armed.retain(|timer| match timer {
-            super::Timer::Verify(of, _) | super::Timer::Reload(of, _) | super::Timer::StoreDue(of) => *of != channel,
-            super::Timer::Heartbeat | super::Timer::LoadTimeout(_) => true,
+            Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) => *of != channel,
+            Timer::StoreDue(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
+            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
         });
         for doc in self.model.docs.values_mut() {
             if let DocState::Loading { requests, ask, .. } = &mut doc.state {
                 requests.retain(|request| request.channel != channel);
                 ask.remove(&channel);
+            }
+        }
+        // What it had promised is asked for elsewhere.
+        for doc in gone.docs.keys() {
+            if self.model.docs.get(doc).is_some_and(|entry| entry.fetches.values().any(|fetch| fetch.channel == channel && !fetch.arrived))
+            {
+                self.plan(doc, true, now, out);
             }
         }
         if gone.kind == ChannelKind::Storage {
@@ -97,7 +167,8 @@ impl Synchronizer {
         if let Some(identity) = gone.identity()
             && !self.model.has_peer(&identity.peer_id)
         {
-            let subscriptions: BTreeSet<_> = gone.docs.iter().filter(|(_, link)| link.subscribed).map(|(doc, _)| doc.clone()).collect();
+            let subscriptions: BTreeSet<_> =
+                gone.docs.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
             self.model.remember(identity.peer_id.clone(), subscriptions);
             out.push(Effect::RemoveEphemeralPeer { peer: identity.peer_id.clone() });
             out.push(Effect::Emit(Event::PeerDisconnected(identity.peer_id.clone())));

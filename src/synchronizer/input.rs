@@ -1,7 +1,7 @@
 //! What happened, in the past tense.
 
-use super::{ChannelId, ChannelKind, Timer};
-use crate::protocol::{DocId, Message, PeerId, RefusalReason, VersionVector};
+use super::{ChannelId, ChannelKind, Creator, Timer};
+use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector};
 
 /// What a store holds of a document after a load or a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +12,21 @@ pub struct StoredSize {
     pub snapshot_bytes: u64,
     /// Bytes of the update records.
     pub update_bytes: u64,
+}
+
+/// What a store remembers of a document beside its records.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// What its records hold.
+    pub version: VersionVector,
+    /// Which creation of the document they belong to.
+    pub lineage: u64,
+    /// The last deletion.
+    pub tombstone: Option<Tombstone>,
+    /// What another machine is known to have.
+    pub confirmed: VersionVector,
+    /// Who made the document.
+    pub creator: Option<Creator>,
 }
 
 /// Everything the synchronizer can be told.
@@ -52,12 +67,12 @@ pub enum Input {
         /// Its name.
         name: String,
     },
-    /// A store told which documents it has.
+    /// A store told which documents it has, and which it remembers as deleted.
     Listed {
         /// The store.
         channel: ChannelId,
         /// Its documents.
-        docs: Vec<DocId>,
+        docs: Vec<(DocId, Stored)>,
     },
     /// A store was read and what it had is imported.
     Loaded {
@@ -65,8 +80,8 @@ pub enum Input {
         channel: ChannelId,
         /// The document.
         doc: DocId,
-        /// What the store has; empty when it does not know the document.
-        stored: VersionVector,
+        /// What the store has; the default when it does not know the document.
+        stored: Stored,
         /// What the document has now.
         version: VersionVector,
         /// How much the store holds.
@@ -138,6 +153,8 @@ pub enum Input {
         version: VersionVector,
         /// What the peer said it has.
         announced: VersionVector,
+        /// Ends of the operations that are here and wait for others they depend on.
+        pending: VersionVector,
     },
     /// Data of a peer could not be imported; the document is as before.
     ImportFailed {
@@ -146,11 +163,23 @@ pub enum Input {
         /// Where it came from.
         channel: ChannelId,
     },
+    /// The application makes a document anew.
+    DocCreated {
+        /// Which.
+        doc: DocId,
+    },
     /// The application deleted a document.
     DocDeleted {
         /// Which.
         doc: DocId,
     },
+    /// The application drops its copy of a document.
+    DocForgotten {
+        /// Which.
+        doc: DocId,
+    },
+    /// The permissions give other answers now.
+    PermissionsChanged,
     /// The application waits until a peer of `kind` confirms what is here now.
     SyncWanted {
         /// Which.

@@ -2,28 +2,44 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{ChannelId, ChannelKind, Effect, PeerContext, StoredSize, Timer, Timestamp};
-use crate::protocol::{DocId, Identity, PeerId, VersionVector};
+use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
+use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
+
+/// What a peer must share to be spoken to in the extension.
+const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
     pub(super) docs: BTreeMap<DocId, Doc>,
-    /// Documents known of, in memory or not.
-    pub(super) catalogue: BTreeSet<DocId>,
-    /// Documents the application deleted: announcements of them are ignored until they are opened again.
-    pub(super) deleted: BTreeSet<DocId>,
+    /// Documents known of, in memory or not, and what stores have of them.
+    pub(super) catalogue: BTreeMap<DocId, Known>,
+    /// Deletions that are remembered: of documents that are gone, and of earlier creations of those that are here.
+    pub(super) buried: BTreeMap<DocId, Tombstone>,
+    /// Documents the application dropped: announcements of them are ignored until they are opened again.
+    pub(super) forgotten: BTreeSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
     pub(super) expected_stores: BTreeSet<usize>,
     pub(super) armed: BTreeSet<Timer>,
     /// Documents with ephemeral entries to renew.
     pub(super) beating: BTreeSet<DocId>,
     pub(super) touched: BTreeSet<DocId>,
+    /// Documents of which more is confirmed than the application was told.
+    pub(super) confirmed: BTreeSet<DocId>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
+}
+
+/// A document that may not be in memory.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) lineage: u64,
+    /// What stores have.
+    pub(super) version: VersionVector,
+    pub(super) creator: Option<Creator>,
 }
 
 /// One live pipe or store.
@@ -33,6 +49,16 @@ pub(super) struct Channel {
     pub(super) state: ChannelState,
     pub(super) docs: BTreeMap<DocId, Link>,
     pub(super) store: StoreState,
+    /// What both ends speak beyond the reference protocol.
+    pub(super) features: Features,
+    /// What the peer does for others.
+    pub(super) role: Role,
+    /// This side began the handshake.
+    pub(super) initiated: bool,
+    /// Documents whose heads the peer is told when `Timer::Heads` fires.
+    pub(super) heads_due: BTreeSet<DocId>,
+    /// Documents whose version the peer is told when `Timer::Ack` fires.
+    pub(super) acks_due: BTreeSet<DocId>,
 }
 
 #[derive(Debug)]
@@ -75,6 +101,20 @@ pub(super) struct Link {
     pub(super) last_push: Timestamp,
     pub(super) load: Load,
     pub(super) size: StoredSize,
+    /// Changes travel to the peer on another path: it is only told of them.
+    pub(super) lazy: bool,
+    /// The peer took nothing lately, and why.
+    pub(super) refused: Option<RefusalReason>,
+    /// How often in a row.
+    pub(super) refusals: u32,
+    /// It was told that its changes are not taken here.
+    pub(super) denied: bool,
+    /// What the peer said it has on disk.
+    pub(super) durable: VersionVector,
+    /// It gave changes that are not on disk here.
+    pub(super) awaits_disk: bool,
+    /// When it last failed to give what it said it has.
+    pub(super) failed: Option<Timestamp>,
 }
 
 /// How far reading a document from a store is.
@@ -105,9 +145,19 @@ impl Link {
 }
 
 /// A document in memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Doc {
     pub(super) version: VersionVector,
+    /// Which creation of the document: 0 unless it was deleted and made again.
+    pub(super) lineage: u64,
+    /// Who made it, if known.
+    pub(super) creator: Option<Creator>,
+    /// What another machine said it has.
+    pub(super) confirmed: VersionVector,
+    /// What another machine said it has on disk.
+    pub(super) confirmed_on_disk: VersionVector,
+    /// Operations asked for, by author.
+    pub(super) fetches: BTreeMap<u64, Fetch>,
     /// The application holds a handle.
     pub(super) opened: bool,
     pub(super) state: DocState,
@@ -115,7 +165,17 @@ pub(super) struct Doc {
     pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
 }
 
-#[derive(Debug)]
+/// Operations of one author, up to `end`, that are under way or wait here for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fetch {
+    pub(super) channel: ChannelId,
+    pub(super) end: i32,
+    pub(super) since: Timestamp,
+    /// They came and wait for operations they depend on.
+    pub(super) arrived: bool,
+}
+
+#[derive(Debug, Default)]
 pub(super) enum DocState {
     /// Stores have not all been read.
     Loading {
@@ -127,6 +187,7 @@ pub(super) enum DocState {
         /// Whether any store had it.
         found: bool,
     },
+    #[default]
     Ready,
 }
 
@@ -142,6 +203,8 @@ pub(super) struct Request {
     pub(super) channel: ChannelId,
     pub(super) version: VersionVector,
     pub(super) bidirectional: bool,
+    /// It came as heads and is answered with heads.
+    pub(super) heads: bool,
 }
 
 /// How a peer stands to a document.
@@ -157,7 +220,17 @@ pub enum ReadyStatus {
 
 impl Channel {
     pub(super) fn new(kind: ChannelKind) -> Self {
-        Self { kind, state: ChannelState::Connected, docs: BTreeMap::new(), store: StoreState::default() }
+        Self {
+            kind,
+            state: ChannelState::Connected,
+            docs: BTreeMap::new(),
+            store: StoreState::default(),
+            features: Features::default(),
+            role: Role::Leaf,
+            initiated: false,
+            heads_due: BTreeSet::new(),
+            acks_due: BTreeSet::new(),
+        }
     }
 
     pub(super) fn identity(&self) -> Option<&Identity> {
@@ -211,6 +284,49 @@ impl Model {
 
     pub(super) fn is_ready(&self, doc: &DocId) -> bool {
         matches!(self.docs.get(doc), Some(Doc { state: DocState::Ready, .. }))
+    }
+
+    /// Returns whether the peer on `channel` speaks the extension.
+    pub(super) fn is_extended(&self, channel: ChannelId) -> bool {
+        self.channels.get(&channel).is_some_and(|entry| entry.features.includes(EXTENDED))
+    }
+
+    /// Returns which creation of a document is here; `None` if none is.
+    pub(super) fn lineage(&self, doc: &DocId) -> Option<u64> {
+        self.docs.get(doc).map(|entry| entry.lineage).or_else(|| self.catalogue.get(doc).map(|known| known.lineage))
+    }
+
+    /// Returns whether that creation of the document was deleted.
+    pub(super) fn is_buried(&self, doc: &DocId, lineage: u64) -> bool {
+        self.buried.get(doc).is_some_and(|tombstone| tombstone.lineage >= lineage)
+    }
+
+    /// Returns what is here of a document, in memory or in stores.
+    pub(super) fn held(&self, doc: &DocId) -> Option<(u64, &VersionVector)> {
+        match (self.docs.get(doc), self.catalogue.get(doc)) {
+            (Some(entry), _) if matches!(entry.state, DocState::Ready) => Some((entry.lineage, &entry.version)),
+            (_, Some(known)) if !known.version.is_empty() => Some((known.lineage, &known.version)),
+            _ => None,
+        }
+    }
+
+    /// Takes what a peer says it has.
+    pub(super) fn learn(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
+        let Some(link) = self.link(channel, doc) else { return };
+        link.known.get_or_insert_default().merge(version);
+        self.confirm(channel, doc, version);
+    }
+
+    /// Another machine has `version`.
+    pub(super) fn confirm(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
+        let network = self.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
+        if network
+            && let Some(entry) = self.docs.get_mut(doc)
+            && !entry.confirmed.includes(version)
+        {
+            entry.confirmed.merge(version);
+            self.confirmed.insert(doc.clone());
+        }
     }
 
     pub(super) fn has_peer(&self, peer: &PeerId) -> bool {

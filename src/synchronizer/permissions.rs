@@ -1,6 +1,9 @@
 //! Who may do what, asked at every decision.
 
-use super::{ChannelId, ChannelKind};
+use super::{
+    ChannelId, ChannelKind, Effect, Synchronizer, Timestamp,
+    model::{DocState, Link},
+};
 use crate::protocol::{DocId, PeerId, PeerType};
 
 /// The peer a permission is asked about, on one of its channels.
@@ -60,3 +63,43 @@ pub trait Permissions {
 pub struct AllowAll;
 
 impl Permissions for AllowAll {}
+
+impl Synchronizer {
+    /// The permissions give other answers now: what may no longer be seen stops flowing, what may be seen is compared.
+    pub(super) fn permissions_changed(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            let Some(peer) = self.model.context(channel) else { continue };
+            let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
+            let mut shown = Vec::new();
+            for (doc, link) in &mut entry.docs {
+                if self.permissions.visibility(doc, &peer) {
+                    link.denied = false;
+                    link.refused = None;
+                    link.waiting = false;
+                    link.attempts = 0;
+                    shown.push(doc.clone());
+                } else {
+                    *link = Link::default();
+                    self.model.touched.insert(doc.clone());
+                }
+            }
+            entry.heads_due.retain(|doc| shown.contains(doc));
+            entry.acks_due.retain(|doc| shown.contains(doc));
+            let compared: Vec<DocId> = self
+                .model
+                .docs
+                .iter()
+                .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || shown.contains(doc)))
+                .map(|(doc, _)| doc.clone())
+                .collect();
+            for doc in compared {
+                self.ask(channel, &doc, true, out);
+            }
+        }
+        let docs: Vec<_> = self.model.docs.keys().filter(|doc| self.model.is_ready(doc)).cloned().collect();
+        for doc in docs {
+            self.propagate(&doc, now, out);
+            self.schedule_stores(&doc, now, out);
+        }
+    }
+}

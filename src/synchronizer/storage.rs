@@ -4,8 +4,8 @@
 //! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
 
 use super::{
-    ChannelId, ChannelKind, Effect, Event, StoreDoc, StoredSize, Synchronizer, Timer, Timestamp,
-    model::{Channel, ChannelState, DocState, Load, Source},
+    ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
+    model::{Channel, ChannelState, DocState, Known, Load, Source},
 };
 use crate::protocol::{DocId, Identity, PeerId, PeerType, VersionVector};
 
@@ -68,10 +68,36 @@ impl Synchronizer {
         }
     }
 
-    pub(super) fn listed(&mut self, docs: Vec<DocId>, out: &mut Vec<Effect>) {
-        for doc in docs {
-            if !self.model.deleted.contains(&doc) {
-                self.note(&doc, out);
+    pub(super) fn listed(&mut self, docs: Vec<(DocId, Stored)>, now: Timestamp, out: &mut Vec<Effect>) {
+        for (doc, stored) in docs {
+            self.take_tombstone(&doc, &stored, out);
+            if self.model.forgotten.contains(&doc) || self.model.is_buried(&doc, stored.lineage) {
+                continue;
+            }
+            self.note(&doc, stored.lineage, out);
+            self.know_stored(&doc, stored);
+        }
+        self.forget_tombstones(now, out);
+    }
+
+    /// A store remembers a deletion.
+    fn take_tombstone(&mut self, doc: &DocId, stored: &Stored, out: &mut Vec<Effect>) {
+        if let Some(tombstone) = &stored.tombstone {
+            if self.model.lineage(doc).is_some_and(|lineage| lineage <= tombstone.lineage) {
+                self.bury(doc, tombstone.clone(), out);
+            }
+            self.note_tombstone(doc, tombstone.clone());
+        }
+    }
+
+    fn know_stored(&mut self, doc: &DocId, stored: Stored) {
+        if let Some(known) = self.model.catalogue.get_mut(doc) {
+            if known.lineage < stored.lineage {
+                *known = Known { lineage: stored.lineage, ..Known::default() };
+            }
+            if known.lineage == stored.lineage {
+                known.version.merge(&stored.version);
+                known.creator = known.creator.take().or(stored.creator);
             }
         }
     }
@@ -95,16 +121,29 @@ impl Synchronizer {
         &mut self,
         store: ChannelId,
         doc: &DocId,
-        stored: VersionVector,
+        stored: Stored,
         version: &VersionVector,
         size: StoredSize,
         whole: bool,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let has_it = !stored.is_empty();
+        self.take_tombstone(doc, &stored, out);
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let has_it = !stored.version.is_empty() && stored.lineage >= entry.lineage;
+        if has_it {
+            // Opened before the store said which creation it is: it is that one.
+            entry.lineage = stored.lineage;
+            entry.creator = entry.creator.take().or_else(|| stored.creator.clone());
+            if !entry.confirmed.includes(&stored.confirmed) {
+                entry.confirmed.merge(&stored.confirmed);
+                self.model.confirmed.insert(doc.clone());
+            }
+        }
+        let known = if has_it { stored.version.clone() } else { VersionVector::new() };
+        self.know_stored(doc, stored);
         let Some(link) = self.model.link(store, doc) else { return };
-        link.known = Some(stored);
+        link.known = Some(known);
         link.size = size;
         link.attempts = 0;
         link.load = Load::Done { whole };
@@ -188,8 +227,15 @@ impl Synchronizer {
             if !self.is_dirty(store, &doc) || !self.may_keep(store, &doc) {
                 continue;
             }
-            let Some(link) = self.model.peek(store, &doc) else { continue };
-            docs.push(StoreDoc { since: link.known.clone().unwrap_or_default(), snapshot: outgrown(link.load, link.size), doc });
+            let (Some(link), Some(entry)) = (self.model.peek(store, &doc), self.model.docs.get(&doc)) else { continue };
+            docs.push(StoreDoc {
+                since: link.known.clone().unwrap_or_default(),
+                snapshot: outgrown(link.load, link.size),
+                lineage: entry.lineage,
+                confirmed: entry.confirmed.clone(),
+                creator: entry.creator.clone(),
+                doc,
+            });
         }
         let Some(entry) = self.model.channels.get_mut(&store) else { return };
         entry.store.flush_after = false;
@@ -221,6 +267,9 @@ impl Synchronizer {
             let Some(link) = self.model.link(store, &doc) else { continue };
             link.known.get_or_insert_default().merge(&version);
             link.size = size;
+            let lineage = self.model.lineage(&doc).unwrap_or(0);
+            self.know_stored(&doc, Stored { version, lineage, ..Stored::default() });
+            self.acknowledge_stored(&doc, out);
             let dirty = self.is_dirty(store, &doc);
             if let Some(entry) = self.model.channels.get_mut(&store)
                 && !dirty

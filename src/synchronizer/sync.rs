@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChannelId, ChannelKind, Effect, EphemeralSelection, Event, Interest, Purpose, Synchronizer, Timer, Timestamp,
+    ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Interest, Purpose, Synchronizer, Timer, Timestamp,
+    heads::HEADS_DELAY_MS,
     model::{DocState, Request},
 };
-use crate::protocol::{DocId, Message, PeerId, Transmission, VersionVector};
+use crate::protocol::{DocId, Message, PeerId, RefusalReason, Transmission, VersionVector};
 
 /// While edits keep coming, a peer is asked for confirmation at most this many quiet periods late.
 const VERIFY_PATIENCE: u64 = 5;
@@ -20,6 +21,7 @@ impl Synchronizer {
         if !self.sees(channel, doc) {
             return;
         }
+        let extended = self.model.is_extended(channel);
         let version = self.model.version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         if link.waiting {
@@ -29,7 +31,12 @@ impl Synchronizer {
         link.waiting = true;
         link.attempts = link.attempts.saturating_add(1);
         let after = self.config.verify_delay_ms << link.attempts.min(6);
-        out.push(Effect::Send { channel, message: Message::SyncRequest { doc: doc.clone(), version, ephemeral: None, bidirectional } });
+        if extended {
+            self.tell_heads(channel, doc, true, out);
+        } else {
+            let message = Message::SyncRequest { doc: doc.clone(), version, ephemeral: None, bidirectional };
+            out.push(Effect::Send { channel, message });
+        }
         self.model.arm(Timer::Verify(channel, doc.clone()), after, out);
     }
 
@@ -43,26 +50,27 @@ impl Synchronizer {
         out: &mut Vec<Effect>,
     ) {
         let Some(peer) = self.model.context(channel) else { return };
-        let gone = self.model.deleted.contains(&doc) && !self.model.docs.contains_key(&doc);
-        if gone || !self.permissions.visibility(&doc, &peer) {
-            return refuse(channel, doc, out);
+        if !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
+            return self.refuse(channel, doc, out);
         }
-        let request = Request { channel, version, bidirectional };
+        if self.is_deleted(&doc) {
+            self.refuse(channel, doc.clone(), out);
+            return self.tell_tombstone(channel, &doc, out);
+        }
+        let request = Request { channel, version, bidirectional, heads: false };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Ready) => self.answer(request, &doc, now, out),
             Some(DocState::Loading { requests, .. }) => requests.push(request),
             // Tabs share their storage, so reading it for one another gains nothing; the tab is pushed to if the
             // document is opened here later.
             None if peer.kind == ChannelKind::Tabs && self.config.interest == Interest::Opened => {
-                self.note(&doc, out);
-                if let Some(link) = self.model.link(channel, &doc) {
-                    link.subscribed = true;
-                    link.known = Some(request.version);
-                }
-                refuse(channel, doc, out);
+                self.note(&doc, 0, out);
+                self.follow(channel, &doc, &request.version);
+                self.refuse(channel, doc, out);
             }
             None => {
-                self.begin(&doc, false, BTreeSet::new(), vec![request], now, out);
+                let lineage = self.model.lineage(&doc).unwrap_or(0);
+                self.begin(&doc, lineage, false, BTreeSet::new(), vec![request], now, out);
             }
         }
     }
@@ -74,6 +82,7 @@ impl Synchronizer {
         let DocState::Loading { requests, ask, found, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else { return };
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());
+        let lineage = entry.lineage;
         let exists = opened || found || !entry.version.is_empty() || !ask.is_empty();
         let mut answered = false;
         for request in requests {
@@ -82,17 +91,21 @@ impl Synchronizer {
                 || (self.config.interest == Interest::Everything
                     && self.model.context(request.channel).is_some_and(|peer| self.permissions.creation(doc, &peer)));
             if allowed {
+                if !answered && !exists {
+                    self.made_by(doc, request.channel);
+                }
                 answered = true;
-                self.answer(request, doc, now, out);
+                if request.heads {
+                    self.compare_heads(request, doc, now, out);
+                } else {
+                    self.answer(request, doc, now, out);
+                }
             } else {
                 if self.config.interest == Interest::Opened {
-                    self.note(doc, out);
-                    if let Some(link) = self.model.link(request.channel, doc) {
-                        link.subscribed = true;
-                        link.known = Some(request.version);
-                    }
+                    self.note(doc, lineage, out);
+                    self.follow(request.channel, doc, &request.version);
                 }
-                refuse(request.channel, doc.clone(), out);
+                self.refuse(request.channel, doc.clone(), out);
             }
         }
         if !exists && !answered {
@@ -100,7 +113,14 @@ impl Synchronizer {
             out.push(Effect::DropDoc { doc: doc.clone() });
             return;
         }
-        self.note(doc, out);
+        self.note(doc, lineage, out);
+        if !found
+            && !opened
+            && !answered
+            && let Some(first) = ask.first()
+        {
+            self.made_by(doc, *first);
+        }
         if opened {
             self.ask_everyone(doc, out);
         }
@@ -111,8 +131,18 @@ impl Synchronizer {
         self.schedule_stores(doc, now, out);
     }
 
+    /// A relay got to know a document from a peer: that is who made it, as far as can be known.
+    fn made_by(&mut self, doc: &DocId, channel: ChannelId) {
+        let Some(peer) = self.model.context(channel) else { return };
+        if self.config.interest == Interest::Everything
+            && let Some(entry) = self.model.docs.get_mut(doc)
+        {
+            entry.creator.get_or_insert(Creator { peer_id: peer.peer_id, name: peer.name });
+        }
+    }
+
     fn answer(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
-        let Request { channel, version, bidirectional } = request;
+        let Request { channel, version, bidirectional, .. } = request;
         let ours = self.model.version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.subscribed = true;
@@ -126,6 +156,7 @@ impl Synchronizer {
             link.unconfirmed_since.get_or_insert(now);
             link.last_push = now;
         }
+        self.model.confirm(channel, doc, &version);
         out.push(if version.is_empty() {
             Effect::SendSnapshot { channel, doc: doc.clone(), purpose: Purpose::Answer }
         } else if unconfirmed {
@@ -154,6 +185,12 @@ impl Synchronizer {
         out: &mut Vec<Effect>,
     ) {
         let Some(peer) = self.model.context(channel) else { return };
+        if !self.permissions.visibility(doc, &peer) {
+            return;
+        }
+        if self.is_deleted(doc) && !matches!(transmission, Transmission::Unavailable | Transmission::Unknown) {
+            return self.tell_tombstone(channel, doc, out);
+        }
         if !self.model.docs.contains_key(doc) {
             let has_it = !matches!(transmission, Transmission::Unavailable | Transmission::Unknown);
             if has_it {
@@ -181,6 +218,7 @@ impl Synchronizer {
             Transmission::Unknown => return,
         };
         let missing = !ours.includes(&announced);
+        self.model.confirm(channel, doc, &announced);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.known = Some(announced.clone());
         if link.confirms(&ours) {
@@ -198,12 +236,14 @@ impl Synchronizer {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the fields of one input")]
     pub(super) fn doc_imported(
         &mut self,
         doc: &DocId,
         channel: ChannelId,
         version: VersionVector,
         announced: &VersionVector,
+        pending: &VersionVector,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
@@ -211,13 +251,31 @@ impl Synchronizer {
         self.take_version(doc, version);
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
+        if self.model.is_extended(channel) {
+            self.owe(channel, doc, out);
+            self.note_pending(channel, doc, pending, now, out);
+            return self.plan(doc, true, now, out);
+        }
         // Operations it depends on are missing: the peer is asked for all of it.
         if !complete {
             self.ask(channel, doc, true, out);
         }
     }
 
-    pub(super) fn import_failed(&mut self, doc: &DocId, channel: ChannelId) {
+    pub(super) fn import_failed(&mut self, doc: &DocId, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.model.is_extended(channel) {
+            let message = Message::Refusal { doc: doc.clone(), reason: RefusalReason::Invalid, retry_ms: None };
+            out.push(Effect::Send { channel, message });
+            if let Some(entry) = self.model.docs.get_mut(doc) {
+                entry.fetches.retain(|_, fetch| fetch.channel != channel);
+            }
+            if let Some(link) = self.model.link(channel, doc) {
+                link.failed = Some(now);
+                // It does not have what it said, or cannot say it: the others count.
+                link.known = None;
+            }
+            return self.plan(doc, true, now, out);
+        }
         // Asking again at once would bring the same bytes: only the back-off of the next question remains.
         if let Some(link) = self.model.link(channel, doc) {
             link.attempts = link.attempts.max(5);
@@ -256,11 +314,21 @@ impl Synchronizer {
                 self.announce(channel, doc, out);
                 continue;
             }
-            if !served.insert(peer.peer_id) {
+            if link.refused.is_some() || !served.insert(peer.peer_id) {
                 continue;
             }
             let base = link.base();
             if base.includes(&ours) {
+                continue;
+            }
+            if link.lazy {
+                link.unconfirmed_since.get_or_insert(now);
+                link.last_push = now;
+                if let Some(entry) = self.model.channels.get_mut(&channel) {
+                    entry.heads_due.insert(doc.clone());
+                }
+                self.model.arm(Timer::Heads(channel), HEADS_DELAY_MS, out);
+                self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
                 continue;
             }
             link.sent.merge(&ours);
@@ -268,7 +336,10 @@ impl Synchronizer {
             link.last_push = now;
             let doc = doc.clone();
             self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
-            out.push(if base.is_empty() {
+            let lineage = self.model.lineage(&doc).unwrap_or(0);
+            out.push(if self.model.is_extended(channel) {
+                Effect::GiveUpdate { channel, doc, lineage, since: base }
+            } else if base.is_empty() {
                 Effect::SendSnapshot { channel, doc, purpose: Purpose::Push }
             } else {
                 Effect::SendUpdate { channel, doc, since: base, purpose: Purpose::Push }
@@ -284,6 +355,9 @@ impl Synchronizer {
         let ours = self.model.version(doc);
         let delay = self.config.verify_delay_ms;
         let Some(link) = self.model.link(channel, doc) else { return };
+        if link.refused.is_some() {
+            return;
+        }
         let behind = link.known.as_ref().is_some_and(|known| !ours.includes(known));
         let unconfirmed = link.subscribed && !link.confirms(&ours);
         if !(behind || unconfirmed || link.waiting) {
@@ -319,8 +393,4 @@ impl Synchronizer {
             }
         }
     }
-}
-
-fn refuse(channel: ChannelId, doc: DocId, out: &mut Vec<Effect>) {
-    out.push(Effect::Send { channel, message: Message::SyncResponse { doc, transmission: Transmission::Unavailable, ephemeral: None } });
 }

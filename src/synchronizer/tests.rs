@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 use bytes::Bytes;
 
 use super::*;
-use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Transmission};
+use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Tombstone, Transmission};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const STORE: ChannelId = ChannelId(90);
@@ -52,7 +52,7 @@ struct Bench {
 
 impl Bench {
     fn new(interest: Interest, permissions: impl Permissions + 'static) -> Self {
-        let config = Config { identity: id("1", PeerType::User), interest, store_delay_ms: 100, verify_delay_ms: 1_000 };
+        let config = Config { features: Features::default(), ..Config::new(id("1", PeerType::User), interest) };
         Self { sync: Synchronizer::new(config, Rc::new(permissions)) }
     }
 
@@ -119,6 +119,14 @@ fn timer(timer: Timer, after_ms: u64) -> Effect {
 
 fn ready_changed(name: &str) -> Effect {
     Effect::Emit(Event::ReadyStateChanged(doc(name)))
+}
+
+fn on_disk(version: &VersionVector) -> Stored {
+    Stored { version: version.clone(), ..Stored::default() }
+}
+
+fn store_doc(name: &str, since: VersionVector, snapshot: bool) -> StoreDoc {
+    StoreDoc { doc: doc(name), since, snapshot, lineage: 0, confirmed: VersionVector::new(), creator: None }
 }
 
 fn presence(channel: ChannelId, name: &str) -> Effect {
@@ -209,7 +217,7 @@ fn opening_asks_the_stores_first_and_the_network_after_they_have_spoken() {
         bench.on(Input::DocOpened { doc: doc("d") }),
         [
             Effect::Emit(Event::DocumentAdded(doc("d"))),
-            Effect::CreateDoc { doc: doc("d") },
+            Effect::CreateDoc { doc: doc("d"), lineage: 0 },
             Effect::LoadDoc { channel: STORE, doc: doc("d") },
             timer(Timer::LoadTimeout(doc("d")), LOAD_TIMEOUT_MS),
             ready_changed("d"),
@@ -219,7 +227,7 @@ fn opening_asks_the_stores_first_and_the_network_after_they_have_spoken() {
     let loaded = Input::Loaded {
         channel: STORE,
         doc: doc("d"),
-        stored: stored.clone(),
+        stored: on_disk(&stored),
         version: stored.clone(),
         size: StoredSize::default(),
         whole: true,
@@ -235,7 +243,7 @@ fn unknown_doc_asks_storage_before_answering_network() {
     assert_eq!(
         bench.request(peer, "d", vv(&[]), false),
         [
-            Effect::CreateDoc { doc: doc("d") },
+            Effect::CreateDoc { doc: doc("d"), lineage: 0 },
             Effect::LoadDoc { channel: STORE, doc: doc("d") },
             timer(Timer::LoadTimeout(doc("d")), LOAD_TIMEOUT_MS),
             ready_changed("d"),
@@ -247,7 +255,7 @@ fn unknown_doc_asks_storage_before_answering_network() {
     let loaded = Input::Loaded {
         channel: STORE,
         doc: doc("d"),
-        stored: stored.clone(),
+        stored: on_disk(&stored),
         version: stored.clone(),
         size: StoredSize::default(),
         whole: true,
@@ -263,6 +271,7 @@ fn unknown_doc_asks_storage_before_answering_network() {
             Effect::Send { channel: peer, message: up_to_date },
             presence(peer, "d"),
             Effect::Emit(Event::DocumentAdded(doc("d"))),
+            Effect::Emit(Event::ConfirmedChanged(doc("d"))),
             ready_changed("d"),
         ]
     );
@@ -318,7 +327,7 @@ fn a_relay_answers_an_unknown_document_with_an_empty_snapshot_and_asks_back() {
     assert_eq!(
         bench.request(peer, "d", vv(&[]), true),
         [
-            Effect::CreateDoc { doc: doc("d") },
+            Effect::CreateDoc { doc: doc("d"), lineage: 0 },
             Effect::SendSnapshot { channel: peer, doc: doc("d"), purpose: Purpose::Answer },
             presence(peer, "d"),
             ask(peer, "d", vv(&[]), false),
@@ -335,7 +344,7 @@ fn creation_denied_leaves_nothing_behind_and_says_unavailable() {
     let peer = bench.network(1, "2");
     assert_eq!(
         bench.request(peer, "d", vv(&[]), true),
-        [Effect::CreateDoc { doc: doc("d") }, unavailable(peer, "d"), Effect::DropDoc { doc: doc("d") }]
+        [Effect::CreateDoc { doc: doc("d"), lineage: 0 }, unavailable(peer, "d"), Effect::DropDoc { doc: doc("d") }]
     );
     assert_eq!(bench.sync.documents().count(), 0);
     // Neither an announcement nor unasked-for data gets around it.
@@ -443,7 +452,13 @@ fn data_is_imported_once_and_only_if_it_brings_something() {
     let effects = bench.receive(peer, update(theirs.clone()));
     let import = Effect::ImportDoc { doc: doc("d"), channel: peer, data: data.clone(), announced: theirs.clone() };
     assert!(effects.contains(&import), "{effects:?}");
-    let _ = bench.on(Input::DocImported { doc: doc("d"), channel: peer, version: theirs.clone(), announced: theirs.clone() });
+    let _ = bench.on(Input::DocImported {
+        doc: doc("d"),
+        channel: peer,
+        version: theirs.clone(),
+        announced: theirs.clone(),
+        pending: VersionVector::new(),
+    });
     assert!(!bench.receive(peer, update(theirs)).contains(&import));
 }
 
@@ -458,7 +473,13 @@ fn imported_data_is_forwarded_to_others_and_not_to_its_source() {
     let theirs = vv(&[(8, 3)]);
     let update = Transmission::Update { data: Bytes::from_static(b"ops"), version: theirs.clone() };
     let _ = bench.receive(a, Message::Update { doc: doc("d"), transmission: update });
-    let effects = bench.on(Input::DocImported { doc: doc("d"), channel: a, version: theirs.clone(), announced: theirs });
+    let effects = bench.on(Input::DocImported {
+        doc: doc("d"),
+        channel: a,
+        version: theirs.clone(),
+        announced: theirs,
+        pending: VersionVector::new(),
+    });
     assert_eq!(
         effects,
         [
@@ -478,7 +499,13 @@ fn an_import_that_misses_operations_asks_for_all_of_them() {
     let answer = Message::SyncResponse { doc: doc("d"), transmission: Transmission::UpToDate { version: vv(&[]) }, ephemeral: None };
     let _ = bench.receive(peer, answer);
     let ours = vv(&[(7, 1)]);
-    let effects = bench.on(Input::DocImported { doc: doc("d"), channel: peer, version: ours.clone(), announced: vv(&[(8, 9)]) });
+    let effects = bench.on(Input::DocImported {
+        doc: doc("d"),
+        channel: peer,
+        version: ours.clone(),
+        announced: vv(&[(8, 9)]),
+        pending: VersionVector::new(),
+    });
     assert_eq!(effects, [ask(peer, "d", ours, true)]);
 }
 
@@ -513,8 +540,14 @@ fn a_tab_is_not_served_from_the_storage_both_share_but_gets_the_document_when_it
     assert_eq!(bench.request(tab, "d", vv(&[]), true), [Effect::Emit(Event::DocumentAdded(doc("d"))), unavailable(tab, "d")]);
     let _ = bench.on(Input::DocOpened { doc: doc("d") });
     let stored = vv(&[(9, 4)]);
-    let loaded =
-        Input::Loaded { channel: STORE, doc: doc("d"), stored: stored.clone(), version: stored, size: StoredSize::default(), whole: true };
+    let loaded = Input::Loaded {
+        channel: STORE,
+        doc: doc("d"),
+        stored: on_disk(&stored),
+        version: stored,
+        size: StoredSize::default(),
+        whole: true,
+    };
     let effects = bench.on(loaded);
     assert!(effects.contains(&Effect::SendSnapshot { channel: tab, doc: doc("d"), purpose: Purpose::Push }), "{effects:?}");
 }
@@ -537,11 +570,17 @@ fn edits_are_written_together_once_and_again_only_after_the_store_confirmed() {
     let mut bench = Bench::client();
     bench.store();
     let _ = bench.on(Input::DocOpened { doc: doc("d") });
-    let empty =
-        Input::Loaded { channel: STORE, doc: doc("d"), stored: vv(&[]), version: vv(&[]), size: StoredSize::default(), whole: true };
+    let empty = Input::Loaded {
+        channel: STORE,
+        doc: doc("d"),
+        stored: Stored::default(),
+        version: vv(&[]),
+        size: StoredSize::default(),
+        whole: true,
+    };
     let _ = bench.on(empty);
     let edit = |end| Input::DocChanged { doc: doc("d"), version: vv(&[(7, end)]) };
-    let write = |since: VersionVector| Effect::StoreDocs { channel: STORE, docs: vec![StoreDoc { doc: doc("d"), since, snapshot: false }] };
+    let write = |since: VersionVector| Effect::StoreDocs { channel: STORE, docs: vec![store_doc("d", since, false)] };
     assert_eq!(bench.on(edit(1)), [timer(Timer::StoreDue(STORE), 0), ready_changed("d")], "at once after a pause");
     assert_eq!(bench.on(edit(2)), []);
     assert_eq!(bench.on(Input::TimerFired(Timer::StoreDue(STORE))), [write(vv(&[]))]);
@@ -557,8 +596,14 @@ fn a_failed_write_is_repeated_with_a_growing_pause() {
     let mut bench = Bench::client();
     bench.store();
     let _ = bench.on(Input::DocOpened { doc: doc("d") });
-    let empty =
-        Input::Loaded { channel: STORE, doc: doc("d"), stored: vv(&[]), version: vv(&[]), size: StoredSize::default(), whole: true };
+    let empty = Input::Loaded {
+        channel: STORE,
+        doc: doc("d"),
+        stored: Stored::default(),
+        version: vv(&[]),
+        size: StoredSize::default(),
+        whole: true,
+    };
     let _ = bench.on(empty);
     let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 1)]) });
     for pause in [1_000, 2_000, 4_000] {
@@ -579,9 +624,9 @@ fn a_snapshot_replaces_many_updates_but_never_a_document_that_was_not_read_whole
         bench.store();
         let _ = bench.on(Input::DocOpened { doc: doc("d") });
         let stored = vv(&[(9, 1)]);
-        let _ = bench.on(Input::Loaded { channel: STORE, doc: doc("d"), stored: stored.clone(), version: stored.clone(), size, whole });
+        let _ = bench.on(Input::Loaded { channel: STORE, doc: doc("d"), stored: on_disk(&stored), version: stored.clone(), size, whole });
         let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 1), (9, 1)]) });
-        let docs = vec![StoreDoc { doc: doc("d"), since: stored, snapshot }];
+        let docs = vec![store_doc("d", stored, snapshot)];
         assert_eq!(bench.on(Input::TimerFired(Timer::StoreDue(STORE))), [Effect::StoreDocs { channel: STORE, docs }]);
     }
 }
@@ -641,20 +686,29 @@ fn a_deleted_document_leaves_every_store_and_announcements_do_not_bring_it_back(
     bench.store();
     let peer = bench.network(1, "2");
     let _ = bench.on(Input::DocOpened { doc: doc("d") });
-    let empty =
-        Input::Loaded { channel: STORE, doc: doc("d"), stored: vv(&[]), version: vv(&[]), size: StoredSize::default(), whole: true };
+    let empty = Input::Loaded {
+        channel: STORE,
+        doc: doc("d"),
+        stored: Stored::default(),
+        version: vv(&[]),
+        size: StoredSize::default(),
+        whole: true,
+    };
     let _ = bench.on(empty);
     assert_eq!(
         bench.on(Input::DocDeleted { doc: doc("d") }),
         [
             Effect::Send { channel: peer, message: Message::DeleteRequest { doc: doc("d") } },
+            Effect::BuryDoc { channel: STORE, doc: doc("d"), tombstone: Tombstone { lineage: 0, at: NOW.0, by: PeerId::from_wire("1") } },
             Effect::DropDoc { doc: doc("d") },
-            Effect::ForgetDoc { channel: STORE, doc: doc("d") },
             Effect::Emit(Event::DocumentRemoved(doc("d"))),
         ]
     );
     assert_eq!(bench.receive(peer, Message::NewDoc { docs: vec![doc("d")] }), []);
-    assert_eq!(bench.request(peer, "d", vv(&[]), true), [unavailable(peer, "d")]);
+    assert_eq!(
+        bench.request(peer, "d", vv(&[]), true),
+        [unavailable(peer, "d"), Effect::Send { channel: peer, message: Message::DeleteRequest { doc: doc("d") } }]
+    );
 }
 
 #[test]

@@ -31,4 +31,18 @@ pub enum Timer {
     StoreDue(super::ChannelId),
     /// Ask a peer whether what was sent has arrived.
     Verify(super::ChannelId, crate::protocol::DocId),
+    /// Ask a peer that greeted us about the documents it did not mention.
+    Compare(super::ChannelId),
+    /// Tell a peer the heads of documents whose changes it gets elsewhere.
+    Heads(super::ChannelId),
+    /// Tell a peer what of its changes is held here.
+    Ack(super::ChannelId),
+    /// Decide from whom to fetch what is missing, or that a source has failed.
+    Fetch(crate::protocol::DocId),
+    /// Fetch what was advertised and has not come by itself.
+    Graft(crate::protocol::DocId),
+    /// Offer a document again that was refused.
+    Offer(super::ChannelId, crate::protocol::DocId),
+    /// Compare everything with every peer, and forget old tombstones.
+    Digest,
 }

@@ -1,0 +1,238 @@
+//! Who holds what, in memory and on disk, as said by whom it concerns; and what was not taken.
+//!
+//! Decides when a peer is told that its changes are here, what its word is worth, and when something refused is offered again.
+//! "Sent" never counts.
+
+use super::{ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp};
+use crate::protocol::{DocId, Message, RefusalReason, Role, VersionVector};
+
+/// Milliseconds over which acknowledgements are gathered.
+const ACK_DELAY_MS: u64 = 250;
+/// The same for a relay without stores: nothing better than memory will follow.
+const PROMPT_ACK_DELAY_MS: u64 = 20;
+/// Milliseconds until something refused for good is offered again, doubled each time.
+const OFFER_MS: u64 = 30_000;
+/// Milliseconds until something limited without a time given is offered again, doubled each time.
+const LIMITED_MS: u64 = 1_000;
+
+/// How safe a version of a document is. Each level includes those before it, "disk" only where the repo has storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// In this repo's memory.
+    Memory,
+    /// In this repo's stores.
+    Disk,
+    /// In another machine's memory.
+    Hub,
+    /// On another machine's disk.
+    HubDisk,
+}
+
+impl Durability {
+    const NAMES: [(Self, &'static str); 4] =
+        [(Self::Memory, "memory"), (Self::Disk, "disk"), (Self::Hub, "hub"), (Self::HubDisk, "hub-disk")];
+
+    /// Returns the level as applications see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(level, _)| *level == self).map_or("memory", |(_, name)| name)
+    }
+
+    /// Returns the level of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(level, _)| level)
+    }
+}
+
+impl Synchronizer {
+    /// A peer's changes are here: it will be told.
+    pub(super) fn owe(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        if !self.model.is_extended(channel) {
+            return;
+        }
+        let stores = !self.model.stores().is_empty();
+        let relay = self.role() == Role::Relay;
+        if let Some(link) = self.model.link(channel, doc) {
+            link.awaits_disk = stores && relay;
+        }
+        if let Some(entry) = self.model.channels.get_mut(&channel) {
+            entry.acks_due.insert(doc.clone());
+        }
+        let after = if relay && !stores { PROMPT_ACK_DELAY_MS } else { ACK_DELAY_MS };
+        self.model.arm(Timer::Ack(channel), after, out);
+    }
+
+    pub(super) fn acks_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        for doc in std::mem::take(&mut entry.acks_due) {
+            self.acknowledge(channel, &doc, out);
+        }
+    }
+
+    /// Tells a peer what is here, in memory and on disk.
+    fn acknowledge(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        if !self.model.is_ready(doc) || !self.sees(channel, doc) {
+            return;
+        }
+        let Some(lineage) = self.model.lineage(doc) else { return };
+        let version = self.model.version(doc);
+        let durable = self.stored_version(doc);
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.awaits_disk &= durable.as_ref().is_some_and(|durable| !durable.includes(&version));
+        link.sent.merge(&version);
+        out.push(Effect::Send { channel, message: Message::Ack { doc: doc.clone(), lineage, version, durable } });
+    }
+
+    /// Returns what every store has of a document; `None` without stores.
+    pub(super) fn stored_version(&self, doc: &DocId) -> Option<VersionVector> {
+        let mut versions = self.model.stores().into_iter().map(|store| {
+            let known = self.model.peek(store, doc).and_then(|link| link.known.clone());
+            known.or_else(|| self.model.catalogue.get(doc).map(|known| known.version.clone())).unwrap_or_default()
+        });
+        let first = versions.next()?;
+        Some(versions.fold(first, |all, next| {
+            all.iter().map(|(author, end)| (author, end.min(next.get(author)))).filter(|(_, end)| *end > 0).collect()
+        }))
+    }
+
+    /// A write completed: peers whose changes were in it are told.
+    pub(super) fn acknowledge_stored(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            if self.model.peek(channel, doc).is_some_and(|link| link.awaits_disk) {
+                if let Some(entry) = self.model.channels.get_mut(&channel) {
+                    entry.acks_due.remove(doc);
+                }
+                self.acknowledge(channel, doc, out);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    pub(super) fn acknowledged(
+        &mut self,
+        channel: ChannelId,
+        doc: &DocId,
+        lineage: u64,
+        version: &VersionVector,
+        durable: Option<VersionVector>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if !self.sees(channel, doc) || self.model.docs.get(doc).is_none_or(|entry| entry.lineage != lineage) {
+            return;
+        }
+        self.model.learn(channel, doc, version);
+        let ours = self.model.version(doc);
+        let network = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
+        if let Some(durable) = durable {
+            if let Some(link) = self.model.link(channel, doc) {
+                link.durable.merge(&durable);
+            }
+            if network
+                && let Some(entry) = self.model.docs.get_mut(doc)
+                && !entry.confirmed_on_disk.includes(&durable)
+            {
+                entry.confirmed_on_disk.merge(&durable);
+                self.model.confirmed.insert(doc.clone());
+            }
+        }
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.refused = None;
+        link.refusals = 0;
+        link.unconfirmed_since = (!link.confirms(&ours)).then_some(now);
+        if !ours.includes(version) {
+            self.model.arm(Timer::Graft(doc.clone()), super::fetch::GRAFT_DELAY_MS, out);
+        }
+    }
+
+    /// Says that a document is not given, without saying whether it is here.
+    pub(super) fn refuse(&mut self, channel: ChannelId, doc: DocId, out: &mut Vec<Effect>) {
+        let message = if self.model.is_extended(channel) {
+            Message::Refusal { doc, reason: RefusalReason::Unavailable, retry_ms: None }
+        } else {
+            let transmission = crate::protocol::Transmission::Unavailable;
+            Message::SyncResponse { doc, transmission, ephemeral: None }
+        };
+        out.push(Effect::Send { channel, message });
+    }
+
+    /// A peer's message was not admitted here: it is told, if it understands that.
+    pub(super) fn not_admitted(
+        &mut self,
+        channel: ChannelId,
+        doc: Option<DocId>,
+        reason: RefusalReason,
+        retry_ms: Option<u32>,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(doc) = doc
+            && self.model.is_extended(channel)
+        {
+            out.push(Effect::Send { channel, message: Message::Refusal { doc, reason, retry_ms } });
+        }
+    }
+
+    /// A peer did not take, or does not give, a document.
+    pub(super) fn refused(&mut self, channel: ChannelId, doc: &DocId, reason: RefusalReason, retry_ms: Option<u32>, out: &mut Vec<Effect>) {
+        let Some(peer) = self.model.context(channel) else { return };
+        if !self.sees(channel, doc) || self.model.peek(channel, doc).is_none() {
+            return;
+        }
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.waiting = false;
+        if reason == RefusalReason::Unavailable {
+            link.absent = true;
+            return;
+        }
+        // What was sent did not arrive: the next offer starts from what the peer said it has.
+        link.sent = VersionVector::new();
+        let news = link.refused != Some(reason);
+        link.refused = Some(reason);
+        let base = if reason == RefusalReason::RateLimited { LIMITED_MS } else { OFFER_MS };
+        let wait = retry_ms.map_or(base << link.refusals.min(5), u64::from).max(1);
+        link.refusals = link.refusals.saturating_add(1);
+        if let Some(entry) = self.model.docs.get_mut(doc) {
+            entry.fetches.retain(|_, fetch| fetch.channel != channel || fetch.arrived);
+        }
+        self.model.arm(Timer::Offer(channel, doc.clone()), wait, out);
+        if news {
+            out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: wait }));
+        }
+    }
+
+    /// The reason for a refusal may have passed.
+    pub(super) fn offer_again(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        if !self.model.is_ready(doc) {
+            return;
+        }
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.refused = None;
+        self.ask(channel, doc, true, out);
+    }
+
+    /// Returns how safe `version` of a document is.
+    #[must_use]
+    pub fn durability(&self, doc: &DocId, version: &VersionVector) -> Durability {
+        let Some(entry) = self.model.docs.get(doc) else { return Durability::Memory };
+        let loaded = matches!(entry.state, super::model::DocState::Ready);
+        if !loaded || !self.is_stored(doc, version) {
+            return Durability::Memory;
+        }
+        if entry.confirmed_on_disk.includes(version) {
+            Durability::HubDisk
+        } else if entry.confirmed.includes(version) {
+            Durability::Hub
+        } else if self.model.stores().is_empty() {
+            Durability::Memory
+        } else {
+            Durability::Disk
+        }
+    }
+
+    /// Returns what another machine said it has of a document.
+    #[must_use]
+    pub fn confirmed(&self, doc: &DocId) -> VersionVector {
+        self.model.docs.get(doc).map(|entry| entry.confirmed.clone()).unwrap_or_default()
+    }
+}

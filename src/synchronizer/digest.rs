@@ -1,0 +1,216 @@
+//! Finding out which of many documents differ, by sums over all that both sides follow.
+//!
+//! Decides which parts are compared more closely. Equal sums cost one short message whatever the number of documents; what differs is
+//! followed down to the documents concerned. A sum is the wrapping sum of 64-bit SipHash-1-3 hashes (key zero) of each document's id,
+//! lineage and version.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::{ChannelId, Effect, Synchronizer, Timer, Timestamp, heads::MAX_HEADS};
+use crate::protocol::{
+    DocId, Features, Message, Role, VersionVector,
+    extension::{Head, Part, Sum},
+};
+
+/// Parts with this many documents on both sides together are listed instead of divided.
+const LISTED_DOCS: u64 = 24;
+/// Digits of a hash that are ever looked at.
+const MAX_DEPTH: u8 = 8;
+/// Parts looked at for one message.
+const MAX_PARTS: usize = 4_096;
+
+const WHOLE: Part = Part { depth: 0, prefix: 0 };
+
+/// A document both sides follow.
+struct Followed {
+    doc: DocId,
+    place: u64,
+    hash: u64,
+}
+
+impl Synchronizer {
+    pub(super) fn speaks_digest(&self, channel: ChannelId) -> bool {
+        self.model.channels.get(&channel).is_some_and(|entry| entry.features.includes(Features::DIGEST))
+    }
+
+    /// Compares everything with every peer that is due: of two peers, the one with the lower id begins.
+    pub(super) fn digest_due(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        self.forget_tombstones(now, out);
+        let mut any = false;
+        for channel in self.model.pipes() {
+            if !self.speaks_digest(channel) {
+                continue;
+            }
+            any = true;
+            let begins = self
+                .model
+                .channels
+                .get(&channel)
+                .and_then(|entry| entry.identity())
+                .is_some_and(|peer| self.config.identity.peer_id < peer.peer_id);
+            if begins {
+                self.begin_digest(channel, false, out);
+            }
+        }
+        if any {
+            self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
+        }
+    }
+
+    /// Sends the sum over everything; with `reply` the peer also says when it is equal.
+    pub(super) fn begin_digest(&mut self, channel: ChannelId, reply: bool, out: &mut Vec<Effect>) {
+        let followed = self.followed(channel);
+        if followed.is_empty() {
+            return;
+        }
+        let stored = self.all_stored(&followed);
+        let sums = vec![sum_of(WHOLE, &followed)];
+        out.push(Effect::Send { channel, message: Message::Digest { sums, list: Vec::new(), reply, stored } });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    pub(super) fn digest_received(
+        &mut self,
+        channel: ChannelId,
+        sums: Vec<Sum>,
+        mut list: Vec<Part>,
+        reply: bool,
+        stored: bool,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if !self.speaks_digest(channel) {
+            return;
+        }
+        let followed = self.followed(channel);
+        let mut closer = Vec::new();
+        let mut wanted = Vec::new();
+        for sum in sums.into_iter().take(MAX_PARTS).filter(|sum| sum.part.depth <= MAX_DEPTH) {
+            let ours = sum_of(sum.part, &followed);
+            if ours == sum {
+                if sum.part == WHOLE {
+                    self.all_equal(channel, &followed, stored, now);
+                    if reply {
+                        let stored = self.all_stored(&followed);
+                        out.push(Effect::Send {
+                            channel,
+                            message: Message::Digest { sums: vec![ours], list: Vec::new(), reply: false, stored },
+                        });
+                    }
+                }
+            } else if u64::from(ours.count) + u64::from(sum.count) <= LISTED_DOCS || sum.part.depth == MAX_DEPTH {
+                list.push(sum.part);
+                wanted.push(sum.part);
+            } else {
+                closer.extend(
+                    (0..16).map(|digit| sum_of(Part { depth: sum.part.depth + 1, prefix: sum.part.prefix << 4 | digit }, &followed)),
+                );
+            }
+        }
+        list.truncate(MAX_PARTS);
+        list.sort_unstable();
+        list.dedup();
+        let mut heads = Vec::new();
+        for part in list.into_iter().filter(|part| part.depth <= MAX_DEPTH) {
+            for Followed { doc, .. } in followed.iter().filter(|followed| is_in(part, followed.place)) {
+                if let Some((lineage, version)) = self.model.held(doc) {
+                    heads.push(Head { doc: doc.clone(), lineage, version: version.clone() });
+                }
+            }
+        }
+        for heads in heads.chunks(MAX_HEADS) {
+            for Head { doc, version, .. } in heads {
+                if let Some(link) = self.model.link(channel, doc) {
+                    link.sent.merge(version);
+                }
+            }
+            out.push(Effect::Send { channel, message: Message::Heads { heads: heads.to_vec(), reply: false } });
+        }
+        if !closer.is_empty() || !wanted.is_empty() {
+            out.push(Effect::Send { channel, message: Message::Digest { sums: closer, list: wanted, reply, stored: false } });
+        }
+    }
+
+    /// Both sides have the same of every document.
+    fn all_equal(&mut self, channel: ChannelId, followed: &[Followed], stored: bool, now: Timestamp) {
+        for Followed { doc, .. } in followed {
+            if !self.model.is_ready(doc) {
+                continue;
+            }
+            let ours = self.model.version(doc);
+            self.follow(channel, doc, &ours);
+            if stored
+                && let Some(entry) = self.model.docs.get_mut(doc)
+                && self.model.channels.get(&channel).is_some_and(|entry| entry.kind == super::ChannelKind::Network)
+            {
+                entry.confirmed_on_disk.merge(&ours);
+                self.model.confirmed.insert(doc.clone());
+            }
+            if let Some(link) = self.model.link(channel, doc) {
+                link.asked = true;
+                link.waiting = false;
+                link.attempts = 0;
+                link.unconfirmed_since = None;
+                link.last_push = now;
+                link.sent.merge(&ours);
+            }
+        }
+    }
+
+    fn all_stored(&self, followed: &[Followed]) -> bool {
+        !self.model.stores().is_empty()
+            && followed.iter().all(|Followed { doc, .. }| {
+                self.model.held(doc).is_some_and(|(_, version)| self.stored_version(doc).is_some_and(|stored| stored.includes(version)))
+            })
+    }
+
+    /// Returns the documents that both sides follow and that the peer may see.
+    fn followed(&self, channel: ChannelId) -> Vec<Followed> {
+        let Some(entry) = self.model.channels.get(&channel) else { return Vec::new() };
+        let relays = self.role() == Role::Relay && entry.role == Role::Relay;
+        let docs: Vec<&DocId> = if relays {
+            self.model.catalogue.keys().collect()
+        } else {
+            entry.docs.iter().filter(|(_, link)| (link.subscribed || link.asked) && !link.absent).map(|(doc, _)| doc).collect()
+        };
+        docs.into_iter()
+            .filter_map(|doc| {
+                let (lineage, version) = self.model.held(doc)?;
+                self.sees(channel, doc).then(|| Followed { doc: doc.clone(), place: place(doc), hash: hash(doc, lineage, version) })
+            })
+            .collect()
+    }
+}
+
+fn sum_of(part: Part, followed: &[Followed]) -> Sum {
+    let mut sum = Sum { part, count: 0, hash: 0 };
+    for followed in followed.iter().filter(|followed| is_in(part, followed.place)) {
+        sum.count += 1;
+        sum.hash = sum.hash.wrapping_add(followed.hash);
+    }
+    sum
+}
+
+fn is_in(part: Part, place: u64) -> bool {
+    part.depth == 0 || place >> (64 - 4 * u32::from(part.depth.min(16))) == part.prefix
+}
+
+fn place(doc: &DocId) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(doc.as_str().as_bytes());
+    hasher.finish()
+}
+
+fn hash(doc: &DocId, lineage: u64, version: &VersionVector) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(&(doc.as_str().len() as u64).to_le_bytes());
+    hasher.write(doc.as_str().as_bytes());
+    hasher.write(&lineage.to_le_bytes());
+    for (author, end) in version.iter() {
+        hasher.write(&author.to_le_bytes());
+        hasher.write(&end.to_le_bytes());
+    }
+    hasher.finish()
+}

@@ -1,0 +1,159 @@
+//! Fetching by author: what is missing here, and which neighbour is asked for which part of it.
+//!
+//! Decides so that several neighbours give different authors' operations at the same time, nothing is asked for twice unless a source
+//! failed, and a source that does not answer is replaced. Knows counters, never operations.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ChannelId, Effect, Synchronizer, Timer, Timestamp,
+    model::{Doc, DocState, Fetch},
+};
+use crate::protocol::{DocId, Message, VersionVector, extension::AuthorRange};
+
+/// Milliseconds a source has to give what it said it has.
+pub(super) const FETCH_TIMEOUT_MS: u64 = 5_000;
+/// Milliseconds an advertised change may take on its usual path.
+pub(super) const GRAFT_DELAY_MS: u64 = 400;
+/// Milliseconds the answers of other neighbours are waited for before one is asked for everything.
+const GATHER_MS: u64 = 30;
+/// Ranges of one message.
+const MAX_RANGES: usize = 10_000;
+
+impl Synchronizer {
+    /// Asks neighbours for what they have and this side lacks, as far as it is not under way.
+    ///
+    /// `now_or_never` does not wait for neighbours that have not answered yet.
+    pub(super) fn plan(&mut self, doc: &DocId, now_or_never: bool, now: Timestamp, out: &mut Vec<Effect>) {
+        self.settle_fetches(doc);
+        let Some(entry) = self.model.docs.get(doc) else { return };
+        if !matches!(entry.state, DocState::Ready) {
+            return;
+        }
+        let missing = self.missing(doc, entry);
+        if missing.is_empty() {
+            return;
+        }
+        let more_may_answer = self.model.pipes().into_iter().any(|channel| {
+            self.model.is_extended(channel) && self.model.peek(channel, doc).is_some_and(|link| link.waiting && link.attempts <= 1)
+        });
+        if more_may_answer && !now_or_never {
+            return self.model.arm(Timer::Graft(doc.clone()), GATHER_MS, out);
+        }
+        let lineage = entry.lineage;
+        for (channel, mut ranges) in assign(missing) {
+            ranges.truncate(MAX_RANGES);
+            if let Some(entry) = self.model.docs.get_mut(doc) {
+                for range in &ranges {
+                    entry.fetches.insert(range.author, Fetch { channel, end: range.end, since: now, arrived: false });
+                }
+            }
+            if let Some(link) = self.model.link(channel, doc) {
+                link.lazy = false;
+            }
+            out.push(Effect::Send { channel, message: Message::Want { doc: doc.clone(), lineage, ranges } });
+        }
+        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);
+    }
+
+    /// Forgets fetches whose operations are here, and those whose source has gone.
+    fn settle_fetches(&mut self, doc: &DocId) {
+        let channels = &self.model.channels;
+        if let Some(Doc { version, fetches, .. }) = self.model.docs.get_mut(doc) {
+            fetches.retain(|author, fetch| version.get(*author) < fetch.end && (fetch.arrived || channels.contains_key(&fetch.channel)));
+        }
+    }
+
+    /// Returns what neighbours have that is neither here nor under way, with those who have it, the best first.
+    fn missing(&self, doc: &DocId, entry: &Doc) -> Vec<(AuthorRange, Vec<ChannelId>)> {
+        // A source that failed, or that usually only tells, comes after the others.
+        type Ranked = Vec<(bool, bool, ChannelId)>;
+        let mut missing: BTreeMap<u64, (AuthorRange, Ranked)> = BTreeMap::new();
+        for channel in self.model.pipes() {
+            let Some(link) = self.model.peek(channel, doc).filter(|link| !link.absent) else { continue };
+            let Some(known) = &link.known else { continue };
+            if !self.model.is_extended(channel) || entry.version.includes(known) {
+                continue;
+            }
+            let Some(peer) = self.model.context(channel) else { continue };
+            if !self.permissions.visibility(doc, &peer) || !self.permissions.mutability(doc, &peer) {
+                continue;
+            }
+            for (author, end) in known.iter() {
+                let start = entry.version.get(author).max(entry.fetches.get(&author).map_or(0, |fetch| fetch.end));
+                if end <= start {
+                    continue;
+                }
+                let rank = (link.failed.is_some(), link.lazy, channel);
+                let (range, sources) = missing.entry(author).or_insert((AuthorRange { author, start, end }, Vec::new()));
+                if end > range.end {
+                    range.end = end;
+                    sources.clear();
+                }
+                if end == range.end {
+                    sources.push(rank);
+                }
+            }
+        }
+        let mut missing: Vec<_> = missing
+            .into_values()
+            .map(|(range, mut sources)| {
+                // One that failed is asked only when no other has it.
+                let best = sources.iter().map(|(failed, ..)| *failed).min();
+                sources.retain(|(failed, ..)| Some(*failed) == best);
+                sources.sort_unstable();
+                (range, sources.into_iter().map(|(.., channel)| channel).collect::<Vec<_>>())
+            })
+            .collect();
+        missing.sort_by_key(|(range, _)| (range.start - range.end, range.author));
+        missing
+    }
+
+    /// A source had long enough.
+    pub(super) fn fetch_due(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.settle_fetches(doc);
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let (late, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut entry.fetches).into_iter().partition(|(_, fetch)| now.since(fetch.since) >= FETCH_TIMEOUT_MS);
+        let next = rest.values().map(|fetch| fetch.since.plus(FETCH_TIMEOUT_MS).since(now)).min();
+        entry.fetches = rest;
+        for fetch in late.values().filter(|fetch| !fetch.arrived) {
+            if let Some(link) = self.model.link(fetch.channel, doc) {
+                link.failed = Some(now);
+            }
+        }
+        if let Some(after) = next {
+            self.model.arm(Timer::Fetch(doc.clone()), after.max(1), out);
+        }
+        if !late.is_empty() {
+            self.plan(doc, true, now, out);
+        }
+    }
+
+    /// Operations came that wait for others: they are not asked for again.
+    pub(super) fn note_pending(&mut self, channel: ChannelId, doc: &DocId, pending: &VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
+        if pending.is_empty() {
+            return;
+        }
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        for (author, end) in pending.iter() {
+            let fetch = entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, arrived: true });
+            fetch.end = fetch.end.max(end);
+        }
+        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);
+    }
+}
+
+/// Gives every range to one of its sources, the largest ranges first and each to the one with the least to do.
+fn assign(missing: Vec<(AuthorRange, Vec<ChannelId>)>) -> BTreeMap<ChannelId, Vec<AuthorRange>> {
+    let mut assigned: BTreeMap<ChannelId, (u64, Vec<AuthorRange>)> = BTreeMap::new();
+    for (range, sources) in missing {
+        let load = |channel: &ChannelId| assigned.get(channel).map_or(0, |(load, _)| *load);
+        // The first of equals: sources come with the best first.
+        let Some(channel) = sources.iter().copied().min_by_key(load) else { continue };
+        let entry = assigned.entry(channel).or_default();
+        entry.0 += u64::from(range.end.abs_diff(range.start));
+        entry.1.push(range);
+    }
+    assigned.into_iter().map(|(channel, (_, ranges))| (channel, ranges)).collect()
+}

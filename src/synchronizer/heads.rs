@@ -1,0 +1,270 @@
+//! Comparing with peers that speak the extension: who holds what, and what follows from it.
+//!
+//! Decides what a peer is told of a document, what an answer means, which path changes take to it, and when a path is
+//! redundant. What is fetched from whom is decided in `fetch`.
+
+use super::{
+    ChannelId, ChannelKind, Effect, EphemeralSelection, Event, Interest, Synchronizer, Timer, Timestamp,
+    model::{DocState, Request},
+};
+use crate::protocol::{
+    DocId, Message, RefusalReason, VersionVector,
+    extension::{AuthorRange, Head},
+};
+
+/// Milliseconds over which the heads told on redundant paths are gathered.
+pub(super) const HEADS_DELAY_MS: u64 = 100;
+/// Entries of one message.
+pub(super) const MAX_HEADS: usize = 1_000;
+
+impl Synchronizer {
+    /// Tells a peer what is here; with `reply` it is asked what it has.
+    pub(super) fn tell_heads(&mut self, channel: ChannelId, doc: &DocId, reply: bool, out: &mut Vec<Effect>) {
+        let Some((lineage, version)) = self.model.held(doc).map(|(lineage, version)| (lineage, version.clone())) else { return };
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.sent.merge(&version);
+        let head = Head { doc: doc.clone(), lineage, version };
+        out.push(Effect::Send { channel, message: Message::Heads { heads: vec![head], reply } });
+    }
+
+    pub(super) fn heads_received(&mut self, channel: ChannelId, head: Head, reply: bool, now: Timestamp, out: &mut Vec<Effect>) {
+        let Head { doc, lineage, version } = head;
+        let Some(peer) = self.model.context(channel) else { return };
+        if !self.permissions.visibility(&doc, &peer) {
+            if reply {
+                self.refuse(channel, doc, out);
+            }
+            return;
+        }
+        if self.model.is_buried(&doc, lineage) {
+            return self.tell_tombstone(channel, &doc, out);
+        }
+        if let Some(ours) = self.model.lineage(&doc)
+            && ours < lineage
+        {
+            // It has a newer creation: it answers the older one with the tombstone, and that decides.
+            return self.tell_heads(channel, &doc, false, out);
+        }
+        let request = Request { channel, version, bidirectional: reply, heads: true };
+        match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
+            Some(DocState::Ready) => self.compare_heads(request, &doc, now, out),
+            Some(DocState::Loading { requests, .. }) => requests.push(request),
+            None => self.heads_of_unopened(request, doc, lineage, now, out),
+        }
+    }
+
+    fn heads_of_unopened(&mut self, request: Request, doc: DocId, lineage: u64, now: Timestamp, out: &mut Vec<Effect>) {
+        let Request { channel, ref version, bidirectional: reply, .. } = request;
+        let Some(peer) = self.model.context(channel) else { return };
+        let known_here = self.model.catalogue.contains_key(&doc);
+        if self.model.forgotten.contains(&doc) || (!known_here && !self.permissions.creation(&doc, &peer)) {
+            if reply {
+                self.refuse(channel, doc, out);
+            }
+            return;
+        }
+        let same = self.model.held(&doc).is_some_and(|(_, held)| held == version);
+        if same {
+            // Stores have just that: there is no need to read it.
+            self.follow(channel, &doc, version);
+            if reply {
+                self.tell_heads(channel, &doc, false, out);
+            }
+            return;
+        }
+        let wanted = self.config.interest == Interest::Everything;
+        if reply && (wanted || peer.kind != ChannelKind::Tabs) {
+            return self.begin(&doc, lineage, false, Default::default(), vec![request], now, out);
+        }
+        self.follow(channel, &doc, version);
+        self.note(&doc, lineage, out);
+        if wanted {
+            self.begin(&doc, lineage, false, [channel].into(), Vec::new(), now, out);
+        } else if reply {
+            self.refuse(channel, doc, out);
+        }
+    }
+
+    /// The peer follows a document, and has `version` of it.
+    pub(super) fn follow(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
+        let Some(link) = self.model.link(channel, doc) else { return };
+        link.subscribed = true;
+        link.absent = false;
+        self.model.learn(channel, doc, version);
+    }
+
+    /// Both sides' versions of a document in memory are known now.
+    pub(super) fn compare_heads(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Request { channel, version, bidirectional: reply, .. } = request;
+        let Some(peer) = self.model.context(channel) else { return };
+        let ours = self.model.version(doc);
+        self.follow(channel, doc, &version);
+        let Some(link) = self.model.link(channel, doc) else { return };
+        let answered = std::mem::replace(&mut link.waiting, false);
+        link.attempts = 0;
+        let current = link.confirms(&ours);
+        let told = link.base().includes(&ours);
+        if current {
+            link.unconfirmed_since = None;
+        } else {
+            link.unconfirmed_since.get_or_insert(now);
+        }
+        if reply {
+            link.asked = true;
+            self.tell_heads(channel, doc, false, out);
+            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::All, hops: 0 });
+        } else if !current && !told {
+            self.tell_heads(channel, doc, false, out);
+        }
+        if !ours.includes(&version) {
+            if !self.permissions.mutability(doc, &peer) {
+                self.deny(channel, doc, out);
+            } else if reply || answered {
+                self.plan(doc, false, now, out);
+            } else {
+                // Told without having been asked: the change is on its way here on another path, most likely.
+                self.model.arm(Timer::Graft(doc.clone()), super::fetch::GRAFT_DELAY_MS, out);
+            }
+        }
+        if !current {
+            self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
+        }
+    }
+
+    /// Tells a peer, once, that its changes are not taken.
+    pub(super) fn deny(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        let Some(link) = self.model.link(channel, doc) else { return };
+        if !std::mem::replace(&mut link.denied, true) {
+            let message = Message::Refusal { doc: doc.clone(), reason: RefusalReason::Mutability, retry_ms: None };
+            out.push(Effect::Send { channel, message });
+        }
+    }
+
+    /// Heads that were gathered for a peer on a redundant path.
+    pub(super) fn heads_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        for doc in std::mem::take(&mut entry.heads_due) {
+            let told = self.model.peek(channel, &doc).is_none_or(|link| link.base().includes(&self.model.version(&doc)));
+            if !told && self.sees(channel, &doc) {
+                self.tell_heads(channel, &doc, false, out);
+            }
+        }
+    }
+
+    pub(super) fn wanted(&mut self, channel: ChannelId, doc: DocId, lineage: u64, ranges: Vec<AuthorRange>, out: &mut Vec<Effect>) {
+        if !self.sees(channel, &doc) {
+            return self.refuse(channel, doc, out);
+        }
+        if self.model.is_buried(&doc, lineage) {
+            return self.tell_tombstone(channel, &doc, out);
+        }
+        let (ours, same) = match self.model.docs.get(&doc) {
+            Some(entry) if matches!(entry.state, DocState::Ready) => (entry.version.clone(), entry.lineage == lineage),
+            _ => return,
+        };
+        let mut given: Vec<AuthorRange> = ranges
+            .into_iter()
+            .map(|range| AuthorRange { start: range.start.max(0), end: range.end.min(ours.get(range.author)), ..range })
+            .filter(|range| same && range.start < range.end)
+            .collect();
+        given.sort_unstable();
+        given.dedup_by_key(|range| range.author);
+        if given.is_empty() {
+            return self.tell_heads(channel, &doc, false, out);
+        }
+        let whole = given.len() == ours.iter().count() && given.iter().all(|range| range.start == 0 && range.end == ours.get(range.author));
+        let Some(link) = self.model.link(channel, &doc) else { return };
+        link.subscribed = true;
+        link.lazy = false;
+        for range in &given {
+            link.sent.extend_to(range.author, range.end);
+        }
+        out.push(Effect::GiveRanges { channel, doc, lineage, ranges: given, whole });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    pub(super) fn given(
+        &mut self,
+        channel: ChannelId,
+        doc: DocId,
+        lineage: u64,
+        ranges: Vec<AuthorRange>,
+        data: bytes::Bytes,
+        version: VersionVector,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(peer) = self.model.context(channel) else { return };
+        if !self.permissions.visibility(&doc, &peer) {
+            return;
+        }
+        if self.model.is_buried(&doc, lineage) {
+            return self.tell_tombstone(channel, &doc, out);
+        }
+        let ours = match self.model.docs.get_mut(&doc) {
+            None => return self.heads_received(channel, Head { doc, lineage, version }, false, now, out),
+            Some(entry) if entry.lineage != lineage => return self.tell_heads(channel, &doc, false, out),
+            Some(entry) => match &mut entry.state {
+                DocState::Loading { ask, .. } => {
+                    ask.insert(channel);
+                    return;
+                }
+                DocState::Ready => entry.version.clone(),
+            },
+        };
+        self.follow(channel, &doc, &version);
+        if !self.permissions.mutability(&doc, &peer) {
+            out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id }));
+            return self.deny(channel, &doc, out);
+        }
+        if let Some(entry) = self.model.docs.get_mut(&doc) {
+            for range in &ranges {
+                if let Some(fetch) = entry.fetches.get_mut(&range.author)
+                    && fetch.channel == channel
+                    && fetch.end <= range.end
+                {
+                    fetch.arrived = true;
+                }
+            }
+        }
+        if ours.includes(&version) {
+            // It came before on another path: one of the two is enough from now on.
+            let Some(link) = self.model.link(channel, &doc) else { return };
+            if ranges.is_empty() && !std::mem::replace(&mut link.lazy, true) {
+                out.push(Effect::Send { channel, message: Message::Prune { doc: doc.clone() } });
+            }
+            return self.owe(channel, &doc, out);
+        }
+        out.push(Effect::ImportDoc { doc, channel, data, announced: version });
+    }
+
+    pub(super) fn pruned(&mut self, channel: ChannelId, doc: &DocId) {
+        if self.model.is_extended(channel)
+            && self.model.peek(channel, doc).is_some()
+            && let Some(link) = self.model.link(channel, doc)
+        {
+            link.lazy = true;
+        }
+    }
+}
+
+/// Joins the heads told to one peer into few messages, in the place of the first.
+pub(super) fn join_heads(effects: &mut Vec<Effect>) {
+    let mut first: std::collections::BTreeMap<(ChannelId, bool), usize> = std::collections::BTreeMap::new();
+    let mut joined: Vec<Effect> = Vec::with_capacity(effects.len());
+    for effect in effects.drain(..) {
+        if let Effect::Send { channel, message: Message::Heads { heads, reply } } = &effect
+            && let Some(at) = first.get(&(*channel, *reply))
+            && let Some(Effect::Send { message: Message::Heads { heads: before, .. }, .. }) = joined.get_mut(*at)
+            && before.len() < MAX_HEADS
+        {
+            before.extend(heads.iter().cloned());
+            continue;
+        }
+        if let Effect::Send { channel, message: Message::Heads { reply, .. } } = &effect {
+            first.insert((*channel, *reply), joined.len());
+        }
+        joined.push(effect);
+    }
+    *effects = joined;
+}
