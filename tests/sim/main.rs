@@ -5,5 +5,6 @@
 mod disk;
 mod network;
 mod scenarios;
+mod topologies;
 mod transcript;
 mod world;

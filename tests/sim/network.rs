@@ -6,7 +6,7 @@ use std::{
 };
 
 use corella::{
-    protocol::{Limits, Message, frame},
+    protocol::{Limits, Message, Transmission, frame},
     runtime::{Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, LocalBoxFuture, Opening},
     synchronizer::{ChannelId, ChannelKind},
 };
@@ -50,6 +50,67 @@ pub struct Link {
     connection: Cell<u64>,
     pub messages: Cell<u64>,
     pub bytes: Cell<u64>,
+    counts: Cell<Counts>,
+}
+
+/// What crossed a link, in both directions.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    pub messages: u64,
+    pub bytes: u64,
+    /// Messages that carry operations.
+    pub payloads: u64,
+    /// Bytes of those operations.
+    pub payload_bytes: u64,
+    /// Periodic comparisons.
+    pub digests: u64,
+    /// Ephemeral state.
+    pub ephemeral: u64,
+}
+
+impl Counts {
+    fn count(&mut self, message: &Message) {
+        self.messages += 1;
+        let carried = match message {
+            Message::Give { data, .. } => Some(data.len()),
+            Message::Update { transmission, .. } | Message::SyncResponse { transmission, .. } => match transmission {
+                Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } => Some(data.len()),
+                Transmission::UpToDate { .. } | Transmission::Unavailable | Transmission::Unknown => None,
+            },
+            _ => None,
+        };
+        if let Some(bytes) = carried {
+            self.payloads += 1;
+            self.payload_bytes += bytes as u64;
+        }
+        self.digests += u64::from(matches!(message, Message::Digest { .. }));
+        self.ephemeral += u64::from(matches!(message, Message::Ephemeral { .. }));
+    }
+
+    fn with(self, other: Self, op: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            messages: op(self.messages, other.messages),
+            bytes: op(self.bytes, other.bytes),
+            payloads: op(self.payloads, other.payloads),
+            payload_bytes: op(self.payload_bytes, other.payload_bytes),
+            digests: op(self.digests, other.digests),
+            ephemeral: op(self.ephemeral, other.ephemeral),
+        }
+    }
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        self.with(other, |a, b| a + b)
+    }
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        self.with(other, |a, b| a - b)
+    }
 }
 
 struct Pipe {
@@ -62,6 +123,14 @@ impl Channel for Pipe {
     fn send(&self, messages: Vec<Message>) {
         let link = &self.link;
         link.messages.set(link.messages.get() + messages.len() as u64);
+        let mut counts = link.counts.get();
+        for message in &messages {
+            counts.count(message);
+        }
+        link.counts.set(counts);
+        if std::env::var_os("SIM_TRACE").is_some() {
+            println!("{} {} {messages:?}", link.env.now().0 % 1_000_000, self.from);
+        }
         let mut number = 0u64;
         let frames = frame::encode_transport(&messages, frame::FRAGMENT_THRESHOLD, || {
             number += 1;
@@ -112,6 +181,7 @@ impl Link {
             connection: Cell::new(0),
             messages: Cell::new(0),
             bytes: Cell::new(0),
+            counts: Cell::default(),
         })
     }
 
@@ -134,6 +204,10 @@ impl Link {
             let channel = context.open_channel(pipe, opening);
             self.ends[side].channel.set(channel);
         }
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts { bytes: self.bytes.get(), ..self.counts.get() }
     }
 
     pub fn is_down(&self) -> bool {
