@@ -177,7 +177,7 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
             ("docId", doc.as_str().into()),
             ("peerId", peer.as_str().into()),
             ("reason", reason.as_str().into()),
-            ("retryMs", (*retry_ms as f64).into()),
+            ("retryMs", retry_ms.map_or(JsValue::UNDEFINED, |ms| (ms as f64).into())),
         ]),
         RepoEvent::UnsyncedChanged { doc } => named("unsynced-changed", "docId", doc.as_str()),
         RepoEvent::AdapterChanged { adapter } => object(&[("type", "adapter-changed".into()), ("adapter", (*adapter as f64).into())]),

@@ -51,8 +51,10 @@ impl RepoInner {
             let state = &namespace.state;
             let payload = |peer: PeerId, data: Vec<u8>| EphemeralPayload { peer, namespace: name.clone(), data: Bytes::from(data) };
             match selection {
-                EphemeralSelection::All => {
-                    stores.extend(state.encode_by_author().into_iter().map(|(author, data)| payload(author, data)));
+                EphemeralSelection::All | EphemeralSelection::Others => {
+                    let with_own = *selection == EphemeralSelection::All;
+                    let entries = state.encode_by_author().into_iter().filter(|(author, _)| with_own || *author != self.peer_id);
+                    stores.extend(entries.map(|(author, data)| payload(author, data)));
                 }
                 EphemeralSelection::Own => {
                     let keys = state.own_keys(&self.peer_id);

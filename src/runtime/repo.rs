@@ -175,8 +175,8 @@ pub enum RepoEvent {
         peer: PeerId,
         /// Why.
         reason: RefusalReason,
-        /// Milliseconds until it is offered again.
-        retry_ms: u64,
+        /// Milliseconds until it is offered again; `None` if it is not.
+        retry_ms: Option<u64>,
     },
     /// [`DocHandle::unsynced`] or [`DocHandle::durability`] may have changed.
     UnsyncedChanged {

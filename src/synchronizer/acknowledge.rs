@@ -176,7 +176,14 @@ impl Synchronizer {
     /// A peer did not take, or does not give, a document.
     pub(super) fn refused(&mut self, channel: ChannelId, doc: &DocId, reason: RefusalReason, retry_ms: Option<u32>, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        if !self.sees(channel, doc) || self.model.peek(channel, doc).is_none() {
+        if !self.sees(channel, doc) {
+            return;
+        }
+        if reason == RefusalReason::Deletion {
+            // It keeps its copy; this side's deletion stands.
+            return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: None }));
+        }
+        if self.model.peek(channel, doc).is_none() {
             return;
         }
         let Some(link) = self.model.link(channel, doc) else { return };
@@ -197,7 +204,7 @@ impl Synchronizer {
         }
         self.model.arm(Timer::Offer(channel, doc.clone()), wait, out);
         if news {
-            out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: wait }));
+            out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: Some(wait) }));
         }
     }
 

@@ -10,6 +10,8 @@ pub enum EphemeralSelection {
     All,
     /// What this repo last wrote.
     Own,
+    /// Everything but what this repo last wrote.
+    Others,
     /// Some keys of one namespace.
     Keys {
         /// The namespace.

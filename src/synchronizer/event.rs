@@ -33,8 +33,8 @@ pub enum Event {
         peer: PeerId,
         /// Why.
         reason: RefusalReason,
-        /// Milliseconds until it is offered again.
-        retry_ms: u64,
+        /// Milliseconds until it is offered again; `None` if it is not.
+        retry_ms: Option<u64>,
     },
     /// Whether other machines have what was edited here may have changed.
     ConfirmedChanged(DocId),

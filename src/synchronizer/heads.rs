@@ -112,9 +112,13 @@ impl Synchronizer {
         if reply {
             link.asked = true;
             self.tell_heads(channel, doc, false, out);
-            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::All, hops: 0 });
+            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Others, hops: 0 });
         } else if !current && !told {
             self.tell_heads(channel, doc, false, out);
+        }
+        if reply || answered {
+            // Once to each peer that begins to follow, and from it to those it follows with.
+            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Own, hops: 1 });
         }
         if !ours.includes(&version) {
             if !self.permissions.mutability(doc, &peer) {

@@ -8,6 +8,7 @@ use std::{
 
 use corella::{
     DocId,
+    protocol::Tombstone,
     runtime::{
         Adapter, AdapterContext, AdapterState, Env, IndexEntry, LocalBoxFuture, Record, RecordKey, Store, StoreError, StoredDoc,
         StoredInfo, Write,
@@ -155,6 +156,17 @@ impl Store for Connection {
             for write in writes {
                 let mut docs = disk.docs.borrow_mut();
                 let stored = docs.entry(write.doc).or_default();
+                let buried = stored.index.tombstone.as_ref().is_some_and(|tombstone| tombstone.lineage >= write.lineage);
+                if buried || write.lineage < stored.index.lineage {
+                    continue;
+                }
+                if write.lineage > stored.index.lineage {
+                    let tombstone = stored.index.tombstone.take();
+                    *stored =
+                        Stored { index: IndexEntry { lineage: write.lineage, tombstone, ..IndexEntry::default() }, ..Stored::default() };
+                }
+                stored.index.confirmed.merge(&write.confirmed);
+                stored.index.creator = stored.index.creator.take().or(write.creator);
                 for key in &write.replaces {
                     stored.records.remove(key);
                 }
@@ -170,6 +182,21 @@ impl Store for Connection {
         let doc = doc.clone();
         self.later(move |disk| {
             disk.docs.borrow_mut().remove(&doc);
+            Ok(())
+        })
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| {
+            let mut docs = disk.docs.borrow_mut();
+            let stored = docs.entry(doc).or_default();
+            if stored.index.lineage <= tombstone.lineage {
+                let index = IndexEntry { lineage: tombstone.lineage, tombstone: Some(tombstone), ..IndexEntry::default() };
+                *stored = Stored { index, ..Stored::default() };
+            } else {
+                stored.index.tombstone = Some(tombstone);
+            }
             Ok(())
         })
     }

@@ -51,6 +51,8 @@ pub struct Link {
     pub messages: Cell<u64>,
     pub bytes: Cell<u64>,
     counts: Cell<Counts>,
+    /// Sides whose messages vanish.
+    silent: Cell<[bool; 2]>,
 }
 
 /// What crossed a link, in both directions.
@@ -139,10 +141,11 @@ impl Channel for Pipe {
         let to = Rc::clone(&link.ends[1 - self.from]);
         link.bytes.set(link.bytes.get() + frames.iter().map(|frame| frame.len() as u64).sum::<u64>());
         let sleep = link.env.sleep(link.delay_ms.get());
+        let silent = link.silent.get()[self.from];
         let (carrier, connection) = (Rc::clone(link), self.connection);
         link.env.spawn(Box::pin(async move {
             sleep.await;
-            if carrier.connection.get() != connection {
+            if carrier.connection.get() != connection || silent {
                 return;
             }
             let mut reassembler = frame::Reassembler::new(Limits::default());
@@ -182,6 +185,7 @@ impl Link {
             messages: Cell::new(0),
             bytes: Cell::new(0),
             counts: Cell::default(),
+            silent: Cell::default(),
         })
     }
 
@@ -204,6 +208,13 @@ impl Link {
             let channel = context.open_channel(pipe, opening);
             self.ends[side].channel.set(channel);
         }
+    }
+
+    /// Has what one side sends vanish, without anybody noticing.
+    pub fn silence(&self, side: usize, silent: bool) {
+        let mut sides = self.silent.get();
+        sides[side] = silent;
+        self.silent.set(sides);
     }
 
     pub fn counts(&self) -> Counts {
