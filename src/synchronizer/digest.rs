@@ -8,7 +8,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::{ChannelId, Effect, Synchronizer, Timer, Timestamp, heads::MAX_HEADS};
+use super::{ChannelId, Effect, Synchronizer, Timer, Timestamp, handshake::COMPARISONS, heads::MAX_HEADS};
 use crate::protocol::{
     DocId, Features, Message, Role, VersionVector,
     extension::{Head, Part, Sum},
@@ -83,6 +83,12 @@ impl Synchronizer {
     ) {
         if !self.speaks_digest(channel) {
             return;
+        }
+        if reply
+            && let Some(entry) = self.model.channels.get_mut(&channel)
+            && entry.comparisons == 0
+        {
+            entry.comparisons = COMPARISONS;
         }
         let followed = self.followed(channel);
         let mut closer = Vec::new();

@@ -12,8 +12,10 @@ use crate::protocol::{Features, Identity, Message, PeerType, Role};
 
 /// Milliseconds the side that was greeted waits for what the other asks by itself.
 const COMPARE_DELAY_MS: u64 = 300;
-/// Milliseconds after which documents that a comparison by sums left open are asked about one by one.
+/// Milliseconds a comparison by sums, and what follows from it, may take.
 const VERIFY_COMPARISON_MS: u64 = 2_000;
+/// Comparisons by sums before the documents they left open are asked about one by one.
+pub(super) const COMPARISONS: u32 = 4;
 
 impl Synchronizer {
     pub(super) fn channel_opened(&mut self, channel: ChannelId, kind: ChannelKind, initiate: bool, out: &mut Vec<Effect>) {
@@ -109,6 +111,9 @@ impl Synchronizer {
             return self.model.arm(Timer::Compare(channel), COMPARE_DELAY_MS, out);
         }
         if self.speaks_digest(channel) && (relays || (returning && docs.iter().all(|doc| remembered.contains(doc)))) {
+            if let Some(entry) = self.model.channels.get_mut(&channel) {
+                entry.comparisons = COMPARISONS;
+            }
             self.begin_digest(channel, true, out);
             self.model.arm(Timer::Compare(channel), VERIFY_COMPARISON_MS, out);
         } else {
@@ -133,6 +138,15 @@ impl Synchronizer {
             })
             .map(|(doc, _)| doc.clone())
             .collect();
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        if !docs.is_empty() && entry.comparisons > 0 {
+            // What differed has been dealt with by now: one more sum says so for all the others.
+            entry.comparisons -= 1;
+            if entry.initiated {
+                self.begin_digest(channel, true, out);
+            }
+            return self.model.arm(Timer::Compare(channel), VERIFY_COMPARISON_MS, out);
+        }
         for doc in docs {
             self.ask(channel, &doc, true, out);
         }

@@ -55,6 +55,8 @@ pub(super) struct Channel {
     pub(super) role: Role,
     /// This side began the handshake.
     pub(super) initiated: bool,
+    /// Comparisons by sums that may still be tried before documents are asked about one by one.
+    pub(super) comparisons: u32,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
     pub(super) heads_due: BTreeSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
@@ -228,6 +230,7 @@ impl Channel {
             features: Features::default(),
             role: Role::Leaf,
             initiated: false,
+            comparisons: 0,
             heads_due: BTreeSet::new(),
             acks_due: BTreeSet::new(),
         }

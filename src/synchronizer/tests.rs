@@ -4,6 +4,9 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use bytes::Bytes;
 
+mod digests;
+mod extended;
+
 use super::*;
 use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Tombstone, Transmission};
 
