@@ -181,6 +181,7 @@ impl Synchronizer {
         }
         if reason == RefusalReason::Deletion {
             // It keeps its copy; this side's deletion stands.
+            self.model.undeletable.insert(doc.clone());
             return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: None }));
         }
         if self.model.peek(channel, doc).is_none() {

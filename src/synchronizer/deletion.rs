@@ -11,6 +11,9 @@ use crate::protocol::{DeleteStatus, DocId, Message, RefusalReason, Role, Tombsto
 /// How far ahead of the local clock a peer's time or lineage is believed.
 const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// Deletions, the latest, that a relay is told of when it is met.
+const MAX_TOLD_DELETIONS: usize = 1_000;
+
 impl Synchronizer {
     /// The application deletes a document.
     pub(super) fn doc_deleted(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -119,7 +122,12 @@ impl Synchronizer {
 
     /// Answers a peer that still has a deleted document.
     pub(super) fn tell_tombstone(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        let Some(tombstone) = self.model.buried.get(doc).cloned() else { return };
+        let tombstone = match (self.model.buried.get(doc), self.model.lineage(doc)) {
+            (Some(tombstone), _) => tombstone.clone(),
+            // The tombstone is forgotten; that there is a later creation says the same.
+            (None, Some(lineage)) if lineage > 0 => Tombstone { lineage: lineage - 1, at: 0, by: self.config.identity.peer_id.clone() },
+            (None, _) => return,
+        };
         let message = if self.model.is_extended(channel) {
             Message::Deleted { docs: vec![(doc.clone(), tombstone)] }
         } else {
@@ -129,6 +137,23 @@ impl Synchronizer {
         if self.model.lineage(doc).is_some() && self.model.is_extended(channel) {
             self.tell_heads(channel, doc, false, out);
         }
+    }
+
+    /// Tells a peer that keeps documents which ones were deleted: it may not have been there.
+    pub(super) fn tell_deletions(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let mut recent: Vec<_> = self
+            .model
+            .buried
+            .iter()
+            .filter(|(doc, _)| self.model.lineage(doc).is_none() && !self.model.undeletable.contains(*doc) && self.sees(channel, doc))
+            .map(|(doc, tombstone)| (doc.clone(), tombstone.clone()))
+            .collect();
+        if recent.is_empty() {
+            return;
+        }
+        recent.sort_by_key(|(_, tombstone)| std::cmp::Reverse(tombstone.at));
+        recent.truncate(MAX_TOLD_DELETIONS);
+        out.push(Effect::Send { channel, message: Message::Deleted { docs: recent } });
     }
 
     /// Deletes what a tombstone covers, in memory and in stores, and keeps the tombstone.
@@ -183,6 +208,7 @@ impl Synchronizer {
         }
         for doc in gone {
             self.model.buried.remove(&doc);
+            self.model.undeletable.remove(&doc);
             if self.model.lineage(&doc).is_none() {
                 for channel in self.model.stores() {
                     out.push(Effect::ForgetDoc { channel, doc: doc.clone() });

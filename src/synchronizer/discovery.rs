@@ -95,7 +95,8 @@ impl Synchronizer {
             }
             return;
         }
-        if !self.model.catalogue.contains_key(&doc) && !self.permissions.creation(&doc, &peer) {
+        let known = self.model.catalogue.contains_key(&doc);
+        if !known && (self.model.is_crowded(channel) || !self.permissions.creation(&doc, &peer)) {
             return;
         }
         let lineage = self.model.lineage(&doc).unwrap_or(0);

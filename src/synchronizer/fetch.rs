@@ -30,7 +30,7 @@ impl Synchronizer {
         if !matches!(entry.state, DocState::Ready) {
             return;
         }
-        let missing = self.missing(doc, entry);
+        let missing = self.missing(doc, entry, now);
         if missing.is_empty() {
             return;
         }
@@ -65,14 +65,15 @@ impl Synchronizer {
     }
 
     /// Returns what neighbours have that is neither here nor under way, with those who have it, the best first.
-    fn missing(&self, doc: &DocId, entry: &Doc) -> Vec<(AuthorRange, Vec<ChannelId>)> {
-        // A source that failed, or that usually only tells, comes after the others.
-        type Ranked = Vec<(bool, bool, ChannelId)>;
-        let mut missing: BTreeMap<u64, (AuthorRange, Ranked)> = BTreeMap::new();
+    ///
+    /// Of an author, the part that most of them have comes first: one that claims more than there is delays nothing but its own claim.
+    fn missing(&self, doc: &DocId, entry: &Doc, now: Timestamp) -> Vec<(AuthorRange, Vec<ChannelId>)> {
+        let mut missing: BTreeMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = BTreeMap::new();
         for channel in self.model.pipes() {
             let Some(link) = self.model.peek(channel, doc).filter(|link| !link.absent) else { continue };
             let Some(known) = &link.known else { continue };
-            if !self.model.is_extended(channel) || entry.version.includes(known) {
+            let resting = link.failed_until.is_some_and(|until| now < until);
+            if resting || !self.model.is_extended(channel) || entry.version.includes(known) {
                 continue;
             }
             let Some(peer) = self.model.context(channel) else { continue };
@@ -81,31 +82,22 @@ impl Synchronizer {
             }
             for (author, end) in known.iter() {
                 let start = entry.version.get(author).max(entry.fetches.get(&author).map_or(0, |fetch| fetch.end));
-                if end <= start {
-                    continue;
-                }
-                let rank = (link.failed.is_some(), link.lazy, channel);
-                let (range, sources) = missing.entry(author).or_insert((AuthorRange { author, start, end }, Vec::new()));
-                if end > range.end {
-                    range.end = end;
-                    sources.clear();
-                }
-                if end == range.end {
-                    sources.push(rank);
+                if end > start {
+                    let (range, sources) = missing.entry(author).or_insert((AuthorRange { author, start, end }, Vec::new()));
+                    range.end = range.end.min(end);
+                    // One that usually only tells comes after the others.
+                    sources.push((link.lazy, channel));
                 }
             }
         }
         let mut missing: Vec<_> = missing
             .into_values()
             .map(|(range, mut sources)| {
-                // One that failed is asked only when no other has it.
-                let best = sources.iter().map(|(failed, ..)| *failed).min();
-                sources.retain(|(failed, ..)| Some(*failed) == best);
                 sources.sort_unstable();
-                (range, sources.into_iter().map(|(.., channel)| channel).collect::<Vec<_>>())
+                (range, sources.into_iter().map(|(_, channel)| channel).collect::<Vec<_>>())
             })
             .collect();
-        missing.sort_by_key(|(range, _)| (range.start - range.end, range.author));
+        missing.sort_by_key(|(range, _)| (i64::from(range.start) - i64::from(range.end), range.author));
         missing
     }
 
@@ -119,7 +111,7 @@ impl Synchronizer {
         entry.fetches = rest;
         for fetch in late.values().filter(|fetch| !fetch.arrived) {
             if let Some(link) = self.model.link(fetch.channel, doc) {
-                link.failed = Some(now);
+                link.fail(now);
             }
         }
         if let Some(after) = next {

@@ -96,6 +96,9 @@ impl Synchronizer {
             }
             return;
         }
+        if entry.role == Role::Relay {
+            self.tell_deletions(channel, out);
+        }
         // Both sides remember what they followed together, so that one sum over it may be enough.
         let mut returning = false;
         for doc in &remembered {

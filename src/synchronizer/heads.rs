@@ -57,7 +57,8 @@ impl Synchronizer {
         let Request { channel, ref version, bidirectional: reply, .. } = request;
         let Some(peer) = self.model.context(channel) else { return };
         let known_here = self.model.catalogue.contains_key(&doc);
-        if self.model.forgotten.contains(&doc) || (!known_here && !self.permissions.creation(&doc, &peer)) {
+        let welcome = known_here || (!self.model.is_crowded(channel) && self.permissions.creation(&doc, &peer));
+        if self.model.forgotten.contains(&doc) || !welcome {
             if reply {
                 self.refuse(channel, doc, out);
             }
@@ -230,6 +231,10 @@ impl Synchronizer {
                     fetch.arrived = true;
                 }
             }
+        }
+        if let Some(link) = self.model.link(channel, &doc).filter(|_| !ranges.is_empty()) {
+            link.failures = 0;
+            link.failed_until = None;
         }
         if ours.includes(&version) {
             // It came before on another path: one of the two is enough from now on.

@@ -8,6 +8,11 @@ use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, To
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
 
+/// Milliseconds a source that failed is left alone, doubled each time.
+const RETRY_SOURCE_MS: u64 = 10_000;
+/// Documents one peer may make this side keep in mind.
+const MAX_DOCS_OF_PEER: usize = 200_000;
+
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
 
@@ -19,6 +24,8 @@ pub(super) struct Model {
     pub(super) catalogue: BTreeMap<DocId, Known>,
     /// Deletions that are remembered: of documents that are gone, and of earlier creations of those that are here.
     pub(super) buried: BTreeMap<DocId, Tombstone>,
+    /// Deletions that a peer did not allow: it is not told again.
+    pub(super) undeletable: BTreeSet<DocId>,
     /// Documents the application dropped: announcements of them are ignored until they are opened again.
     pub(super) forgotten: BTreeSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
@@ -115,8 +122,10 @@ pub(super) struct Link {
     pub(super) durable: VersionVector,
     /// It gave changes that are not on disk here.
     pub(super) awaits_disk: bool,
-    /// When it last failed to give what it said it has.
-    pub(super) failed: Option<Timestamp>,
+    /// When it may be asked again after it did not give what it said it has.
+    pub(super) failed_until: Option<Timestamp>,
+    /// How often it failed in a row.
+    pub(super) failures: u32,
 }
 
 /// How far reading a document from a store is.
@@ -139,6 +148,12 @@ impl Link {
             base.merge(known);
         }
         base
+    }
+
+    /// It did not give what it said it has: others are asked first for a while.
+    pub(super) fn fail(&mut self, now: Timestamp) {
+        self.failed_until = Some(now.plus(RETRY_SOURCE_MS << self.failures.min(6)));
+        self.failures = self.failures.saturating_add(1);
     }
 
     pub(super) fn confirms(&self, version: &VersionVector) -> bool {
@@ -299,9 +314,14 @@ impl Model {
         self.docs.get(doc).map(|entry| entry.lineage).or_else(|| self.catalogue.get(doc).map(|known| known.lineage))
     }
 
-    /// Returns whether that creation of the document was deleted.
+    /// Returns whether that creation of the document was deleted. A later one says so even when the tombstone is forgotten.
     pub(super) fn is_buried(&self, doc: &DocId, lineage: u64) -> bool {
-        self.buried.get(doc).is_some_and(|tombstone| tombstone.lineage >= lineage)
+        self.buried.get(doc).is_some_and(|tombstone| tombstone.lineage >= lineage) || self.lineage(doc).is_some_and(|here| here > lineage)
+    }
+
+    /// Returns whether a peer has made this side know of as many documents as one peer may.
+    pub(super) fn is_crowded(&self, channel: ChannelId) -> bool {
+        self.channels.get(&channel).is_some_and(|entry| entry.docs.len() >= MAX_DOCS_OF_PEER)
     }
 
     /// Returns what is here of a document, in memory or in stores.

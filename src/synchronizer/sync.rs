@@ -10,7 +10,7 @@ use super::{
     heads::HEADS_DELAY_MS,
     model::{DocState, Request},
 };
-use crate::protocol::{DocId, Message, PeerId, RefusalReason, Transmission, VersionVector};
+use crate::protocol::{DocId, Message, RefusalReason, Transmission, VersionVector};
 
 /// While edits keep coming, a peer is asked for confirmation at most this many quiet periods late.
 const VERIFY_PATIENCE: u64 = 5;
@@ -50,7 +50,8 @@ impl Synchronizer {
         out: &mut Vec<Effect>,
     ) {
         let Some(peer) = self.model.context(channel) else { return };
-        if !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
+        let crowded = !self.model.catalogue.contains_key(&doc) && self.model.is_crowded(channel);
+        if crowded || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
             return self.refuse(channel, doc, out);
         }
         if self.is_deleted(&doc) {
@@ -270,7 +271,7 @@ impl Synchronizer {
                 entry.fetches.retain(|_, fetch| fetch.channel != channel);
             }
             if let Some(link) = self.model.link(channel, doc) {
-                link.failed = Some(now);
+                link.fail(now);
                 // It does not have what it said, or cannot say it: the others count.
                 link.known = None;
             }
@@ -303,7 +304,6 @@ impl Synchronizer {
         if ours.is_empty() {
             return;
         }
-        let mut served: BTreeSet<PeerId> = BTreeSet::new();
         for channel in self.model.pipes() {
             let Some(peer) = self.model.context(channel) else { continue };
             if !self.permissions.visibility(doc, &peer) {
@@ -314,7 +314,7 @@ impl Synchronizer {
                 self.announce(channel, doc, out);
                 continue;
             }
-            if link.refused.is_some() || !served.insert(peer.peer_id) {
+            if link.refused.is_some() {
                 continue;
             }
             let base = link.base();

@@ -9,7 +9,7 @@ use std::{
 
 use corella::{
     DocHandle, DocId, Repo, RepoConfig,
-    protocol::{Features, PeerType, RefusalReason},
+    protocol::{Capabilities, Features, Identity, Message, PeerId, PeerType, RefusalReason, Role, VersionVector, extension::Head},
     runtime::{Adapter, Durability, ErrorCode, RepoEvent},
     synchronizer::{ChannelKind, Creator, Interest, PeerContext, Permissions},
 };
@@ -324,6 +324,57 @@ fn a_deleted_document_stays_deleted_for_a_peer_that_was_away_with_edits() {
     let again = Trio::client(&trio.world, &trio.disks[1], &link, true);
     trio.world.run(500);
     assert_eq!(again.get("d").unwrap_err().code(), ErrorCode::Deleted);
+}
+
+#[test]
+fn a_document_deleted_while_offline_is_deleted_everywhere_after_the_next_connection() {
+    let mut trio = Trio::new(33, [true, true]);
+    let (one, two) = (trio.clients[0].get("d").unwrap(), trio.clients[1].get("d").unwrap());
+    trio.links[0].connect();
+    insert(&one, "written ");
+    trio.world.run(500);
+    trio.links[1].connect();
+    trio.world.run(500);
+    trio.links[0].disconnect();
+    let delete = trio.clients[0].delete("d");
+    trio.world.wait(delete, 1_000).unwrap().unwrap();
+    trio.world.run(500);
+    assert_eq!(trio.hub.list().len(), 1);
+    trio.links[0].connect();
+    trio.world.run(1_000);
+    assert!(trio.hub.list().is_empty() && two.is_gone());
+}
+
+#[test]
+fn a_peer_that_claims_more_than_there_is_delays_nobody() {
+    let mut world = World::new(34);
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 10)).collect();
+    let author = LoroDoc::new();
+    author.set_peer_id(7).unwrap();
+    author.get_text("text").insert(0, "true").unwrap();
+    author.commit();
+    let honest = leaf(&world, vec![links[0].end(1)]);
+    let there = honest.get("d").unwrap();
+    there.doc().import(&author.export(ExportMode::all_updates()).unwrap()).unwrap();
+    there.touch();
+    let newcomer = leaf(&world, links.iter().map(|link| link.end(0)).collect());
+    let fetched = newcomer.get("d").unwrap();
+    for link in &links {
+        link.connect();
+    }
+    world.run(11);
+    let liar =
+        Identity { peer_id: PeerId::from(4), name: None, peer_type: PeerType::User, capabilities: Some(Capabilities::own(Role::Leaf)) };
+    links[1].inject(1, Message::EstablishResponse(liar));
+    let version = VersionVector::from_iter([(7, i32::MAX), (8, i32::MAX)]);
+    let head = Head { doc: DocId::new("d").unwrap(), lineage: 0, version };
+    links[1].inject(1, Message::Heads { heads: vec![head], reply: true });
+    world.run(200);
+    assert_eq!(text(&fetched), "true");
+    let before = links[1].counts();
+    world.run(600_000);
+    let asked = (links[1].counts() - before).messages;
+    assert!(asked < 200, "{asked} messages to a liar in ten minutes");
 }
 
 #[test]

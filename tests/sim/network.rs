@@ -210,6 +210,11 @@ impl Link {
         }
     }
 
+    /// Has one side's end say something that no repo said, as a peer with a mind of its own would.
+    pub fn inject(self: &Rc<Self>, side: usize, message: Message) {
+        Pipe { link: Rc::clone(self), from: side, connection: self.connection.get() }.send(vec![message]);
+    }
+
     /// Has what one side sends vanish, without anybody noticing.
     pub fn silence(&self, side: usize, silent: bool) {
         let mut sides = self.silent.get();

@@ -122,7 +122,7 @@ fn different_authors_are_wanted_from_different_neighbours() {
 }
 
 #[test]
-fn a_source_that_does_not_answer_is_replaced_and_one_that_leaves_at_once() {
+fn a_source_that_does_not_answer_is_replaced() {
     let mut bench = bench(Interest::Opened, AllowAll);
     let _ = bench.open("d");
     let (one, two) = (pipe(&mut bench, 1, "2"), pipe(&mut bench, 2, "3"));
@@ -133,8 +133,16 @@ fn a_source_that_does_not_answer_is_replaced_and_one_that_leaves_at_once() {
     assert!(effects.contains(&want(two, "d", &[range(6, 0, 1)])), "what is under way is not wanted again: {effects:?}");
     let effects = bench.at(Input::TimerFired(Timer::Fetch(doc("d"))), NOW.plus(5_000));
     assert_eq!(sent(&effects), [want(two, "d", &[range(5, 0, 3)])]);
-    let effects = bench.at(Input::ChannelClosed { channel: two }, NOW.plus(5_050));
-    assert_eq!(sent(&effects)[..1], [want(one, "d", &[range(5, 0, 3)])]);
+}
+
+#[test]
+fn what_a_neighbour_that_leaves_had_promised_is_wanted_from_another_at_once() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let _ = bench.open("d");
+    let (one, two) = (pipe(&mut bench, 1, "2"), pipe(&mut bench, 2, "3"));
+    let _ = bench.receive(one, told("d", vv(&[(5, 3)]), true));
+    let _ = bench.receive(two, told("d", vv(&[(5, 3)]), true));
+    assert_eq!(sent(&bench.on(Input::ChannelClosed { channel: one }))[..1], [want(two, "d", &[range(5, 0, 3)])]);
 }
 
 #[test]
