@@ -11,7 +11,7 @@ mod server;
 mod storage;
 mod www;
 
-pub use config::{HubConfig, HubLimits, StorageConfig};
+pub use config::{DeletionRule, HubConfig, HubLimits, StorageConfig};
 pub use env::NativeEnv;
 pub use origin::OriginRule;
 pub use server::{Hub, HubError};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Parser;
-use corella::hub::{Hub, HubConfig, HubLimits, OriginRule, StorageConfig};
+use corella::hub::{DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -43,6 +43,9 @@ struct Arguments {
     /// Connections at a time
     #[arg(long, env = "CORELLA_MAX_CONNECTIONS", default_value_t = at_least_one(HubLimits::default().connections), value_name = "N")]
     max_connections: NonZeroUsize,
+    /// Who may delete documents for everybody: nobody, creator, anyone
+    #[arg(long, env = "CORELLA_DELETION", default_value = "creator", value_name = "WHO")]
+    deletion: DeletionRule,
 }
 
 fn at_least_one(number: usize) -> NonZeroUsize {
@@ -61,6 +64,7 @@ impl Arguments {
                 connections: self.max_connections.get(),
                 ..HubLimits::default()
             },
+            deletion: self.deletion,
         }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Plain values with their defaults; how they are given (arguments, environment) is the binary's affair.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use super::OriginRule;
+use crate::{
+    protocol::DocId,
+    synchronizer::{Creator, PeerContext, Permissions},
+};
 
 /// How a hub is set up.
 #[derive(Debug, Clone)]
@@ -19,6 +23,45 @@ pub struct HubConfig {
     pub allow_origins: Vec<OriginRule>,
     /// Bounds on what clients may take.
     pub limits: HubLimits,
+    /// Who may delete documents.
+    pub deletion: DeletionRule,
+}
+
+/// Who may delete documents on the hub, and with it for everybody.
+///
+/// Clients say themselves who they are: where that is not enough, put something that knows them in front of the hub.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeletionRule {
+    /// Nobody.
+    Nobody,
+    /// Who brought the document to the hub: the same repo, or one with the same name.
+    #[default]
+    Creator,
+    /// Everybody who can see it.
+    Anyone,
+}
+
+impl FromStr for DeletionRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nobody" => Ok(Self::Nobody),
+            "creator" => Ok(Self::Creator),
+            "anyone" => Ok(Self::Anyone),
+            other => Err(format!("{other:?} is none of nobody, creator, anyone")),
+        }
+    }
+}
+
+impl Permissions for DeletionRule {
+    fn deletion(&self, _doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Creator => creator.is_some_and(|creator| creator.is(peer)),
+            Self::Anyone => true,
+        }
+    }
 }
 
 /// Where documents are kept.
@@ -68,6 +111,7 @@ impl Default for HubConfig {
             www: None,
             allow_origins: Vec::new(),
             limits: HubLimits::default(),
+            deletion: DeletionRule::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::config::DeletionRule;
 use super::{
     connection::{Inbound, Pipe},
     env::NativeEnv,
@@ -37,7 +38,7 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Starts the thread; everything arriving in `inbound` is handled there.
-    pub(super) fn start(store: RedbStore, inbound: mpsc::Receiver<Inbound>) -> std::io::Result<Self> {
+    pub(super) fn start(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule) -> std::io::Result<Self> {
         let (stop, stopping) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
         let failed = Arc::new(Notify::new());
@@ -46,7 +47,7 @@ impl Relay {
         thread::Builder::new().name("corella-repo".into()).spawn(move || {
             let guard = FailNotice(Arc::clone(&notice));
             tokio::task::LocalSet::new().block_on(&runtime, async move {
-                let repo = make_repo(store, inbound, notice);
+                let repo = make_repo(store, inbound, deletion, notice);
                 // A dropped handle stops the repo as well.
                 let _ = stopping.await;
                 let _ = done.send(repo.close().await);
@@ -81,7 +82,7 @@ impl Drop for FailNotice {
     }
 }
 
-fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, failed: Arc<Notify>) -> Repo {
+fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule, failed: Arc<Notify>) -> Repo {
     let env = Rc::new(NativeEnv::new(move || failed.notify_one()));
     // The store comes first: whoever connects is answered from it.
     let adapters: Vec<Rc<dyn Adapter>> = vec![Rc::new(RedbAdapter::new(store)), Rc::new(HubAdapter::new(inbound))];
@@ -91,6 +92,7 @@ fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, failed: Arc<Not
         adapters,
         interest: Interest::Everything,
         store_delay_ms: STORE_DELAY_MS,
+        permissions: Rc::new(deletion),
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);

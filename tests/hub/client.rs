@@ -51,8 +51,12 @@ impl Client {
     }
 
     pub(crate) async fn connect(address: SocketAddr, peer: u64) -> Self {
+        Self::named(address, peer, "raw").await
+    }
+
+    pub(crate) async fn named(address: SocketAddr, peer: u64, name: &str) -> Self {
         let mut client = Self::raw(address, peer).await;
-        let identity = Identity { peer_id: client.peer.clone(), name: Some("raw".into()), peer_type: PeerType::User, capabilities: None };
+        let identity = Identity { peer_id: client.peer.clone(), name: Some(name.into()), peer_type: PeerType::User, capabilities: None };
         client.send(&[Message::EstablishRequest(identity)]).await;
         match client.next().await {
             Message::EstablishResponse(hub) => {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use corella::{
     DocId, PeerId,
-    hub::HubLimits,
+    hub::{DeletionRule, Hub, HubConfig, HubLimits},
     protocol::{
-        EphemeralPayload, Identity, Limits, Message, PeerType,
+        DeleteStatus, EphemeralPayload, Identity, Limits, Message, PeerType,
         frame::{Reassembler, encode_transport},
     },
     runtime::EphemeralState,
@@ -18,7 +18,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Message as Frame};
 
 use crate::{
     client::{Client, WAIT, push, text, write},
-    start,
+    memory, start,
 };
 
 #[tokio::test]
@@ -149,4 +149,27 @@ async fn presence_is_relayed_once_and_removed_when_its_owner_vanishes() {
         message => take(message).is_none().then_some(()),
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_creator_may_delete_a_document_and_others_as_configured() {
+    for (deletion, by_creator, by_other) in
+        [(DeletionRule::Nobody, false, false), (DeletionRule::Creator, true, false), (DeletionRule::Anyone, true, true)]
+    {
+        for (peer, allowed) in [(1, by_creator), (2, by_other)] {
+            let hub = Hub::start(HubConfig { deletion, ..memory() }).await.unwrap();
+            let mut creator = Client::connect(hub.address(), 1).await;
+            let doc = LoroDoc::new();
+            write(&doc, "mine");
+            creator.share("d", &doc).await;
+            creator.until_held("d").await;
+            let id = DocId::new("d").unwrap();
+            let mut client = if peer == 1 { creator } else { Client::named(hub.address(), peer, "somebody else").await };
+            client.send(&[Message::DeleteRequest { doc: id }]).await;
+            let status =
+                client.until(|message| if let Message::DeleteResponse { status, .. } = message { Some(*status) } else { None }).await;
+            assert_eq!(status == DeleteStatus::Deleted, allowed, "{deletion:?}, peer {peer}");
+            hub.stop().await.unwrap();
+        }
+    }
 }
