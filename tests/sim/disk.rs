@@ -8,6 +8,7 @@ use std::{
 
 use corella::{
     DocId,
+    protocol::Tombstone,
     runtime::{
         Adapter, AdapterContext, AdapterState, Env, IndexEntry, LocalBoxFuture, Record, RecordKey, Store, StoreError, StoredDoc,
         StoredInfo, Write,
@@ -154,13 +155,34 @@ impl Store for Connection {
             disk.writes.set(disk.writes.get() + 1);
             for write in writes {
                 let mut docs = disk.docs.borrow_mut();
-                let stored = docs.entry(write.doc).or_default();
+                let stored = docs.entry(write.doc.clone()).or_default();
+                if !stored.index.takes(&write) {
+                    continue;
+                }
+                if stored.index.merge(&write) {
+                    stored.records.clear();
+                }
                 for key in &write.replaces {
                     stored.records.remove(key);
                 }
                 stored.records.insert(write.record.key.clone(), write.record);
-                stored.index.version.merge(&write.version);
-                stored.index.updated = write.at;
+                stored.index.records = stored.records.len() as u32;
+                stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+            }
+            Ok(())
+        })
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            let mut docs = disk.docs.borrow_mut();
+            let stored = docs.entry(doc).or_default();
+            if stored.index.bury(tombstone) {
+                stored.records.clear();
             }
             Ok(())
         })
