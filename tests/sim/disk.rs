@@ -155,24 +155,34 @@ impl Store for Connection {
             disk.writes.set(disk.writes.get() + 1);
             for write in writes {
                 let mut docs = disk.docs.borrow_mut();
-                let stored = docs.entry(write.doc).or_default();
-                let buried = stored.index.tombstone.as_ref().is_some_and(|tombstone| tombstone.lineage >= write.lineage);
-                if buried || write.lineage < stored.index.lineage {
+                let stored = docs.entry(write.doc.clone()).or_default();
+                if !stored.index.takes(&write) {
                     continue;
                 }
-                if write.lineage > stored.index.lineage {
-                    let tombstone = stored.index.tombstone.take();
-                    *stored =
-                        Stored { index: IndexEntry { lineage: write.lineage, tombstone, ..IndexEntry::default() }, ..Stored::default() };
+                if stored.index.merge(&write) {
+                    stored.records.clear();
                 }
-                stored.index.confirmed.merge(&write.confirmed);
-                stored.index.creator = stored.index.creator.take().or(write.creator);
                 for key in &write.replaces {
                     stored.records.remove(key);
                 }
                 stored.records.insert(write.record.key.clone(), write.record);
-                stored.index.version.merge(&write.version);
-                stored.index.updated = write.at;
+                stored.index.records = stored.records.len() as u32;
+                stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+            }
+            Ok(())
+        })
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            let mut docs = disk.docs.borrow_mut();
+            let stored = docs.entry(doc).or_default();
+            if stored.index.bury(tombstone) {
+                stored.records.clear();
             }
             Ok(())
         })
@@ -182,21 +192,6 @@ impl Store for Connection {
         let doc = doc.clone();
         self.later(move |disk| {
             disk.docs.borrow_mut().remove(&doc);
-            Ok(())
-        })
-    }
-
-    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
-        let doc = doc.clone();
-        self.later(move |disk| {
-            let mut docs = disk.docs.borrow_mut();
-            let stored = docs.entry(doc).or_default();
-            if stored.index.lineage <= tombstone.lineage {
-                let index = IndexEntry { lineage: tombstone.lineage, tombstone: Some(tombstone), ..IndexEntry::default() };
-                *stored = Stored { index, ..Stored::default() };
-            } else {
-                stored.index.tombstone = Some(tombstone);
-            }
             Ok(())
         })
     }
