@@ -267,6 +267,7 @@ export class Repo {
   #keep(docId, inner) {
     const handle = new DocHandle(docId, inner, {
       isClosed: () => this.#closed,
+      edited: () => queueMicrotask(() => this.#count(docId)),
       released: () => {
         // A document made anew under the same id has another handle.
         if (this.#handles.get(docId) === handle) this.#handles.delete(docId);
@@ -290,16 +291,22 @@ export class Repo {
 
   #deliver(event) {
     if (event.type === "document-removed") this.#endWaits();
-    const counted = (this.#listeners.get("unsynced-changed")?.size ?? 0) > 0;
-    if (counted && event.type === "unsynced-changed") event.unsynced = this.#unsynced = this.#inner.unsynced;
+    if (event.type === "unsynced-changed" && this.#isCounted) event.unsynced = this.#unsynced = this.#inner.unsynced;
     for (const entry of [...(this.#listeners.get(event.type) ?? [])]) {
       if (this.#listeners.get(event.type).has(entry)) call(entry.listener, event);
     }
-    // What is edited is noticed as somebody who does not have it yet, only what is confirmed as a change of the number.
-    if (counted && (event.type === "ready-state-changed" || event.type === "document-removed")) {
-      const unsynced = this.#inner.unsynced;
-      if (unsynced !== this.#unsynced) this.#deliver({ type: "unsynced-changed", docId: event.docId, unsynced });
-    }
+    if (event.type === "ready-state-changed" || event.type === "document-removed") this.#count(event.docId);
+  }
+
+  get #isCounted() {
+    return (this.#listeners.get("unsynced-changed")?.size ?? 0) > 0;
+  }
+
+  /** The module tells what is confirmed; that there is more to confirm is found out by counting. */
+  #count(docId) {
+    if (!this.#isCounted || this.#closed) return;
+    const unsynced = this.#inner.unsynced;
+    if (unsynced !== this.#unsynced) this.#deliver({ type: "unsynced-changed", docId });
   }
 }
 
@@ -335,6 +342,7 @@ export class DocHandle {
       value = fn(doc);
     } finally {
       doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
+      this.#repo.edited();
     }
     if (typeof value?.then === "function") throw invalid("change takes a function that does its work at once, not an async one");
     return value;
