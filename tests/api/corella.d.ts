@@ -68,7 +68,7 @@ export class BroadcastChannelAdapter implements Adapter {
   readonly name: string;
 }
 
-/** The peer a permission is asked about. */
+/** The peer a permission is asked about: who is at the other end of the connection, for a page mostly the hub, whoever made a change. */
 export interface PermissionPeer {
   readonly peerId: string;
   readonly name?: string;
