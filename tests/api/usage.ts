@@ -1,5 +1,5 @@
 // Programs that must compile against the package's types.
-import init, { BroadcastChannelAdapter, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
+import init, { BroadcastChannelAdapter, type Durability, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
 
 export async function notebook(): Promise<string> {
   const repo = await Repo.open({
@@ -27,6 +27,38 @@ export async function notebook(): Promise<string> {
   repo.on("storage-health", (event) => console.log(event.ok, event.error?.code));
   stop();
   return repo.list().map((info) => info.docId).join();
+}
+
+export async function safe(): Promise<Durability> {
+  const names = new Set(["Ada"]);
+  const repo = await Repo.open({
+    role: "relay",
+    tombstones: { keep: 30 * 24 * 3600 * 1000, max: 1000 },
+    permissions: {
+      mutability: (_doc, peer) => names.has(peer.name ?? ""),
+      deletion: (doc, peer) => doc.creator?.name !== undefined && doc.creator.name === peer.name,
+    },
+  });
+  repo.on("refused", ({ docId, peerId, reason, retryMs }) => {
+    if (reason === "rate-limited") console.log(docId, peerId, retryMs / 1000);
+    // @ts-expect-error: no such reason
+    if (reason === "unavailable") console.log(docId);
+  });
+  repo.on("unsynced-changed", ({ docId, unsynced }) => console.log(docId, unsynced.toFixed()));
+  const handle = repo.create("notes", { replace: true });
+  await handle.whenDurable("hub-disk", { timeout: 1000, signal: new AbortController().signal });
+  // @ts-expect-error: no such level
+  await handle.whenDurable("cloud");
+  names.add("Grace");
+  repo.permissionsChanged();
+  const left: number = repo.unsynced - handle.unsynced;
+  console.log(left);
+  try {
+    repo.create("notes");
+  } catch (error) {
+    if (error instanceof RepoError && (error.code === "exists" || error.code === "deleted")) await repo.forget("notes");
+  }
+  return handle.durability;
 }
 
 export async function bare(): Promise<void> {

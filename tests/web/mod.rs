@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
+mod durability;
 mod indexed_db;
 mod listener;
 mod websocket;
