@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
+mod document;
 mod indexed_db;
 mod listener;
 mod websocket;

@@ -104,16 +104,18 @@ fn content_to_js(content: &JsonOpContent) -> Result<Object, JsValue> {
                 JsonFutureOp::Unknown(_) => None,
             };
             let (unit, amount) = amount.ok_or_else(|| error::invalid("the document has operations of a kind this engine does not know"))?;
-            object(&[("type", "counter".into()), ("value_type", unit.into()), ("value", amount.into()), ("prop", (*prop).into())])
+            object(&[("type", "counter".into()), ("value_type", unit.into()), ("value", amount), ("prop", (*prop).into())])
         }
     })
 }
 
 /// Reads what a counter was changed by, and the type it has. The engine keeps both to itself; this is how they print.
-fn amount_of(value: &impl std::fmt::Debug) -> Option<(String, f64)> {
+fn amount_of(value: &impl std::fmt::Debug) -> Option<(&'static str, JsValue)> {
     let text = format!("{value:?}");
     let (unit, amount) = text.strip_suffix(')')?.split_once('(')?;
-    Some((unit.to_lowercase(), amount.parse().ok()?))
+    let unit = if unit == "F64" { "f64" } else { "i64" };
+    let amount = js_sys::parse_float(amount);
+    (!amount.is_nan()).then(|| (unit, amount.into()))
 }
 
 /// Makes the content of an operation that changes a counter: by doing it in a document of its own, see [`amount_of`].
