@@ -174,6 +174,58 @@ function textFormat(options, keys = ["text"]) {
   return text;
 }
 
+const rawId = (text) => {
+  const [counter, peer] = text.split("@");
+  return { peer: BigInt(peer), counter: Number(counter) };
+};
+
+/** A value as the engine prints it: whole numbers as bigints, objects as Maps. Bytes are whole numbers like any others. */
+function raw(value) {
+  if (Number.isSafeInteger(value)) return BigInt(value);
+  if (Array.isArray(value)) return value.map(raw);
+  if (typeof value === "object" && value !== null) return new Map(Object.entries(value).map(([key, item]) => [key, raw(item)]));
+  return value ?? undefined;
+}
+
+function rawContainer(id) {
+  const [, root, type] = /^cid:root-([^]*):(.*)$/.exec(id) ?? [];
+  if (type !== undefined) return { Root: { name: root, container_type: type } };
+  const [, made, kind] = /^cid:(.*):(.*)$/.exec(id);
+  return { Normal: { ...rawId(made), container_type: kind } };
+}
+
+/** The content of an operation as the engine prints it. */
+function rawContent(kind, op) {
+  const pos = BigInt(op.pos ?? 0);
+  const element = () => {
+    const [lamport, peer] = op.elem_id.slice(1).split("@");
+    return { lamport: Number(lamport), peer: BigInt(peer) };
+  };
+  if (kind === "Map") return { Map: { key: op.key, value: raw(op.value) } };
+  if (kind === "Counter") return { Counter: op.value };
+  if (kind === "Tree") {
+    const target = rawId(op.target);
+    if (op.type === "delete") return { Tree: { Delete: { target } } };
+    const position = op.fractional_index.match(/../g).map((digits) => parseInt(digits, 16));
+    const at = { target, parent: op.parent === null ? undefined : rawId(op.parent), position };
+    return { Tree: op.type === "create" ? { Create: at } : { Move: at } };
+  }
+  switch (op.type) {
+    case "insert": {
+      const slice = kind === "Text" ? { RawStr: { str: op.text, unicode_len: BigInt([...op.text].length) } } : { RawData: op.value.map(raw) };
+      return { List: { Insert: { slice, pos } } };
+    }
+    case "delete": return { List: { Delete: { id_start: rawId(op.start_id), span: { pos, signed_len: BigInt(op.len) } } } };
+    case "move": return { List: { Move: { from: op.from, to: op.to, elem_id: element() } } };
+    case "set": return { List: { Set: { elem_id: element(), value: raw(op.value) } } };
+    case "mark": {
+      const { start, end, style_key: key, info, style_value: value } = op;
+      return { List: { StyleStart: { start, end, key, info: { data: info }, value: raw(value) } } };
+    }
+    default: return { List: "StyleEnd" };
+  }
+}
+
 const ofEveryContainer = {
   toContainerTree(options) {
     const text = textFormat(options);
@@ -217,6 +269,12 @@ const ofMaps = Object.fromEntries(
 const ofDocuments = {
   importUpdateBatch(data) {
     return this.importBatch(data);
+  },
+
+  getOpsInChange(id) {
+    return this.__changeAsJson(id).ops.map(({ counter, container, content }) => {
+      return { counter, container: rawContainer(container), content: rawContent(container.slice(container.lastIndexOf(":") + 1), content) };
+    });
   },
 
   JSONPath(path) {

@@ -328,6 +328,8 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   changeCount(): number;
   getAllChanges(): Map<PeerID, Change[]>;
   getChangeAt(id: OpId): Change;
+  /** The operations of the change an operation is in, as the engine prints them: for looking at. */
+  getOpsInChange(id: OpId): { counter: number; container: object; content: object }[];
   getChangeAtLamport(peer: PeerID, lamport: number): Change | undefined;
   /** Calls `visitor` with changes and what they depend on, latest first, until it returns false. */
   travelChangeAncestors(ids: OpId[], visitor: (change: Change) => boolean): void;

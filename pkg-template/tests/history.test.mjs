@@ -170,6 +170,8 @@ same("changes one by one", (tools) => {
   a.getText("x").insert(0, "yy");
   note(a.getAllChanges(), a.changeCount(), a.opCount());
   note(a.getChangeAt({ peer: "1", counter: 12 }), a.getChangeAtLamport("1", 12), a.getChangeAtLamport("2", 0), a.getChangeAtLamport("2", 1000));
+  for (const counter of [0, 4, 9, 13, 20, 39]) note(a.getOpsInChange({ peer: "1", counter }).filter((op) => op.content.Map?.key !== "bytes"));
+  attempt("no such operation", () => a.getOpsInChange({ peer: "5", counter: 0 }));
   attempt("no such operation", () => a.getChangeAt({ peer: "5", counter: 0 }));
   const seen = [];
   a.travelChangeAncestors(a.frontiers(), (change) => {

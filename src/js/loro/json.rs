@@ -342,6 +342,16 @@ impl JsLoroDoc {
         changes_to_js(&exported)
     }
 
+    /// Returns the change an operation is in, as JSON.
+    #[wasm_bindgen(js_name = __changeAsJson)]
+    pub fn change_as_json(&self, id: &JsValue) -> Result<JsValue, JsValue> {
+        let id = id_from_js(id)?;
+        let change = self.doc().get_change(id).ok_or_else(|| error::invalid(&format!("there is no operation {id}")))?;
+        let end = change.id.counter.saturating_add(change.len as i32);
+        let exported = self.doc().export_json_in_id_span(IdSpan::new(change.id.peer, change.id.counter, end));
+        exported.first().map_or(Ok(JsValue::UNDEFINED), change_to_js)
+    }
+
     /// Imports what `exportJsonUpdates` returned, or its JSON.
     #[wasm_bindgen(js_name = importJsonUpdates)]
     pub fn import_json_updates(&self, json: &JsValue) -> Result<JsValue, JsValue> {
