@@ -312,10 +312,30 @@ export interface EphemeralStoreEvent {
 export type EphemeralListener = (event: EphemeralStoreEvent) => void;
 export type EphemeralLocalListener = (bytes: Uint8Array) => void;
 
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm<T extends Value = Value> {
+  /** @param timeout milliseconds after which foreign entries lapse */
+  constructor(timeout: number);
+  set(key: string, value: T): void;
+  get(key: string): T | undefined;
+  delete(key: string): void;
+  getAllStates(): Record<string, T>;
+  keys(): string[];
+  isEmpty(): boolean;
+  encode(key: string): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  removeOutdated(): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  free(): void;
+}
+
 /** Unpersisted state, last writer wins: on its own, or of a document. */
 export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
   /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
   constructor(timeout?: number);
+  readonly inner: EphemeralStoreWasm;
   set<K extends keyof T & string>(key: K, value: T[K]): void;
   get<K extends keyof T & string>(key: K): T[K] | undefined;
   delete<K extends keyof T & string>(key: K): void;

@@ -1,5 +1,9 @@
 // Programs that must compile against the package's types.
+<<<<<<< HEAD
 import init, { BroadcastChannelAdapter, type Durability, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
+=======
+import init, { BroadcastChannelAdapter, EphemeralStore, IndexedDBAdapter, LoroCounter, LoroDoc, LoroMap, LoroText, LoroTree, Repo, RepoError, UndoManager, WebSocketAdapter, getType } from "../../pkg-template/index.js";
+>>>>>>> loro
 
 export async function notebook(): Promise<string> {
   const repo = await Repo.open({
@@ -73,4 +77,27 @@ export async function bare(): Promise<void> {
   const error = new RepoError("timeout", "too late");
   const code: "timeout" | string = error.code;
   console.log(code);
+}
+
+export async function documents(): Promise<void> {
+  await init();
+  const doc = new LoroDoc<{ outline: LoroTree<{ title: string }>; items: LoroText }>();
+  const root = doc.getTree("outline").createNode();
+  const title: string = root.data.get("title");
+  // @ts-expect-error: not a string
+  root.data.set("title", 1);
+  const json: string = root.toJSON().meta.title + root.createNode(0).children()?.length;
+  const counter: number = new LoroDoc().getMap("m").setContainer("n", new LoroCounter()).value;
+  const plain: string = doc.getText("items").toContainerTree().value;
+  const delta = doc.getText("items").toContainerTree({ text: "delta" }).value[0]?.insert;
+  const kind: "Map" = getType(new LoroMap());
+  const undo = new UndoManager(doc, {
+    onPush: (isUndo, range, event) => ({ value: { isUndo, from: range.start, by: event?.by }, cursors: [] }),
+    onPop: (_, { cursors }) => console.log(cursors.map((cursor) => doc.getCursorPos(cursor)?.offset)),
+  });
+  for (const [id, diff] of doc.diff([], doc.frontiers())) if (diff.type === "counter") console.log(id, diff.increment);
+  for (const change of doc.exportJsonUpdates().changes) console.log(change.msg, change.ops.length);
+  const end = doc.subscribePreCommit(({ modifier, changeMeta }) => void modifier.setMessage(`${changeMeta.length}`));
+  end();
+  console.log(title, json, counter, plain, delta, kind, undo.topUndoValue());
 }

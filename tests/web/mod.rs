@@ -4,6 +4,7 @@
 
 mod broadcast;
 mod durability;
+mod document;
 mod indexed_db;
 mod listener;
 mod websocket;
