@@ -2,7 +2,10 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
+mod chance;
+mod chaos;
 mod disk;
+mod life;
 mod network;
 mod scenarios;
 mod transcript;
