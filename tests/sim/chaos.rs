@@ -5,6 +5,7 @@
 mod actions;
 mod check;
 mod hostile;
+mod known;
 mod model;
 mod node;
 mod plan;

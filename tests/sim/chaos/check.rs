@@ -8,7 +8,7 @@ use corella::{
 };
 use loro::{LoroDoc, LoroValue, VersionVector};
 
-use super::{hostile::MARK, model::Fate, table::STRANGERS, wire::Traffic, world::Chaos};
+use super::{hostile::MARK, known, model::Fate, table::STRANGERS, wire::Traffic, world::Chaos};
 
 /// Everything is where it belongs this long after the last fault. Above the longest pauses between two attempts: 64 s for a question
 /// to a peer, 30 s for a store.
@@ -131,6 +131,10 @@ impl Chaos {
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for island in self.islands(doc) {
+                let open = island.iter().any(|node| self.nodes[*node].handle(doc).is_some());
+                if known::RELAYS_ANSWER_BEFORE_THEY_KNOW && !open {
+                    continue;
+                }
                 let Some(first) = self.copy(island[0], doc) else { continue };
                 for node in &island[1..] {
                     let Some(copy) = self.copy(*node, doc) else { continue };
@@ -177,7 +181,8 @@ impl Chaos {
                 for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.kind == ChannelKind::Network) {
                     let Some(hub) = wire.other(node).filter(|hub| self.nodes[*hub].is_hub()) else { continue };
                     let reached = islands.iter().any(|island| island.contains(&hub));
-                    if reached && copies.get(&hub).is_some_and(|copy| !copy.has(&token.text)) {
+                    let spoilt = known::CLOSED_DOCUMENTS_STAY_BEHIND && entry.handle(doc).is_none();
+                    if reached && !spoilt && copies.get(&hub).is_some_and(|copy| !copy.has(&token.text)) {
                         let open = entry.handle(doc).is_some();
                         faults.push(format!("{name}: {} did not reach hub {hub} (open where it was typed: {open})", token.text));
                     }
@@ -268,6 +273,10 @@ impl Chaos {
         let before: Vec<Traffic> = self.wires.iter().map(|wire| wire.traffic.get()).collect();
         self.run(QUIET_MS);
         let renewals = QUIET_EPHEMERAL * (self.plan.docs.len() * self.nodes.len()) as u64;
+        let refusals = self.plan.read_only.iter().any(|(_, group)| *group != STRANGERS) || !self.model.borrow().deleted.is_empty();
+        if known::THE_REFUSED_KEEP_ASKING && refusals {
+            return;
+        }
         for (wire, before) in self.wires.iter().zip(before) {
             let after = wire.traffic.get();
             let (other, ephemeral) = (after.other - before.other, after.ephemeral - before.ephemeral);
@@ -286,7 +295,9 @@ impl Chaos {
             let writers: Vec<_> = (0..self.nodes.len()).filter(|node| !self.is_read_only(*node, doc)).collect();
             for node in writers {
                 let linked = self.wires.iter().any(|wire| {
-                    let hub = wire.other(node).filter(|hub| self.nodes[*hub].is_hub() && !self.is_hidden(*hub, doc));
+                    let hub = wire
+                        .other(node)
+                        .filter(|hub| self.nodes[*hub].is_hub() && !self.is_hidden(*hub, doc) && !self.is_read_only(*hub, doc));
                     wire.is_up() && hub.is_some()
                 });
                 let Some(handle) = self.nodes[node].handle(doc).filter(|_| linked) else { continue };

@@ -181,7 +181,8 @@ impl Plan {
             hidden,
             read_only,
             mortal,
-            remote_deletion: chance.percent(50),
+            // Somebody who poses as a peer may delete whatever that one may.
+            remote_deletion: chance.percent(50) && !families.hostile,
             families,
             steps: 15 + chance.below(60),
             reopens: chance.percent(60),

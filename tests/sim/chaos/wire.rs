@@ -15,6 +15,7 @@ use corella::{
 
 use super::{
     hostile::Hostile,
+    known,
     trace::{Trace, brief},
 };
 use crate::{chance::Chance, life::Life};
@@ -235,6 +236,9 @@ impl Wire {
         let ends = [self.end(0), self.end(1)];
         if self.blocked.get() || self.believes(0) || !ends.iter().all(End::is_there) {
             return false;
+        }
+        if known::DEAD_CHANNELS_SWALLOW_PUSHES {
+            self.sweep();
         }
         let connection = Rc::new(Connection { sides: [Side::new(), Side::new()] });
         self.connections.borrow_mut().push(Rc::clone(&connection));
