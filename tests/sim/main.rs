@@ -2,8 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
+mod chance;
+mod chaos;
 mod disk;
 mod extension;
+mod life;
 mod network;
 mod scenarios;
 mod topologies;
