@@ -4,6 +4,7 @@
 
 mod actions;
 mod check;
+mod findings;
 mod hostile;
 mod known;
 mod model;

@@ -58,8 +58,8 @@ impl Chaos {
         self.the_hidden_stays_hidden(&mut faults);
         self.the_deleted_stays_deleted(&mut faults);
         self.refused_changes_stay_out(&mut faults);
-        self.presence_is_right(&mut faults);
         self.it_is_quiet(&mut faults);
+        self.presence_is_right(&mut faults);
         self.waiting_ends(&mut faults);
         self.disks_hold_what_they_promised(&mut faults);
         faults.append(&mut self.model.borrow_mut().violations);
@@ -131,10 +131,6 @@ impl Chaos {
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for island in self.islands(doc) {
-                let open = island.iter().any(|node| self.nodes[*node].handle(doc).is_some());
-                if known::RELAYS_ANSWER_BEFORE_THEY_KNOW && !open {
-                    continue;
-                }
                 let Some(first) = self.copy(island[0], doc) else { continue };
                 for node in &island[1..] {
                     let Some(copy) = self.copy(*node, doc) else { continue };

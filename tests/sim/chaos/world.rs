@@ -15,6 +15,7 @@ use corella::{
 
 use super::{
     hostile::Hostile,
+    known,
     model::{Fate, Model, Promise, Run},
     node::{Alive, Node, NodeEnv},
     plan::{NodeKind, Plan},
@@ -313,6 +314,14 @@ impl Chaos {
         }
         for wire in &self.wires {
             wire.sweep();
+        }
+        if known::RELAYS_ANSWER_BEFORE_THEY_KNOW {
+            for wire in &self.wires {
+                if wire.nodes.iter().all(|node| self.nodes[*node].is_hub()) {
+                    wire.disconnect();
+                }
+            }
+            self.run(4_000);
         }
         self.run(500);
         for wire in &self.wires {
