@@ -273,8 +273,11 @@ impl Chaos {
             .wires
             .iter()
             .filter(|wire| wire.kind == ChannelKind::Network)
-            .filter_map(|wire| wire.other(node))
-            .map(|peer| Some((Rc::clone(&self.nodes[peer].working()?.life), self.nodes[peer].handle(doc)?.clone())))
+            .filter_map(|wire| Some((wire, wire.other(node)?)))
+            .map(|(wire, peer)| {
+                let life = Rc::clone(&self.nodes[peer].working()?.life);
+                wire.is_up().then_some((life, self.nodes[peer].handle(doc)?.clone()))
+            })
             .collect();
         let (model, name) = (Rc::clone(&self.model), self.plan.docs[doc].clone());
         self.world.clock.spawn(Box::pin(async move {
