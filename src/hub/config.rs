@@ -86,6 +86,8 @@ pub struct HubLimits {
     pub inbound_bytes: usize,
     /// How long a client may take to introduce itself.
     pub establish_time: Duration,
+    /// How long a client that lags too far behind may take nothing of what is still queued for it.
+    pub stall_time: Duration,
     /// How long a client may be silent; it is pinged three times in that span.
     pub idle_time: Duration,
 }
@@ -98,6 +100,7 @@ impl Default for HubLimits {
             outbound_bytes: 64 * 1024 * 1024,
             inbound_bytes: 256 * 1024 * 1024,
             establish_time: Duration::from_secs(30),
+            stall_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(90),
         }
     }
