@@ -18,34 +18,111 @@ function listenerOf(value) {
   return value;
 }
 
-/** State on its own, or of a document when made by `handle.ephemeral(namespace)`. */
-export class EphemeralStore {
-  #own;
-  #timer;
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm {
+  #state;
   #listeners = new Set();
   #updateListeners = new Set();
 
-  constructor(timeout = 30000, bound) {
-    if (bound !== undefined) {
-      this.inner = bound;
-      return;
-    }
+  constructor(timeout) {
     if (typeof timeout !== "number" || !(timeout > 0)) throw invalid("EphemeralStore: timeout is a number of milliseconds");
-    this.#own = new WasmEphemeralStore(timeout);
-    this.inner = this.#own;
-    // Runs only while there is something that can lapse.
-    this.#timer = { every: Math.max(100, timeout / 2), id: undefined };
+    this.#state = new WasmEphemeralStore(timeout);
   }
 
   set(key, value) {
     if (typeof key !== "string") throw invalid("a key is a string");
-    if (!this.#own) return this.inner.set(key, value);
-    this.#changed(this.#own.set(key, value));
+    this.#changed(this.#state.set(key, value));
   }
 
   delete(key) {
-    if (!this.#own) return this.inner.delete(key);
-    this.#changed(this.#own.delete(key));
+    this.#changed(this.#state.delete(key));
+  }
+
+  get(key) {
+    return this.#state.get(key);
+  }
+
+  getAllStates() {
+    return this.#state.getAllStates();
+  }
+
+  keys() {
+    return this.#state.keys();
+  }
+
+  isEmpty() {
+    return this.#state.keys().length === 0;
+  }
+
+  encode(key) {
+    return this.#state.encode(key);
+  }
+
+  encodeAll() {
+    return this.#state.encodeAll();
+  }
+
+  apply(bytes) {
+    if (!(bytes instanceof Uint8Array)) throw invalid("apply takes a Uint8Array");
+    this.#tell(this.#state.apply(bytes));
+  }
+
+  removeOutdated() {
+    this.#tell(this.#state.removeOutdated());
+  }
+
+  /** Calls `listener({ by, added, updated, removed })` after every change; returns the function that ends it. */
+  subscribe(listener) {
+    this.#listeners.add(listenerOf(listener));
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Calls `listener(bytes)` for every local change; returns the function that ends it. */
+  subscribeLocalUpdates(listener) {
+    this.#updateListeners.add(listenerOf(listener));
+    return () => void this.#updateListeners.delete(listener);
+  }
+
+  free() {
+    this.#listeners.clear();
+    this.#updateListeners.clear();
+    this.#state.free();
+  }
+
+  #changed(event) {
+    this.#tell(event);
+    if (this.#updateListeners.size === 0) return;
+    for (const key of [...event.added, ...event.updated, ...event.removed]) {
+      const bytes = this.#state.encode(key);
+      for (const listener of [...this.#updateListeners]) call(listener, bytes);
+    }
+  }
+
+  #tell(event) {
+    if (event.added.length + event.updated.length + event.removed.length === 0) return;
+    for (const listener of [...this.#listeners]) call(listener, event);
+  }
+}
+
+/** State on its own, or of a document when made by `handle.ephemeral(namespace)`. */
+export class EphemeralStore {
+  /** Runs only while there is something that can lapse; a document's state needs none. */
+  #timer;
+  #ends = new Set();
+
+  constructor(timeout = 30000, bound) {
+    this.inner = bound ?? new EphemeralStoreWasm(timeout);
+    if (bound === undefined) this.#timer = { every: Math.max(100, timeout / 2), id: undefined };
+  }
+
+  set(key, value) {
+    if (typeof key !== "string") throw invalid("a key is a string");
+    this.inner.set(key, value);
+    this.#arm();
+  }
+
+  delete(key) {
+    this.inner.delete(key);
   }
 
   get(key) {
@@ -70,74 +147,62 @@ export class EphemeralStore {
 
   apply(bytes) {
     if (!(bytes instanceof Uint8Array)) throw invalid("apply takes a Uint8Array");
-    if (!this.#own) return this.inner.apply(bytes);
-    this.#tell(this.#own.apply(bytes));
+    this.inner.apply(bytes);
+    this.#arm();
   }
 
   /** Calls `listener({ by, added, updated, removed })` after every change; returns the function that ends it. */
   subscribe(listener) {
-    listenerOf(listener);
-    if (!this.#own) return this.inner.subscribe(listener);
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#kept(this.inner.subscribe(listenerOf(listener)));
   }
 
   /** Calls `listener(bytes)` for every local change; returns the function that ends it. */
   subscribeLocalUpdates(listener) {
-    listenerOf(listener);
-    if (!this.#own) return this.inner.subscribeLocalUpdates(listener);
-    this.#updateListeners.add(listener);
-    return () => void this.#updateListeners.delete(listener);
+    return this.#kept(this.inner.subscribeLocalUpdates(listenerOf(listener)));
   }
 
   /** Sets the entry that stands for this repo. */
   setSelf(value) {
-    if (this.#own) throw invalid("only the ephemeral state of a document has an entry of its own");
+    if (this.#timer) throw invalid("only the ephemeral state of a document has an entry of its own");
     this.inner.setSelf(value);
   }
 
   /** The entry that stands for this repo. */
   get self() {
-    return this.#own ? undefined : this.inner.getSelf();
+    return this.#timer ? undefined : this.inner.getSelf();
   }
 
   /** The entries of the other peers, by peer id. */
   get peers() {
-    return this.#own ? new Map() : this.inner.peers();
+    return this.#timer ? new Map() : this.inner.peers();
   }
 
   destroy() {
-    if (this.#timer?.id !== undefined) clearTimeout(this.#timer.id);
-    this.#listeners.clear();
-    this.#updateListeners.clear();
+    if (!this.#timer) return;
+    clearTimeout(this.#timer.id);
+    for (const end of this.#ends) end();
   }
 
   [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
     this.destroy();
   }
 
-  #changed(event) {
-    this.#tell(event);
-    if (this.#updateListeners.size > 0) {
-      const keys = [...event.added, ...event.updated, ...event.removed];
-      for (const key of keys) {
-        const bytes = this.#own.encode(key);
-        for (const listener of [...this.#updateListeners]) call(listener, bytes);
-      }
-    }
-  }
-
-  #tell(event) {
-    this.#arm();
-    if (event.added.length + event.updated.length + event.removed.length === 0) return;
-    for (const listener of [...this.#listeners]) call(listener, event);
+  #kept(end) {
+    if (!this.#timer) return end;
+    const ended = () => {
+      this.#ends.delete(ended);
+      end();
+    };
+    this.#ends.add(ended);
+    return ended;
   }
 
   #arm() {
-    if (this.#timer.id !== undefined || this.#own.keys().length === 0) return;
+    if (!this.#timer || this.#timer.id !== undefined || this.inner.isEmpty()) return;
     this.#timer.id = setTimeout(() => {
       this.#timer.id = undefined;
-      this.#tell(this.#own.removeOutdated());
+      this.inner.removeOutdated();
+      this.#arm();
     }, this.#timer.every);
     // A pending check must not keep a Node process alive.
     this.#timer.id?.unref?.();

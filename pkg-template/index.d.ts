@@ -18,6 +18,10 @@ export type RepoErrorCode =
   | "storage"
   | "decode"
   | "refused"
+  /** The document was deleted, or forgotten by this repo: its handles are of no more use. */
+  | "deleted"
+  /** The document is known here, or was deleted. */
+  | "exists"
   | "panic";
 
 /** An error with a stable code and what led to it. */
@@ -64,7 +68,7 @@ export class BroadcastChannelAdapter implements Adapter {
   readonly name: string;
 }
 
-/** The peer a permission is asked about. */
+/** The peer a permission is asked about: who is at the other end of the connection, for a page mostly the hub, whoever made a change. */
 export interface PermissionPeer {
   readonly peerId: string;
   readonly name?: string;
@@ -73,9 +77,25 @@ export interface PermissionPeer {
   readonly kind: ChannelKind;
 }
 
+/** Who made a document. Identities are what peers say of themselves. */
+export interface Creator {
+  readonly peerId: string;
+  readonly name?: string;
+}
+
 export type Permission = (doc: { readonly id: string }, peer: PermissionPeer) => boolean;
 
-/** Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". */
+/**
+ * `creator` is known of documents made here with `repo.create`, and at a relay of those a peer brought; of others it is missing.
+ * A repo's peer id is fresh every time it is opened: compare names to recognise a creator who came back.
+ */
+export type DeletionPermission = (doc: { readonly id: string; readonly creator?: Creator }, peer: PermissionPeer) => boolean;
+
+/**
+ * Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". What throws, or returns
+ * anything but true or false, refuses, and is reported once as an "error" event. When they begin to answer differently, call
+ * `repo.permissionsChanged()`.
+ */
 export interface Permissions {
   /** May the peer know of and read the document? Default true. For storage: may it be kept there? */
   visibility: Permission;
@@ -83,15 +103,47 @@ export interface Permissions {
   mutability: Permission;
   /** May the peer make the document come into being here? Default true. */
   creation: Permission;
-  /** May the peer have the document deleted here? Default false. */
-  deletion: Permission;
+  /** May the peer have the document deleted here? By default only one's own other tabs may: `peer.kind === "tabs"`. */
+  deletion: DeletionPermission;
 }
 
 export interface RepoOptions {
   identity?: { name?: string; type?: PeerType; peerId?: string };
+  /** "leaf", unless told, fetches the documents that are opened and only lists the others; "relay" fetches and keeps every document. */
+  role?: "leaf" | "relay";
   adapters?: Adapter[];
   permissions?: Partial<Permissions>;
+  /**
+   * How long deletions are remembered: `keep` milliseconds, half a year unless told, and at most `max` documents, 100000 unless told,
+   * the latest ones. A device that was away for longer may bring a deleted document back.
+   */
+  tombstones?: { keep?: number; max?: number };
 }
+
+/**
+ * How safe the present content of a document is: in this page's memory, in this device's storage, in another machine's memory, on
+ * another machine's disk. Each level includes those before it, "disk" only where the repo has storage. Other machines count by
+ * what they said themselves: a hub of corella's says both, one that speaks only loro-extended's protocol proves "hub" at most.
+ * Tabs of the same device count as nobody. A document without content is as safe as can be.
+ */
+export type Durability = "memory" | "disk" | "hub" | "hub-disk";
+
+/** Why a peer did not take what is here of a document. */
+export type RefusalReason =
+  /** This repo may not change it. */
+  | "mutability"
+  /** This repo may not create it. */
+  | "creation"
+  /** This repo may not delete it. */
+  | "deletion"
+  | "rate-limited"
+  | "too-large"
+  /** An authority outside the peer refused it. */
+  | "unauthorized"
+  /** It was deleted there. */
+  | "deleted"
+  /** It could not be imported there. */
+  | "invalid";
 
 export interface DocInfo {
   docId: string;
@@ -141,6 +193,13 @@ export interface RepoEvents {
   "peer-disconnected": { type: "peer-disconnected"; peerId: string };
   "ready-state-changed": { type: "ready-state-changed"; docId: string };
   "storage-health": { type: "storage-health"; ok: boolean; error?: RepoError };
+  /**
+   * A peer did not take what is here of a document: it stays unsynced, is kept here, and is offered again in `retryMs` milliseconds.
+   * Told once per reason, until the peer takes it. Only by peers that speak corella's extension of the protocol.
+   */
+  refused: { type: "refused"; docId: string; peerId: string; reason: RefusalReason; retryMs: number };
+  /** `handle.unsynced` or `handle.durability` of a document may have changed. `unsynced` is the repo's, over all documents. */
+  "unsynced-changed": { type: "unsynced-changed"; docId: string; unsynced: number };
   "adapter-changed": { type: "adapter-changed"; adapter: number };
   error: { type: "error"; error: RepoError; docId?: string };
 }
@@ -151,12 +210,45 @@ export class Repo {
   static open(options?: RepoOptions): Promise<Repo>;
   /** A decimal u64, fresh for every repo. */
   readonly peerId: string;
-  /** Opens a document, at once; the same handle for the same id. */
+  /**
+   * Opens a document, at once; the same handle for the same id, until the document is deleted or forgotten.
+   * @throws RepoError "deleted" if it was deleted and storage has been read; `create` with `replace` makes it anew
+   */
   get(docId: string): DocHandle;
+  /**
+   * Makes a document and opens it. With `replace` one that exists is deleted first, and one that was deleted is made anew: it begins
+   * empty, and nothing of the old one merges into it, except through peers that speak only loro-extended's protocol.
+   * Handles of the old one are then of no more use.
+   * @throws RepoError "exists", without `replace`: it is open, stored or announced by a peer, or was deleted. Known when storage has
+   * been read; offline nobody can say what other devices have.
+   */
+  create(docId: string, options?: { replace?: boolean }): DocHandle;
   /** Every document known here, open or not. */
   list(): DocInfo[];
-  /** Deletes a document from this repo and its storage, for good. */
+  /**
+   * Deletes a document here and in storage, and at the peers whose `deletion` permission allows it. The deletion is remembered here
+   * and there, half a year and for 100000 documents unless `tombstones` says otherwise, so that a device that was away does not
+   * bring the document back. Its handles throw "deleted" from now on. Completes when storage has done it.
+   * @throws RepoError "storage"
+   */
   delete(docId: string): Promise<void>;
+  /**
+   * Drops this repo's copy of a document, in memory and in storage, and no longer follows it. Nobody else is concerned: opened again
+   * it comes back from those who have it. Edits that no other machine has are lost: wait for `handle.whenDurable("hub")` first.
+   * Completes when storage has done it.
+   * @throws RepoError "storage"
+   */
+  forget(docId: string): Promise<void>;
+  /**
+   * Says that the permission hooks give other answers now: what a peer may no longer see stops flowing at once, what it may see now
+   * is compared with it.
+   */
+  permissionsChanged(): void;
+  /**
+   * The number of operations in the documents in memory that no other machine has confirmed. A character typed is one operation.
+   * Documents that were not opened since the repo was are not counted.
+   */
+  readonly unsynced: number;
   readonly peers: PeerInfo[];
   readonly adapters: AdapterInfo[];
   /** Asks the network peers which documents they have; the answers come as "document-added". */
@@ -169,11 +261,14 @@ export class Repo {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface WaitForSyncOptions {
-  kind?: "network" | "storage";
+export interface WaitOptions {
   /** Milliseconds, 30000 unless told; 0 for none. */
   timeout?: number;
   signal?: AbortSignal;
+}
+
+export interface WaitForSyncOptions extends WaitOptions {
+  kind?: "network" | "storage";
 }
 
 /** A document of a repo. */
@@ -181,11 +276,27 @@ export class DocHandle {
   private constructor();
   readonly docId: string;
   readonly doc: LoroDoc;
-  /** Edits the document in one commit. What an `fn` that throws had done is committed all the same. */
+  /**
+   * Edits the document in one commit. What an `fn` that throws had done is committed all the same.
+   * @throws RepoError "deleted", "closed"; `fn` is not called then
+   */
   change<T>(fn: (doc: LoroDoc) => T, options?: Pick<CommitOptions, "message" | "origin">): T;
   subscribe(listener: (event: LoroEventBatch) => void): () => void;
   readonly readyStates: ReadyState[];
+  /**
+   * Completes when a peer of the kind, "network" unless told, said that it has what is here now, and everything it announced is here.
+   * @throws RepoError "timeout", "aborted", "no-adapter", "deleted", "closed"
+   */
   waitForSync(options?: WaitForSyncOptions): Promise<void>;
+  /** How safe what is here now is; what is not committed does not count. */
+  readonly durability: Durability;
+  /**
+   * Completes when what is here now is at least as safe as `level`; what is edited meanwhile is not waited for.
+   * @throws RepoError "timeout", "aborted", "deleted", "closed", and "no-adapter" if no adapter of this repo could bring it about
+   */
+  whenDurable(level: Durability, options?: WaitOptions): Promise<void>;
+  /** The number of operations here that no other machine has confirmed. A character typed is one operation. */
+  readonly unsynced: number;
   /** Unpersisted state shared with the document's peers. */
   ephemeral<T extends Record<string, Value> = Record<string, Value>>(namespace: string): EphemeralStore<T>;
   close(): void;
@@ -201,10 +312,30 @@ export interface EphemeralStoreEvent {
 export type EphemeralListener = (event: EphemeralStoreEvent) => void;
 export type EphemeralLocalListener = (bytes: Uint8Array) => void;
 
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm<T extends Value = Value> {
+  /** @param timeout milliseconds after which foreign entries lapse */
+  constructor(timeout: number);
+  set(key: string, value: T): void;
+  get(key: string): T | undefined;
+  delete(key: string): void;
+  getAllStates(): Record<string, T>;
+  keys(): string[];
+  isEmpty(): boolean;
+  encode(key: string): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  removeOutdated(): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  free(): void;
+}
+
 /** Unpersisted state, last writer wins: on its own, or of a document. */
 export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
   /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
   constructor(timeout?: number);
+  readonly inner: EphemeralStoreWasm;
   set<K extends keyof T & string>(key: K, value: T[K]): void;
   get<K extends keyof T & string>(key: K): T[K] | undefined;
   delete<K extends keyof T & string>(key: K): void;

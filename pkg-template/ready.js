@@ -1,5 +1,6 @@
 // Loads the wasm module, once, however often and from wherever it is asked for.
 import load, { initSync as loadSync, __setErrorFactory } from "./corella.js";
+import { completeClasses } from "./document.js";
 import { RepoError } from "./errors.js";
 
 let loading;
@@ -7,6 +8,7 @@ let loaded = false;
 
 function finish() {
   loaded = true;
+  completeClasses();
   __setErrorFactory((code, message, cause) => new RepoError(code, message, cause === undefined ? undefined : { cause }));
 }
 

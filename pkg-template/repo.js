@@ -12,9 +12,12 @@ const EVENTS = [
   "peer-disconnected",
   "ready-state-changed",
   "storage-health",
+  "refused",
+  "unsynced-changed",
   "adapter-changed",
   "error",
 ];
+const LEVELS = ["memory", "disk", "hub", "hub-disk"];
 const HOOKS = ["visibility", "mutability", "creation", "deletion"];
 const DEFAULT_TIMEOUT = 30000;
 const dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
@@ -45,6 +48,13 @@ function checkedIdentity(value) {
   return { name, type, peerId };
 }
 
+function checkedTombstones(value) {
+  const { keep, max } = record("tombstones", value, ["keep", "max"]);
+  if (keep !== undefined && !(typeof keep === "number" && keep >= 0)) throw invalid("tombstones.keep is a number of milliseconds");
+  if (max !== undefined && !(max === Infinity || (Number.isInteger(max) && max >= 0))) throw invalid("tombstones.max is a whole number");
+  return { keep, max };
+}
+
 function checkedDocId(docId) {
   if (typeof docId !== "string") throw invalid("a document id is a string");
   return docId;
@@ -58,6 +68,8 @@ export class Repo {
   #listeners = new Map();
   #closed = false;
   #reported = new Set();
+  #waits = new Set();
+  #unsynced = 0;
   #stopLeaving = () => {};
 
   constructor(token) {
@@ -69,8 +81,11 @@ export class Repo {
   /** Opens a repo and starts its adapters. */
   static async open(options) {
     outsideHooks();
-    const { identity, adapters = [], permissions } = record("the options of Repo.open", options, ["identity", "adapters", "permissions"]);
+    const known = ["identity", "role", "adapters", "permissions", "tombstones"];
+    const { identity, role = "leaf", adapters = [], permissions, tombstones } = record("the options of Repo.open", options, known);
     const who = checkedIdentity(identity);
+    if (role !== "leaf" && role !== "relay") throw invalid('role is "leaf" or "relay"');
+    const limits = checkedTombstones(tombstones);
     if (!Array.isArray(adapters) || !adapters.every(isAdapter)) throw invalid("adapters is an array of adapters");
     const asked = record("permissions", permissions, HOOKS);
     for (const name of HOOKS) {
@@ -89,7 +104,7 @@ export class Repo {
       if (asked[name]) wrapped[name] = repo.#hook(name, asked[name]);
     }
     repo.#inner = new WasmRepo(
-      { ...who, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped },
+      { ...who, role, tombstones: limits, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped },
       (event) => repo.#deliver(event),
     );
     repo.#flushWhenLeaving();
@@ -105,10 +120,18 @@ export class Repo {
   get(docId) {
     this.#check();
     const known = this.#handles.get(checkedDocId(docId));
-    if (known && !known.__isGone) return known;
-    const handle = new DocHandle(docId, this.#inner.get(docId), () => this.#handles.delete(docId));
-    this.#handles.set(docId, handle);
-    return handle;
+    return known && !known.__isGone ? known : this.#keep(docId, this.#inner.get(docId));
+  }
+
+  /** Makes a document that is not known here, or with `replace` one that starts anew, and opens it. */
+  create(docId, options) {
+    this.#check();
+    checkedDocId(docId);
+    const { replace = false } = record("the options of create", options, ["replace"]);
+    if (typeof replace !== "boolean") throw invalid("replace is true or false");
+    const made = this.#inner.create(docId, replace);
+    this.#endWaits();
+    return this.#keep(docId, made);
   }
 
   /** Every document known here, open or not. */
@@ -117,12 +140,28 @@ export class Repo {
     return this.#inner.list();
   }
 
-  /** Deletes a document from this repo and its storage, for good. */
+  /** Deletes a document here and at the peers that allow it. It stays deleted: who was away does not bring it back. */
   async delete(docId) {
     this.#check();
-    const deleted = this.#inner.delete(checkedDocId(docId));
-    this.#handles.delete(docId);
-    await deleted;
+    await this.#dropped(docId, this.#inner.delete(checkedDocId(docId)));
+  }
+
+  /** Drops this repo's copy of a document; nobody else is concerned. */
+  async forget(docId) {
+    this.#check();
+    await this.#dropped(docId, this.#inner.forget(checkedDocId(docId)));
+  }
+
+  /** Says that the permission hooks give other answers now. */
+  permissionsChanged() {
+    this.#check();
+    this.#inner.permissionsChanged();
+  }
+
+  /** The number of operations in the documents in memory that no other machine has confirmed. */
+  get unsynced() {
+    this.#check();
+    return this.#inner.unsynced;
   }
 
   /** The peers with an established channel. */
@@ -206,6 +245,7 @@ export class Repo {
     return (doc, peer) => {
       hooks += 1;
       try {
+        Object.freeze(doc.creator);
         const answer = ask(Object.freeze(doc), Object.freeze(peer));
         if (typeof answer === "boolean") return answer;
         this.#reportOnce(name, invalid(`permissions.${name} must return true or false at once, not ${typeof answer}`));
@@ -224,10 +264,49 @@ export class Repo {
     queueMicrotask(() => this.#deliver({ type: "error", error }));
   }
 
+  #keep(docId, inner) {
+    const handle = new DocHandle(docId, inner, {
+      isClosed: () => this.#closed,
+      edited: () => queueMicrotask(() => this.#count(docId)),
+      released: () => {
+        // A document made anew under the same id has another handle.
+        if (this.#handles.get(docId) === handle) this.#handles.delete(docId);
+      },
+      waits: this.#waits,
+    });
+    this.#handles.set(docId, handle);
+    return handle;
+  }
+
+  async #dropped(docId, dropping) {
+    this.#handles.delete(docId);
+    this.#endWaits();
+    await dropping;
+  }
+
+  /** Nobody will confirm a document that is gone. */
+  #endWaits() {
+    for (const wait of [...this.#waits]) wait();
+  }
+
   #deliver(event) {
+    if (event.type === "document-removed") this.#endWaits();
+    if (event.type === "unsynced-changed" && this.#isCounted) event.unsynced = this.#unsynced = this.#inner.unsynced;
     for (const entry of [...(this.#listeners.get(event.type) ?? [])]) {
       if (this.#listeners.get(event.type).has(entry)) call(entry.listener, event);
     }
+    if (event.type === "ready-state-changed" || event.type === "document-removed") this.#count(event.docId);
+  }
+
+  get #isCounted() {
+    return (this.#listeners.get("unsynced-changed")?.size ?? 0) > 0;
+  }
+
+  /** The module tells what is confirmed; that there is more to confirm is found out by counting. */
+  #count(docId) {
+    if (!this.#isCounted || this.#closed) return;
+    const unsynced = this.#inner.unsynced;
+    if (unsynced !== this.#unsynced) this.#deliver({ type: "unsynced-changed", docId });
   }
 }
 
@@ -236,12 +315,12 @@ export class DocHandle {
   #inner;
   #doc;
   #stores = new Map();
-  #released;
+  #repo;
 
-  constructor(docId, inner, released) {
+  constructor(docId, inner, repo) {
     this.docId = docId;
     this.#inner = inner;
-    this.#released = released;
+    this.#repo = repo;
   }
 
   /** The document. */
@@ -263,6 +342,7 @@ export class DocHandle {
       value = fn(doc);
     } finally {
       doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
+      this.#repo.edited();
     }
     if (typeof value?.then === "function") throw invalid("change takes a function that does its work at once, not an async one");
     return value;
@@ -277,29 +357,57 @@ export class DocHandle {
   /** How every peer that has, or was asked for, the document stands to it. */
   get readyStates() {
     outsideHooks();
-    return this.#inner.readyStates();
+    return this.#isDropped ? [] : this.#inner.readyStates();
+  }
+
+  /** How safe what is here now is. */
+  get durability() {
+    outsideHooks();
+    return this.#isDropped ? "memory" : this.#inner.durability;
+  }
+
+  /** The number of operations here that no other machine has confirmed. */
+  get unsynced() {
+    outsideHooks();
+    return this.#isDropped ? 0 : this.#inner.unsynced;
   }
 
   /** Completes when a peer of the kind confirmed what is here now and everything it announced is here. */
   async waitForSync(options) {
     this.#check();
-    const { kind = "network", timeout = DEFAULT_TIMEOUT, signal } = record("the options of waitForSync", options, ["kind", "timeout", "signal"]);
+    const { kind = "network", ...limits } = record("the options of waitForSync", options, ["kind", "timeout", "signal"]);
     if (kind !== "network" && kind !== "storage") throw invalid('kind is "network" or "storage"');
+    await this.#wait(limits, (timeout) => this.#inner.waitForSync(kind === "storage", timeout));
+  }
+
+  /** Completes when what is here now is as safe as `level` says. */
+  async whenDurable(level, options) {
+    this.#check();
+    if (!LEVELS.includes(level)) throw invalid(`a level is one of ${LEVELS.map((known) => JSON.stringify(known)).join(", ")}`);
+    const limits = record("the options of whenDurable", options, ["timeout", "signal"]);
+    await this.#wait(limits, (timeout) => this.#inner.whenDurable(level, timeout));
+  }
+
+  async #wait({ timeout = DEFAULT_TIMEOUT, signal }, begin) {
     if (typeof timeout !== "number" || !(timeout >= 0)) throw invalid("timeout is a number of milliseconds, 0 for none");
+    if (signal !== undefined && typeof signal?.addEventListener !== "function") throw invalid("signal is an AbortSignal");
     const aborted = () => new RepoError("aborted", "the wait was aborted", { cause: signal.reason });
     if (signal?.aborted) throw aborted();
-    const waiting = this.#inner.waitForSync(kind === "storage", timeout === 0 || timeout === Infinity ? undefined : timeout);
-    if (!signal) return waiting;
-    let stop;
-    const abort = new Promise((_, reject) => {
-      stop = () => reject(aborted());
-      signal.addEventListener("abort", stop, { once: true });
-    });
+    const waiting = begin(timeout === 0 || timeout === Infinity ? undefined : timeout);
     waiting.catch(() => {});
+    let abort;
+    let drop;
+    const ended = new Promise((_, reject) => {
+      abort = () => reject(aborted());
+      drop = () => this.#isDropped && reject(this.#gone());
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#repo.waits.add(drop);
     try {
-      await Promise.race([waiting, abort]);
+      await Promise.race([waiting, ended]);
     } finally {
-      signal.removeEventListener("abort", stop);
+      signal?.removeEventListener("abort", abort);
+      this.#repo.waits.delete(drop);
     }
   }
 
@@ -315,7 +423,7 @@ export class DocHandle {
   close() {
     outsideHooks();
     this.#inner.close();
-    this.#released();
+    this.#repo.released();
   }
 
   [dispose]() {
@@ -326,8 +434,18 @@ export class DocHandle {
     return this.#inner.isGone;
   }
 
+  /** Dropped from an open repo: what the repo knows under this id concerns another document, if any. */
+  get #isDropped() {
+    return this.#inner.isGone && !this.#repo.isClosed();
+  }
+
+  #gone() {
+    if (this.#repo.isClosed()) return new RepoError("closed", "the repo is closed");
+    return new RepoError("deleted", `document ${JSON.stringify(this.docId)} was deleted or forgotten; this handle is of no more use`);
+  }
+
   #check() {
     outsideHooks();
-    if (this.#inner.isGone) throw new RepoError("closed", `document ${JSON.stringify(this.docId)} was deleted or its repo closed`);
+    if (this.#inner.isGone) throw this.#gone();
   }
 }

@@ -320,7 +320,7 @@ impl Synchronizer {
 
     /// Returns who is at the other end of a channel, once that is established.
     #[must_use]
-    pub fn peer(&self, channel: ChannelId) -> Option<PeerContext> {
+    pub fn peer(&self, channel: ChannelId) -> Option<Rc<PeerContext>> {
         self.model.context(channel)
     }
 
@@ -330,16 +330,10 @@ impl Synchronizer {
         let Some(entry) = self.model.docs.get(doc) else { return Vec::new() };
         let ready = matches!(entry.state, DocState::Ready);
         let mut states = Vec::new();
-        for (id, channel) in &self.model.channels {
-            let (Some(identity), Some(link)) = (channel.identity(), channel.docs.get(doc)) else { continue };
-            let Some(status) = status(link, &entry.version, channel.kind == ChannelKind::Storage, ready) else { continue };
-            states.push(PeerReadiness {
-                peer: identity.peer_id.clone(),
-                channel: *id,
-                kind: channel.kind,
-                status,
-                version: link.known.clone(),
-            });
+        for (id, link) in self.model.links(doc) {
+            let Some(peer) = self.model.context(id) else { continue };
+            let Some(status) = status(link, &entry.version, peer.kind == ChannelKind::Storage, ready) else { continue };
+            states.push(PeerReadiness { peer: peer.peer_id.clone(), channel: id, kind: peer.kind, status, version: link.known.clone() });
         }
         states
     }
@@ -351,9 +345,13 @@ impl Synchronizer {
         if !matches!(entry.state, DocState::Ready) {
             return false;
         }
-        self.model.channels.values().filter(|channel| channel.kind == kind).filter_map(|channel| channel.docs.get(doc)).any(|link| {
-            link.confirms(version) && link.known.as_ref().is_some_and(|known| entry.version.includes(known)) && link.load != Load::Pending
-        })
+        self.model.links(doc).filter(|(channel, _)| self.model.channels.get(channel).is_some_and(|entry| entry.kind == kind)).any(
+            |(_, link)| {
+                link.confirms(version)
+                    && link.known.as_ref().is_some_and(|known| entry.version.includes(known))
+                    && link.load != Load::Pending
+            },
+        )
     }
 
     /// Returns whether every open store has `version` of the document on disk.
@@ -373,11 +371,10 @@ impl Synchronizer {
             let ready = matches!(entry.state, DocState::Ready);
             let states: Vec<_> = self
                 .model
-                .channels
-                .iter()
-                .filter_map(|(id, channel)| {
-                    let link = channel.docs.get(&doc)?;
-                    Some((*id, status(link, &entry.version, channel.kind == ChannelKind::Storage, ready)?))
+                .links(&doc)
+                .filter_map(|(id, link)| {
+                    let storage = self.model.channels.get(&id)?.kind == ChannelKind::Storage;
+                    Some((id, status(link, &entry.version, storage, ready)?))
                 })
                 .collect();
             if states != entry.reported

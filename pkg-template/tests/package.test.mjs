@@ -33,6 +33,10 @@ test("wrong options are refused at the call, with what was expected", async () =
   await assert.rejects(Repo.open({ adaptors: [] }), /adaptors/);
   await assert.rejects(Repo.open({ identity: { peerId: "12x" } }), code("invalid-argument"));
   await assert.rejects(Repo.open({ permissions: { visibility: true } }), code("invalid-argument"));
+  await assert.rejects(Repo.open({ role: "hub" }), code("invalid-argument"));
+  await assert.rejects(Repo.open({ tombstones: { keep: "1d" } }), code("invalid-argument"));
+  await assert.rejects(Repo.open({ tombstones: { max: 1.5 } }), code("invalid-argument"));
+  await assert.rejects(Repo.open({ tombstones: { days: 1 } }), /days/);
 });
 
 test("document ids are any text of 1 to 512 bytes", async () => {
@@ -53,9 +57,85 @@ test("a handle and its document are the same objects every time", async () => {
   assert.deepEqual(repo.list(), [{ docId: "d", open: true, stored: false }]);
   await repo.delete("d");
   assert.deepEqual(repo.list(), []);
-  assert.throws(() => handle.change(() => {}), code("closed"));
-  assert.notEqual(repo.get("d"), handle);
   await repo.close();
+});
+
+test("a deleted document says so everywhere, and made anew it has another handle", async () => {
+  const repo = await Repo.open();
+  const handle = repo.get("d");
+  handle.change((doc) => doc.getText("t").insert(0, "old"));
+  assert.equal(handle.unsynced, 3);
+  await repo.delete("d");
+  assert.throws(() => repo.get("d"), code("deleted"));
+  assert.throws(() => handle.change(() => {}), code("deleted"));
+  assert.throws(() => handle.ephemeral("cursors"), code("deleted"));
+  await assert.rejects(handle.waitForSync(), code("deleted"));
+  await assert.rejects(handle.whenDurable("memory"), code("deleted"));
+  assert.throws(() => repo.create("d"), code("exists"));
+
+  const anew = repo.create("d", { replace: true });
+  assert.notEqual(anew, handle);
+  anew.change((doc) => doc.getText("t").insert(0, "new"));
+  assert.deepEqual([handle.durability, handle.unsynced, handle.readyStates], ["memory", 0, []]);
+  assert.equal(handle.doc.getText("t").toString(), "old");
+  assert.throws(() => handle.change(() => {}), code("deleted"));
+  handle.close();
+  assert.equal(repo.get("d"), anew);
+  assert.equal(anew.doc.getText("t").toString(), "new");
+  await repo.close();
+  assert.throws(() => handle.change(() => {}), code("closed"));
+});
+
+test("create makes what is not here, and replaces only when told to", async () => {
+  const repo = await Repo.open();
+  const first = repo.create("d");
+  assert.equal(repo.get("d"), first);
+  first.change((doc) => doc.getMap("m").set("k", 1));
+  assert.throws(() => repo.create("d"), code("exists"));
+  assert.throws(() => repo.create(""), code("invalid-argument"));
+  assert.throws(() => repo.create("d", { replace: 1 }), code("invalid-argument"));
+  assert.throws(() => repo.create("d", { overwrite: true }), /overwrite/);
+  const second = repo.create("d", { replace: true });
+  assert.notEqual(second, first);
+  assert.deepEqual(second.doc.toJSON(), {});
+  assert.throws(() => first.change(() => {}), code("deleted"));
+  await repo.close();
+});
+
+test("a forgotten document is gone from here and may be opened again", async () => {
+  const repo = await Repo.open();
+  const handle = repo.get("d");
+  handle.change((doc) => doc.getText("t").insert(0, "mine alone"));
+  await repo.forget("d");
+  assert.deepEqual(repo.list(), []);
+  assert.throws(() => handle.change(() => {}), code("deleted"));
+  const again = repo.get("d");
+  assert.notEqual(again, handle);
+  assert.equal(again.doc.getText("t").toString(), "");
+  await assert.rejects(repo.forget(""), code("invalid-argument"));
+  await repo.close();
+});
+
+test("durability without anybody else is memory, and waiting for more fails clearly", async () => {
+  const repo = await Repo.open();
+  const handle = repo.get("d");
+  handle.change((doc) => doc.getText("t").insert(0, "😀x"));
+  assert.equal(handle.durability, "memory");
+  assert.deepEqual([handle.unsynced, repo.unsynced], [2, 2]);
+  await handle.whenDurable("memory");
+  for (const level of ["disk", "hub", "hub-disk"]) await assert.rejects(handle.whenDurable(level), code("no-adapter"));
+  await assert.rejects(handle.whenDurable(), code("invalid-argument"));
+  await assert.rejects(handle.whenDurable("cloud"), /hub-disk/);
+  await assert.rejects(handle.whenDurable("hub", { timeout: -1 }), code("invalid-argument"));
+  await assert.rejects(handle.whenDurable("hub", { signal: 1 }), code("invalid-argument"));
+  await assert.rejects(handle.whenDurable("hub", { kind: "network" }), /kind/);
+  await assert.rejects(handle.whenDurable("hub", { signal: AbortSignal.abort() }), code("aborted"));
+  await repo.close();
+  assert.throws(() => repo.unsynced, code("closed"));
+  assert.throws(() => repo.create("d"), code("closed"));
+  assert.throws(() => repo.permissionsChanged(), code("closed"));
+  await assert.rejects(repo.forget("d"), code("closed"));
+  await assert.rejects(handle.whenDurable("memory"), code("closed"));
 });
 
 test("freeing the document of a closed handle leaves the next handle's listeners alone", async () => {

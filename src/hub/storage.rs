@@ -22,24 +22,23 @@ use std::{
 use bytes::Bytes;
 use futures_channel::oneshot;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError,
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
     TransactionError, WriteTransaction,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::env::random_bytes;
 use crate::{
-    protocol::{DocId, VersionVector},
+    protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
         Adapter, AdapterContext, AdapterState, IndexEntry, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc,
         StoredInfo, Write,
     },
-    synchronizer::{ChannelKind, Timestamp},
+    synchronizer::{ChannelKind, Creator, Timestamp},
 };
 
 /// `(document, record key)` to `(kind, bytes)`.
 const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition::new("records");
-/// Document to [`IndexRow`].
+/// Document to [`INDEX_FORMAT`] and [`IndexRow`].
 const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
 
 const FILE: &str = "corella.redb";
@@ -71,6 +70,7 @@ pub struct RedbAdapter {
 
 enum Job {
     Write { writes: Vec<Write>, done: Answer<()> },
+    Bury { doc: DocId, tombstone: Tombstone, done: Answer<()> },
     Remove { doc: DocId, done: Answer<()> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
     List { done: Answer<Vec<StoredInfo>> },
@@ -144,6 +144,11 @@ impl Store for RedbStore {
         self.ask(|done| Job::Write { writes, done })
     }
 
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Bury { doc, tombstone, done })
+    }
+
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let doc = doc.clone();
         self.ask(|done| Job::Remove { doc, done })
@@ -194,6 +199,7 @@ impl Adapter for RedbAdapter {
 /// Something that changes the database, with whoever waits for it.
 enum Change {
     Write(Vec<Write>),
+    Bury(DocId, Tombstone),
     Remove(DocId),
 }
 
@@ -218,6 +224,7 @@ impl Worker {
                         bytes += writes.iter().map(|write| write.record.bytes.len()).sum::<usize>();
                         changes.push((Change::Write(writes), done));
                     }
+                    Job::Bury { doc, tombstone, done } => changes.push((Change::Bury(doc, tombstone), done)),
                     Job::Remove { doc, done } => changes.push((Change::Remove(doc), done)),
                     job => other = Some(job),
                 }
@@ -239,7 +246,7 @@ impl Worker {
                     let _ = done.send(());
                     return;
                 }
-                Some(Job::Write { .. } | Job::Remove { .. }) | None => {}
+                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. }) | None => {}
             }
         }
     }
@@ -323,6 +330,7 @@ fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
     for change in changes {
         match change {
             Change::Write(writes) => writes.iter().try_for_each(|write| write_record(&transaction, write))?,
+            Change::Bury(doc, tombstone) => bury_doc(&transaction, doc, tombstone)?,
             Change::Remove(doc) => remove_doc(&transaction, doc)?,
         }
     }
@@ -334,10 +342,13 @@ fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<(), Fai
     let doc = write.doc.as_str();
     let mut records = transaction.open_table(RECORDS)?;
     let mut table = transaction.open_table(INDEX)?;
-    let mut index = match table.get(doc)? {
-        Some(row) => decode_index(row.value())?,
-        None => IndexEntry { created: write.at, lineage: u64::from_ne_bytes(random_bytes()), ..IndexEntry::default() },
-    };
+    let mut index = read_index(&table, doc)?;
+    if !index.takes(write) {
+        return Ok(());
+    }
+    if index.merge(write) {
+        remove_records(&mut records, doc)?;
+    }
     for key in write.replaces.iter().filter(|key| **key != write.record.key) {
         if let Some(old) = records.remove((doc, key.0.as_str()))? {
             index.records = index.records.saturating_sub(1);
@@ -353,27 +364,44 @@ fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<(), Fai
         None => index.records += 1,
     }
     index.bytes += write.record.bytes.len() as u64;
-    index.version.merge(&write.version);
-    index.updated = index.updated.max(write.at);
+    table.insert(doc, encode_index(&index)?.as_slice())?;
+    Ok(())
+}
+
+fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) -> Result<(), Failure> {
+    let doc = doc.as_str();
+    let mut table = transaction.open_table(INDEX)?;
+    let mut index = read_index(&table, doc)?;
+    if index.bury(tombstone.clone()) {
+        remove_records(&mut transaction.open_table(RECORDS)?, doc)?;
+    }
     table.insert(doc, encode_index(&index)?.as_slice())?;
     Ok(())
 }
 
 fn remove_doc(transaction: &WriteTransaction, doc: &DocId) -> Result<(), Failure> {
-    let mut records = transaction.open_table(RECORDS)?;
+    remove_records(&mut transaction.open_table(RECORDS)?, doc.as_str())?;
+    transaction.open_table(INDEX)?.remove(doc.as_str())?;
+    Ok(())
+}
+
+fn remove_records(records: &mut Table<'_, (&str, &str), (u8, &[u8])>, doc: &str) -> Result<(), Failure> {
     let mut keys = Vec::new();
-    for entry in records.range((doc.as_str(), "")..)? {
+    for entry in records.range((doc, "")..)? {
         let (key, _) = entry?;
-        if key.value().0 != doc.as_str() {
+        if key.value().0 != doc {
             break;
         }
         keys.push(key.value().1.to_owned());
     }
     for key in keys {
-        records.remove((doc.as_str(), key.as_str()))?;
+        records.remove((doc, key.as_str()))?;
     }
-    transaction.open_table(INDEX)?.remove(doc.as_str())?;
     Ok(())
+}
+
+fn read_index(table: &Table<'_, &str, &[u8]>, doc: &str) -> Result<IndexEntry, Failure> {
+    table.get(doc)?.map_or_else(|| Ok(IndexEntry::default()), |row| decode_index(row.value()))
 }
 
 fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> {
@@ -412,6 +440,7 @@ fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
     Ok(infos)
 }
 
+/// The beginning of a row. [`TombstoneRow`], version and [`CreatorRow`] follow; a row may end before any of them.
 #[derive(Serialize, Deserialize)]
 struct IndexRow {
     version: Vec<u8>,
@@ -420,7 +449,19 @@ struct IndexRow {
     created: u64,
     updated: u64,
     lineage: u64,
-    tombstone: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TombstoneRow {
+    lineage: u64,
+    at: u64,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CreatorRow {
+    peer_id: String,
+    name: Option<String>,
 }
 
 fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
@@ -431,28 +472,50 @@ fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
         created: index.created.0,
         updated: index.updated.0,
         lineage: index.lineage,
-        tombstone: index.tombstone.as_ref().map(|tombstone| tombstone.at),
     };
-    let mut bytes = vec![INDEX_FORMAT];
-    bytes.extend(postcard::to_allocvec(&row).map_err(|error| Failure::from(StoreError::Other(error.to_string())))?);
-    Ok(bytes)
+    let tombstone = index.tombstone.as_ref();
+    let tombstone = tombstone.map(|it| TombstoneRow { lineage: it.lineage, at: it.at, by: it.by.as_str().to_owned() });
+    let confirmed = index.confirmed.encode();
+    let creator = index.creator.as_ref();
+    let creator = creator.map(|it| CreatorRow { peer_id: it.peer_id.as_str().to_owned(), name: it.name.clone() });
+    let fields = (INDEX_FORMAT, row, tombstone, confirmed, creator);
+    postcard::to_allocvec(&fields).map_err(|error| StoreError::Other(error.to_string()).into())
 }
 
 fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
-    let row: IndexRow = match bytes.split_first() {
-        Some((&INDEX_FORMAT, row)) => postcard::from_bytes(row).map_err(|error| corrupt(format!("an index row: {error}")))?,
-        _ => return Err(corrupt("an index row is of an unknown format".to_owned())),
+    let Some((&INDEX_FORMAT, mut rest)) = bytes.split_first() else {
+        return Err(corrupt("an index row is of an unknown format".to_owned()));
     };
-    let version = VersionVector::decode(&row.version).map_err(|error| corrupt(format!("an index row: {error}")))?;
+    let row: IndexRow = field(&mut rest)?;
+    let tombstone: Option<TombstoneRow> = field_or_default(&mut rest)?;
+    let confirmed: Vec<u8> = field_or_default(&mut rest)?;
+    let creator: Option<CreatorRow> = field_or_default(&mut rest)?;
+    if !rest.is_empty() {
+        // A newer program wrote it; without that field the row must not be written again.
+        return Err(corrupt("an index row has fields that are not known".to_owned()));
+    }
+    let version = |bytes: &[u8]| VersionVector::decode(bytes).map_err(|error| corrupt(format!("an index row: {error}")));
     Ok(IndexEntry {
-        version,
+        version: version(&row.version)?,
         bytes: row.bytes,
         records: row.records,
         created: Timestamp(row.created),
         updated: Timestamp(row.updated),
         lineage: row.lineage,
-        ..IndexEntry::default()
+        tombstone: tombstone.map(|it| Tombstone { lineage: it.lineage, at: it.at, by: PeerId::from_wire(&it.by) }),
+        confirmed: if confirmed.is_empty() { VersionVector::new() } else { version(&confirmed)? },
+        creator: creator.map(|it| Creator { peer_id: PeerId::from_wire(&it.peer_id), name: it.name }),
     })
+}
+
+fn field<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, Failure> {
+    let (value, after) = postcard::take_from_bytes(rest).map_err(|error| corrupt(format!("an index row: {error}")))?;
+    *rest = after;
+    Ok(value)
+}
+
+fn field_or_default<T: DeserializeOwned + Default>(rest: &mut &[u8]) -> Result<T, Failure> {
+    if rest.is_empty() { Ok(T::default()) } else { field(rest) }
 }
 
 /// Why work on the database failed, and whether the file must be opened again.

@@ -8,11 +8,11 @@ use wasm_bindgen::prelude::*;
 
 use super::{
     ephemeral::WasmEphemeral,
-    events,
+    error, events,
     loro::{JsLoroDoc, JsVersionVector, object, set},
     repo::promise,
 };
-use crate::runtime::{DocHandle, ReadyState, ReadyStatus, SyncKind, WaitOptions};
+use crate::runtime::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions};
 
 /// An open document.
 #[wasm_bindgen(skip_typescript)]
@@ -53,6 +53,27 @@ impl WasmDocHandle {
         let waiting = promise(self.0.wait_for_sync(WaitOptions { kind, timeout_ms: timeout.map(|ms| ms as u64) }));
         events::drain();
         waiting
+    }
+
+    /// Waits until what is here now is as safe as `level` says; no `timeout` waits for ever.
+    #[wasm_bindgen(js_name = whenDurable)]
+    pub fn when_durable(&self, level: &str, timeout: Option<f64>) -> Result<Promise, JsValue> {
+        let level = Durability::named(level).ok_or_else(|| error::invalid(r#"a level is "memory", "disk", "hub" or "hub-disk""#))?;
+        let waiting = promise(self.0.when_durable(level, timeout.map(|ms| ms as u64)));
+        events::drain();
+        Ok(waiting)
+    }
+
+    /// How safe what is here now is.
+    #[wasm_bindgen(getter)]
+    pub fn durability(&self) -> String {
+        self.0.durability().as_str().to_owned()
+    }
+
+    /// The number of operations here that no other machine has confirmed.
+    #[wasm_bindgen(getter)]
+    pub fn unsynced(&self) -> f64 {
+        self.0.unsynced() as f64
     }
 
     /// Opens a namespace of the ephemeral state.

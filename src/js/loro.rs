@@ -3,23 +3,38 @@
 //! Events are synchronous and queued: whatever a call causes is delivered before it returns, in order, never nested. Handles are
 //! made anew on every access. Text positions are UTF-16.
 
+mod awareness;
 mod container;
+mod counter;
 mod cursor;
+mod diff;
 mod doc;
 mod event;
 pub mod free;
+mod history;
+pub mod json;
 mod list;
 mod map;
+mod modifier;
+mod movable_list;
 mod text;
+mod tree;
+mod tree_node;
 mod undo;
 mod value;
 mod version;
 
+pub use awareness::JsAwareness;
+pub use counter::JsLoroCounter;
 pub use cursor::JsCursor;
 pub use doc::JsLoroDoc;
-pub use list::{JsLoroList, JsLoroMovableList};
+pub use list::JsLoroList;
 pub use map::JsLoroMap;
+pub use modifier::JsChangeModifier;
+pub use movable_list::JsLoroMovableList;
 pub use text::JsLoroText;
+pub use tree::JsLoroTree;
+pub use tree_node::JsLoroTreeNode;
 pub use undo::JsUndoManager;
 pub(crate) use value::{from_js, get, object, set, to_js};
 pub use version::JsVersionVector;

@@ -1,4 +1,4 @@
-//! What a repo is opened with: identity, adapters, permissions.
+//! What a repo is opened with: identity, role, adapters, permissions, limits.
 //!
 //! The package's JavaScript has checked the shapes; here they become values.
 
@@ -10,13 +10,13 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::{
     error,
-    loro::{get, object},
+    loro::{get, object, set},
 };
 use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
     protocol::{DocId, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
-    synchronizer::{Creator, PeerContext, Permissions},
+    synchronizer::{AllowAll, Creator, Interest, PeerContext, Permissions, TombstoneLimits},
 };
 
 /// The adapters of a repo, in order; the sockets apart, since the application can switch them.
@@ -84,7 +84,18 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
             creation: hook(options, "creation"),
             deletion: hook(options, "deletion"),
         }),
+        interest: if text("role").as_deref() == Some("relay") { Interest::Everything } else { Interest::Opened },
+        tombstones: tombstones(options),
         ..RepoConfig::default()
+    }
+}
+
+fn tombstones(options: &JsValue) -> TombstoneLimits {
+    let number = |key| get(&get(options, "tombstones")?, key)?.as_f64();
+    let default = TombstoneLimits::default();
+    TombstoneLimits {
+        keep_ms: number("keep").map_or(default.keep_ms, |ms| ms as u64),
+        max: number("max").map_or(default.max, |max| max as usize),
     }
 }
 
@@ -100,33 +111,37 @@ struct Hooks {
     deletion: Option<Function>,
 }
 
-fn ask(hook: Option<&Function>, default: bool, doc: &DocId, peer: &PeerContext) -> bool {
-    let Some(hook) = hook else { return default };
-    let doc = object(&[("id", doc.as_str().into())]);
+fn ask(hook: &Function, doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
+    let name = |name: Option<&str>| name.map_or(JsValue::UNDEFINED, JsValue::from_str);
+    let about = object(&[("id", doc.as_str().into())]);
+    if let Some(creator) = creator {
+        let creator = object(&[("peerId", creator.peer_id.as_str().into()), ("name", name(creator.name.as_deref()))]);
+        set(&about, "creator", &creator);
+    }
     let peer = object(&[
         ("peerId", peer.peer_id.as_str().into()),
-        ("name", peer.name.as_deref().map_or(JsValue::UNDEFINED, JsValue::from_str)),
+        ("name", name(peer.name.as_deref())),
         ("type", peer.peer_type.as_str().into()),
         ("channelId", (peer.channel.0 as f64).into()),
         ("kind", peer.kind.as_str().into()),
     ]);
-    hook.call2(&JsValue::UNDEFINED, &doc, &peer).is_ok_and(|answer| answer.as_bool() == Some(true))
+    hook.call2(&JsValue::UNDEFINED, &about, &peer).is_ok_and(|answer| answer.as_bool() == Some(true))
 }
 
 impl Permissions for Hooks {
     fn visibility(&self, doc: &DocId, peer: &PeerContext) -> bool {
-        ask(self.visibility.as_ref(), true, doc, peer)
+        self.visibility.as_ref().map_or_else(|| AllowAll.visibility(doc, peer), |hook| ask(hook, doc, None, peer))
     }
 
     fn mutability(&self, doc: &DocId, peer: &PeerContext) -> bool {
-        ask(self.mutability.as_ref(), true, doc, peer)
+        self.mutability.as_ref().map_or_else(|| AllowAll.mutability(doc, peer), |hook| ask(hook, doc, None, peer))
     }
 
     fn creation(&self, doc: &DocId, peer: &PeerContext) -> bool {
-        ask(self.creation.as_ref(), true, doc, peer)
+        self.creation.as_ref().map_or_else(|| AllowAll.creation(doc, peer), |hook| ask(hook, doc, None, peer))
     }
 
-    fn deletion(&self, doc: &DocId, _creator: Option<&Creator>, peer: &PeerContext) -> bool {
-        ask(self.deletion.as_ref(), false, doc, peer)
+    fn deletion(&self, doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
+        self.deletion.as_ref().map_or_else(|| AllowAll.deletion(doc, creator, peer), |hook| ask(hook, doc, creator, peer))
     }
 }

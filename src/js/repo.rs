@@ -65,6 +65,13 @@ impl WasmRepo {
         handle
     }
 
+    /// Makes a document anew and opens it.
+    pub fn create(&self, doc: &str, replace: bool) -> Result<WasmDocHandle, JsValue> {
+        let handle = self.0.repo.create(doc, replace).map(WasmDocHandle::from_inner).map_err(|error| error::to_js(&error));
+        events::drain();
+        handle
+    }
+
     /// Lists the documents known here.
     pub fn list(&self) -> Array {
         self.0.repo.list().iter().map(doc_to_js).collect()
@@ -75,6 +82,26 @@ impl WasmRepo {
         let deleted = promise(self.0.repo.delete(doc));
         events::drain();
         deleted
+    }
+
+    /// Drops this repo's copy of a document.
+    pub fn forget(&self, doc: &str) -> Promise {
+        let forgotten = promise(self.0.repo.forget(doc));
+        events::drain();
+        forgotten
+    }
+
+    /// Says that the permissions give other answers now.
+    #[wasm_bindgen(js_name = permissionsChanged)]
+    pub fn permissions_changed(&self) {
+        self.0.repo.permissions_changed();
+        events::drain();
+    }
+
+    /// The number of operations in memory that no other machine has confirmed.
+    #[wasm_bindgen(getter)]
+    pub fn unsynced(&self) -> f64 {
+        self.0.repo.unsynced() as f64
     }
 
     /// Lists the peers.

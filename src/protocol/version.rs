@@ -2,13 +2,16 @@
 //!
 //! Decides order between versions. Never knows what the operations are.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::cmp::Ordering;
 
 /// Per author (a Loro peer id) the number of operations known, which is the exclusive end of its counters.
 ///
 /// Authors with no operations are not kept, so equal knowledge compares equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct VersionVector(BTreeMap<u64, i32>);
+pub struct VersionVector(
+    /// By author, each once. A list: there are many of them in memory, most with few authors, and they are copied all the time.
+    Vec<(u64, i32)>,
+);
 
 /// The bytes are not an encoded version vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +21,8 @@ pub struct VersionError;
 impl VersionVector {
     /// Returns the version of an empty document.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// Returns whether no operation is known.
@@ -31,32 +34,48 @@ impl VersionVector {
     /// Returns the number of operations known of `author`.
     #[must_use]
     pub fn get(&self, author: u64) -> i32 {
-        self.0.get(&author).copied().unwrap_or(0)
+        self.place(author).map_or(0, |at| self.0[at].1)
     }
 
     /// Raises what is known of `author` to at least `end`.
     pub fn extend_to(&mut self, author: u64, end: i32) {
-        if end > self.get(author) {
-            self.0.insert(author, end);
+        match self.place(author) {
+            Ok(at) => self.0[at].1 = self.0[at].1.max(end),
+            Err(at) if end > 0 => self.0.insert(at, (author, end)),
+            Err(_) => {}
         }
+    }
+
+    fn place(&self, author: u64) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&author, |(author, _)| *author)
     }
 
     /// Adds everything `other` knows.
     pub fn merge(&mut self, other: &Self) {
-        for (author, end) in other.iter() {
-            self.extend_to(author, end);
+        if self.0.is_empty() {
+            self.0.clone_from(&other.0);
+        } else if other.0.len() <= 4 {
+            for (author, end) in other.iter() {
+                self.extend_to(author, end);
+            }
+        } else if !self.includes(other) {
+            *self = self.iter().chain(other.iter()).collect();
         }
     }
 
     /// Returns whether everything `other` knows is known here.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
-        other.iter().all(|(author, end)| self.get(author) >= end)
+        let mut own = self.0.iter().copied().peekable();
+        other.iter().all(|(author, end)| {
+            while own.next_if(|(known, _)| *known < author).is_some() {}
+            own.peek().is_some_and(|(known, known_end)| *known == author && *known_end >= end)
+        })
     }
 
     /// Iterates over authors and counter ends, by author.
     pub fn iter(&self) -> impl Iterator<Item = (u64, i32)> + '_ {
-        self.0.iter().map(|(author, end)| (*author, *end))
+        self.0.iter().copied()
     }
 
     /// Encodes as Loro does: `count:varint (author:varint counter:zigzag-varint)*`.
@@ -82,14 +101,14 @@ impl VersionVector {
         if count > (bytes.len() as u64) / 2 {
             return Err(VersionError);
         }
-        let mut version = Self::new();
+        let mut entries = Vec::new();
         for _ in 0..count {
             let author = read_varint(bytes, &mut at)?;
             let raw = u32::try_from(read_varint(bytes, &mut at)?).map_err(|_| VersionError)?;
             let end = ((raw >> 1) as i32) ^ -((raw & 1) as i32);
-            version.extend_to(author, end);
+            entries.push((author, end));
         }
-        Ok(version)
+        Ok(entries.into_iter().collect())
     }
 }
 
@@ -107,11 +126,12 @@ impl PartialOrd for VersionVector {
 
 impl FromIterator<(u64, i32)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (u64, i32)>>(entries: I) -> Self {
-        let mut version = Self::new();
-        for (author, end) in entries {
-            version.extend_to(author, end);
-        }
-        version
+        let mut entries: Vec<_> = entries.into_iter().filter(|(_, end)| *end > 0).collect();
+        // The largest end of an author comes first and stays.
+        entries.sort_unstable_by_key(|(author, end)| (*author, std::cmp::Reverse(*end)));
+        entries.dedup_by_key(|(author, _)| *author);
+        entries.shrink_to_fit();
+        Self(entries)
     }
 }
 

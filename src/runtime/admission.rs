@@ -153,8 +153,6 @@ impl Gate {
 /// What waits on one channel: a message without a verdict, and all that came after it. Goes when the channel does.
 #[derive(Default)]
 pub(super) struct Line {
-    /// Who is at the other end, until the next handshake.
-    peer: Option<Rc<PeerContext>>,
     waiting: VecDeque<Waiting>,
     bytes: usize,
     next: u64,
@@ -204,26 +202,20 @@ impl RepoInner {
     fn judge(&self, gate: &Gate, channel: ChannelId, message: Message) {
         let kind = message.kind();
         let handshake = matches!(kind, MessageKind::EstablishRequest | MessageKind::EstablishResponse);
-        let peer = {
-            let mut pipes = self.pipes.borrow_mut();
-            let Some(pipe) = pipes.get_mut(&channel) else { return };
-            let line = &mut pipe.line;
-            let last = line.waiting.back();
+        {
+            let pipes = self.pipes.borrow();
+            let Some(pipe) = pipes.get(&channel) else { return };
+            let last = pipe.line.waiting.back();
             if last.is_some_and(|last| handshake || matches!(last.state, State::Unasked)) {
                 drop(pipes);
                 self.wait(channel, message, State::Unasked);
                 return;
             }
-            if handshake {
-                line.peer = None;
-                drop(pipes);
-                return self.enqueue(Input::Received { channel, message });
-            }
-            if line.peer.is_none() {
-                line.peer = self.sync.borrow().peer(channel).map(Rc::new);
-            }
-            line.peer.clone()
-        };
+        }
+        if handshake {
+            return self.enqueue(Input::Received { channel, message });
+        }
+        let peer = self.sync.borrow().peer(channel);
         // The synchronizer drops what comes from strangers.
         let Some(peer) = peer else { return self.judged(channel, message, Verdict::Admit) };
         let (doc, bytes) = (message.doc().cloned(), message.payload_bytes());
@@ -266,7 +258,7 @@ impl RepoInner {
         if many || !line.waiting.is_empty() && line.bytes.saturating_add(bytes) > WAITING_BYTES {
             let gone = pipes.remove(&channel)?;
             drop(pipes);
-            let who = gone.line.peer.as_ref().map_or_else(|| "a peer".to_owned(), |peer| format!("peer {}", peer.peer_id));
+            let who = self.sync.borrow().peer(channel).map_or_else(|| "a peer".to_owned(), |peer| format!("peer {}", peer.peer_id));
             gone.channel.close();
             self.enqueue(Input::ChannelClosed { channel });
             let bound = if many { format!("{WAITING_MESSAGES} messages") } else { format!("{WAITING_BYTES} bytes") };

@@ -197,11 +197,9 @@ pub trait Store {
     /// Writes in one transaction and completes when that is on disk.
     fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Deletes the records of the creation `tombstone` names, and of those before it, and keeps the tombstone in the index record;
-    /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted.
-    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
-        let _ = tombstone;
-        self.remove(doc)
-    }
+    /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted. A document that was never stored
+    /// gets an index record. Of two tombstones that of the newer creation stays, of two of one creation the earlier.
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Deletes all records and the index entry of a document, a tombstone included, and completes when that is on disk.
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Finishes what was begun and releases the database.

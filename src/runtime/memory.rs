@@ -4,6 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     rc::{Rc, Weak},
 };
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        DocId, Limits, Message,
+        DocId, Limits, Message, Tombstone, VersionVector,
         frame::{self, Reassembler},
     },
     synchronizer::{ChannelId, ChannelKind},
@@ -252,6 +253,49 @@ impl Channel for Pipe {
     }
 }
 
+/// What every store does to an index record; deleting and adding the records themselves is left to the store.
+impl IndexEntry {
+    /// Returns whether a store does `write`; if not, the write is of an older creation or of a deleted one, and is dropped.
+    #[must_use]
+    pub fn takes(&self, write: &Write) -> bool {
+        write.lineage >= self.lineage && self.tombstone.as_ref().is_none_or(|tombstone| tombstone.lineage < write.lineage)
+    }
+
+    /// Merges what a taken write says of the document. Returns whether the write begins a newer creation, so that all records stored
+    /// before it are to be deleted. `bytes` and `records` are for the store to count; they are 0 where a creation begins.
+    #[must_use]
+    pub fn merge(&mut self, write: &Write) -> bool {
+        let newer = write.lineage > self.lineage;
+        if newer || self.records == 0 {
+            let tombstone = self.tombstone.take();
+            *self = Self { created: write.at, lineage: write.lineage, tombstone, ..Self::default() };
+        }
+        self.version.merge(&write.version);
+        self.confirmed.merge(&write.confirmed);
+        self.updated = self.updated.max(write.at);
+        if self.creator.is_none() {
+            self.creator.clone_from(&write.creator);
+        }
+        newer
+    }
+
+    /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the
+    /// stored creation, so that all records are to be deleted; `version`, `bytes` and `records` are empty then.
+    #[must_use]
+    pub fn bury(&mut self, tombstone: Tombstone) -> bool {
+        let covered = self.lineage <= tombstone.lineage;
+        if covered {
+            self.version = VersionVector::new();
+            (self.bytes, self.records, self.lineage) = (0, 0, tombstone.lineage);
+        }
+        let rank = |tombstone: &Tombstone| (tombstone.lineage, Reverse(tombstone.at));
+        if self.tombstone.as_ref().is_none_or(|stored| rank(stored) < rank(&tombstone)) {
+            self.tombstone = Some(tombstone);
+        }
+        covered
+    }
+}
+
 /// What is stored, shared by all [`MemoryStore`]s made from it; it outlives them as a disk does.
 #[derive(Debug, Default)]
 pub struct MemoryDisk {
@@ -268,6 +312,13 @@ struct Stored {
     index: IndexEntry,
 }
 
+impl Stored {
+    fn clear(&mut self) {
+        self.records.clear();
+        self.damaged = false;
+    }
+}
+
 impl MemoryDisk {
     /// Makes an empty disk.
     #[must_use]
@@ -275,7 +326,7 @@ impl MemoryDisk {
         Rc::default()
     }
 
-    /// Lets the next `times` writes and removals fail; nothing of them is stored.
+    /// Lets the next `times` writes, burials and removals fail; nothing of them is stored.
     pub fn fail_writes(&self, times: usize, error: &StoreError) {
         self.failing_writes.borrow_mut().extend(std::iter::repeat_n(error.clone(), times));
     }
@@ -312,23 +363,34 @@ impl MemoryDisk {
         Ok(self.docs.borrow().iter().map(|(doc, stored)| StoredInfo { doc: doc.clone(), index: stored.index.clone() }).collect())
     }
 
-    fn write(&self, writes: Vec<Write>, lineage: u64) -> Result<(), StoreError> {
+    fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         self.writes.set(self.writes.get() + 1);
+        let mut docs = self.docs.borrow_mut();
         for write in writes {
-            let mut docs = self.docs.borrow_mut();
-            let stored = docs.entry(write.doc).or_insert_with(|| Stored {
-                index: IndexEntry { created: write.at, lineage, ..IndexEntry::default() },
-                ..Stored::default()
-            });
+            let stored = docs.entry(write.doc.clone()).or_default();
+            if !stored.index.takes(&write) {
+                continue;
+            }
+            if stored.index.merge(&write) {
+                stored.clear();
+            }
             for key in &write.replaces {
                 stored.records.remove(key);
             }
             stored.records.insert(write.record.key.clone(), write.record);
-            stored.index.version.merge(&write.version);
-            stored.index.updated = stored.index.updated.max(write.at);
             stored.index.records = u32::try_from(stored.records.len()).unwrap_or(u32::MAX);
             stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+        }
+        Ok(())
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> Result<(), StoreError> {
+        next_failure(&self.failing_writes)?;
+        let mut docs = self.docs.borrow_mut();
+        let stored = docs.entry(doc.clone()).or_default();
+        if stored.index.bury(tombstone) {
+            stored.clear();
         }
         Ok(())
     }
@@ -389,8 +451,11 @@ impl Store for MemoryStore {
     }
 
     fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
-        let lineage = self.env.random_u64();
-        self.soon(|disk| disk.write(writes, lineage))
+        self.soon(|disk| disk.write(writes))
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|disk| disk.bury(doc, tombstone))
     }
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {

@@ -51,7 +51,7 @@ impl Synchronizer {
         if !self.model.is_extended(channel) {
             return;
         }
-        let stores = !self.model.stores().is_empty();
+        let stores = self.model.has_stores();
         let relay = self.role() == Role::Relay;
         if let Some(link) = self.model.link(channel, doc) {
             link.awaits_disk = stores && relay;
@@ -98,7 +98,7 @@ impl Synchronizer {
 
     /// A write completed: peers whose changes were in it are told.
     pub(super) fn acknowledge_stored(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        for channel in self.model.pipes() {
+        for channel in self.model.linked_pipes(doc) {
             if self.model.peek(channel, doc).is_some_and(|link| link.awaits_disk) {
                 if let Some(entry) = self.model.channels.get_mut(&channel) {
                     entry.acks_due.remove(doc);
@@ -182,7 +182,7 @@ impl Synchronizer {
         if reason == RefusalReason::Deletion {
             // It keeps its copy; this side's deletion stands.
             self.model.undeletable.insert(doc.clone());
-            return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: None }));
+            return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: None }));
         }
         if self.model.peek(channel, doc).is_none() {
             return;
@@ -205,7 +205,7 @@ impl Synchronizer {
         }
         self.model.arm(Timer::Offer(channel, doc.clone()), wait, out);
         if news {
-            out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id, reason, retry_ms: Some(wait) }));
+            out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: Some(wait) }));
         }
     }
 
@@ -231,7 +231,7 @@ impl Synchronizer {
             Durability::HubDisk
         } else if entry.confirmed.includes(version) {
             Durability::Hub
-        } else if self.model.stores().is_empty() {
+        } else if !self.model.has_stores() {
             Durability::Memory
         } else {
             Durability::Disk

@@ -55,7 +55,7 @@ impl Synchronizer {
         let lineage = self.model.lineage(doc);
         let allowed = lineage.is_some() && self.may_delete(channel, doc);
         if let (true, Some(lineage)) = (allowed, lineage) {
-            let tombstone = Tombstone { lineage, at: now.0, by: peer.peer_id };
+            let tombstone = Tombstone { lineage, at: now.0, by: peer.peer_id.clone() };
             self.spread_deletion(doc, &tombstone, Some(channel), out);
             self.bury(doc, tombstone, out);
         }
@@ -110,7 +110,7 @@ impl Synchronizer {
             if Some(channel) == except || !self.sees(channel, doc) {
                 continue;
             }
-            let concerned = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked || link.announced);
+            let concerned = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || self.is_announced(doc);
             let relay = self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
             if self.model.is_extended(channel) && (concerned || relay) {
                 out.push(Effect::Send { channel, message: Message::Deleted { docs: vec![(doc.clone(), tombstone.clone())] } });
@@ -118,6 +118,10 @@ impl Synchronizer {
                 out.push(Effect::Send { channel, message: Message::DeleteRequest { doc: doc.clone() } });
             }
         }
+    }
+
+    fn is_announced(&self, doc: &DocId) -> bool {
+        self.model.docs.get(doc).is_some_and(|entry| entry.announced)
     }
 
     /// Answers a peer that still has a deleted document.
@@ -177,12 +181,7 @@ impl Synchronizer {
 
     fn drop_doc(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         self.model.docs.remove(doc);
-        for channel in self.model.channels.values_mut() {
-            channel.docs.remove(doc);
-            channel.store.dirty.remove(doc);
-            channel.heads_due.remove(doc);
-            channel.acks_due.remove(doc);
-        }
+        self.model.unlink_doc(doc);
         out.push(Effect::DropDoc { doc: doc.clone() });
         if self.model.catalogue.remove(doc).is_some() {
             out.push(Effect::Emit(Event::DocumentRemoved(doc.clone())));

@@ -166,7 +166,7 @@ impl Synchronizer {
     }
 
     fn all_stored(&self, followed: &[Followed]) -> bool {
-        !self.model.stores().is_empty()
+        self.model.has_stores()
             && followed.iter().all(|Followed { doc, .. }| {
                 self.model.held(doc).is_some_and(|(_, version)| self.stored_version(doc).is_some_and(|stored| stored.includes(version)))
             })
@@ -176,15 +176,16 @@ impl Synchronizer {
     fn followed(&self, channel: ChannelId) -> Vec<Followed> {
         let Some(entry) = self.model.channels.get(&channel) else { return Vec::new() };
         let relays = self.role() == Role::Relay && entry.role == Role::Relay;
-        let docs: Vec<&DocId> = if relays {
-            self.model.catalogue.keys().collect()
-        } else {
-            entry.docs.iter().filter(|(_, link)| (link.subscribed || link.asked) && !link.absent).map(|(doc, _)| doc).collect()
-        };
+        let mut docs: Vec<DocId> = if relays { self.model.catalogue.keys().cloned().collect() } else { self.model.docs_of(channel) };
+        if !relays {
+            let shared = |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| (link.subscribed || link.asked) && !link.absent);
+            docs.retain(shared);
+        }
         docs.into_iter()
             .filter_map(|doc| {
-                let (lineage, version) = self.model.held(doc)?;
-                self.sees(channel, doc).then(|| Followed { doc: doc.clone(), place: place(doc), hash: hash(doc, lineage, version) })
+                let (lineage, version) = self.model.held(&doc)?;
+                let (place, hash) = (place(&doc), hash(&doc, lineage, version));
+                self.sees(channel, &doc).then_some(Followed { doc, place, hash })
             })
             .collect()
     }

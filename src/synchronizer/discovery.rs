@@ -106,17 +106,22 @@ impl Synchronizer {
         }
     }
 
-    /// Tells a peer that does not follow the document that it exists, once per connection.
-    pub(super) fn announce(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        let Some(link) = self.model.link(channel, doc) else { return };
-        if link.announced || link.asked {
+    /// Tells the peers that have nothing to do with a document yet that it exists: once, or `again` when they may see more.
+    pub(super) fn announce(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.docs.get_mut(doc).filter(|entry| !entry.version.is_empty()) else { return };
+        if std::mem::replace(&mut entry.announced, true) && !again {
             return;
         }
-        link.announced = true;
-        if self.model.is_extended(channel) {
-            return self.tell_heads(channel, doc, false, out);
+        for channel in self.model.pipes() {
+            if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || !self.sees(channel, doc) {
+                continue;
+            }
+            if self.model.is_extended(channel) {
+                self.tell_heads(channel, doc, false, out);
+            } else {
+                out.push(Effect::Send { channel, message: Message::NewDoc { docs: vec![doc.clone()] } });
+            }
         }
-        out.push(Effect::Send { channel, message: Message::NewDoc { docs: vec![doc.clone()] } });
     }
 
     pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, out: &mut Vec<Effect>) {

@@ -64,7 +64,7 @@ impl Synchronizer {
 
     fn followers(&self, doc: &DocId) -> Vec<ChannelId> {
         self.model
-            .pipes()
+            .linked_pipes(doc)
             .into_iter()
             .filter(|channel| self.model.peek(*channel, doc).is_some_and(|link| link.subscribed) && self.sees(*channel, doc))
             .collect()

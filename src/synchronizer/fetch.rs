@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ChannelId, Effect, Synchronizer, Timer, Timestamp,
-    model::{Doc, DocState, Fetch},
+    model::{Doc, DocState, Fetch, Link},
 };
 use crate::protocol::{DocId, Message, VersionVector, extension::AuthorRange};
 
@@ -34,9 +34,8 @@ impl Synchronizer {
         if missing.is_empty() {
             return;
         }
-        let more_may_answer = self.model.pipes().into_iter().any(|channel| {
-            self.model.is_extended(channel) && self.model.peek(channel, doc).is_some_and(|link| link.waiting && link.attempts <= 1)
-        });
+        let may_answer = |(channel, link): (ChannelId, &Link)| link.waiting && link.attempts <= 1 && self.model.is_extended(channel);
+        let more_may_answer = self.model.links(doc).any(may_answer);
         if more_may_answer && !now_or_never {
             return self.model.arm(Timer::Graft(doc.clone()), GATHER_MS, out);
         }
@@ -69,8 +68,7 @@ impl Synchronizer {
     /// Of an author, the part that most of them have comes first: one that claims more than there is delays nothing but its own claim.
     fn missing(&self, doc: &DocId, entry: &Doc, now: Timestamp) -> Vec<(AuthorRange, Vec<ChannelId>)> {
         let mut missing: BTreeMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = BTreeMap::new();
-        for channel in self.model.pipes() {
-            let Some(link) = self.model.peek(channel, doc).filter(|link| !link.absent) else { continue };
+        for (channel, link) in self.model.links(doc).filter(|(_, link)| !link.absent) {
             let Some(known) = &link.known else { continue };
             let resting = link.failed_until.is_some_and(|until| now < until);
             if resting || !self.model.is_extended(channel) || entry.version.includes(known) {

@@ -19,7 +19,9 @@ pub(super) const COMPARISONS: u32 = 4;
 
 impl Synchronizer {
     pub(super) fn channel_opened(&mut self, channel: ChannelId, kind: ChannelKind, initiate: bool, out: &mut Vec<Effect>) {
-        self.model.channels.insert(channel, Channel { initiated: initiate, ..Channel::new(kind) });
+        let mut entry = Channel::new(kind);
+        entry.initiated = initiate;
+        self.model.add_channel(channel, entry);
         if initiate {
             out.push(Effect::Send { channel, message: Message::EstablishRequest(self.config.identity.clone()) });
         }
@@ -47,8 +49,8 @@ impl Synchronizer {
         }
         let known = self.model.has_peer(&identity.peer_id);
         let Some(entry) = self.model.channels.get_mut(&channel) else { return false };
-        let before = match std::mem::replace(&mut entry.state, ChannelState::Established(identity.clone())) {
-            ChannelState::Established(before) if before.peer_id != identity.peer_id => Some(before.peer_id),
+        let before = match entry.establish(channel, identity.clone()) {
+            ChannelState::Established(before, _) if before.peer_id != identity.peer_id => Some(before.peer_id),
             _ => None,
         };
         entry.features = Features::default();
@@ -59,7 +61,7 @@ impl Synchronizer {
         }
         let digest = entry.features.includes(Features::DIGEST);
         if let Some(before) = before {
-            entry.docs.clear();
+            self.model.unlink_channel(channel);
             if !self.model.has_peer(&before) {
                 out.push(Effect::Emit(Event::PeerDisconnected(before)));
             }
@@ -156,10 +158,7 @@ impl Synchronizer {
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(gone) = self.model.channels.remove(&channel) else { return };
-        for doc in gone.docs.keys() {
-            self.model.touched.insert(doc.clone());
-        }
+        let Some((gone, links)) = self.model.remove_channel(channel) else { return };
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
@@ -172,7 +171,7 @@ impl Synchronizer {
             }
         }
         // What it had promised is asked for elsewhere.
-        for doc in gone.docs.keys() {
+        for doc in links.keys() {
             if self.model.docs.get(doc).is_some_and(|entry| entry.fetches.values().any(|fetch| fetch.channel == channel && !fetch.arrived))
             {
                 self.plan(doc, true, now, out);
@@ -185,7 +184,7 @@ impl Synchronizer {
             && !self.model.has_peer(&identity.peer_id)
         {
             let subscriptions: BTreeSet<_> =
-                gone.docs.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
+                links.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
             self.model.remember(identity.peer_id.clone(), subscriptions);
             out.push(Effect::RemoveEphemeralPeer { peer: identity.peer_id.clone() });
             out.push(Effect::Emit(Event::PeerDisconnected(identity.peer_id.clone())));

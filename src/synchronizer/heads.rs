@@ -219,7 +219,7 @@ impl Synchronizer {
         };
         self.follow(channel, &doc, &version);
         if !self.permissions.mutability(&doc, &peer) {
-            out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id }));
+            out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id.clone() }));
             return self.deny(channel, &doc, out);
         }
         if let Some(entry) = self.model.docs.get_mut(&doc) {

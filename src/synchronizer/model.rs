@@ -1,6 +1,9 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+};
 
 use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
 use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector};
@@ -19,6 +22,9 @@ const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAG
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
+    /// What is known of each document at each peer: by document, so that a change costs those who follow it and nobody else.
+    links: BTreeMap<DocId, Links>,
+    stores: BTreeSet<ChannelId>,
     pub(super) docs: BTreeMap<DocId, Doc>,
     /// Documents known of, in memory or not, and what stores have of them.
     pub(super) catalogue: BTreeMap<DocId, Known>,
@@ -54,7 +60,8 @@ pub(super) struct Known {
 pub(super) struct Channel {
     pub(super) kind: ChannelKind,
     pub(super) state: ChannelState,
-    pub(super) docs: BTreeMap<DocId, Link>,
+    /// Documents with a link to it.
+    docs: BTreeSet<DocId>,
     pub(super) store: StoreState,
     /// What both ends speak beyond the reference protocol.
     pub(super) features: Features,
@@ -73,7 +80,7 @@ pub(super) struct Channel {
 #[derive(Debug)]
 pub(super) enum ChannelState {
     Connected,
-    Established(Identity),
+    Established(Identity, Rc<PeerContext>),
 }
 
 /// What a store is doing; idle for pipes.
@@ -85,6 +92,20 @@ pub(super) struct StoreState {
     /// When the last write completed.
     pub(super) written: Timestamp,
     pub(super) failures: u32,
+}
+
+/// What is known of one document at each channel, in order of their opening.
+#[derive(Debug, Default)]
+struct Links(Vec<(ChannelId, Box<Link>)>);
+
+impl Links {
+    fn place(&self, channel: ChannelId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&channel, |(channel, _)| *channel)
+    }
+
+    fn remove(&mut self, channel: ChannelId) -> Option<Link> {
+        self.place(channel).ok().map(|at| *self.0.remove(at).1)
+    }
 }
 
 /// What is known of one document at one peer, on the present connection.
@@ -102,8 +123,6 @@ pub(super) struct Link {
     pub(super) waiting: bool,
     /// It said that it does not have the document.
     pub(super) absent: bool,
-    /// The document was announced to it.
-    pub(super) announced: bool,
     /// Questions since the last progress, for the back-off.
     pub(super) attempts: u32,
     pub(super) unconfirmed_since: Option<Timestamp>,
@@ -178,6 +197,8 @@ pub(super) struct Doc {
     /// The application holds a handle.
     pub(super) opened: bool,
     pub(super) state: DocState,
+    /// Peers were told that it exists.
+    pub(super) announced: bool,
     /// Statuses last reported to the application.
     pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
 }
@@ -240,7 +261,7 @@ impl Channel {
         Self {
             kind,
             state: ChannelState::Connected,
-            docs: BTreeMap::new(),
+            docs: BTreeSet::new(),
             store: StoreState::default(),
             features: Features::default(),
             role: Role::Leaf,
@@ -251,10 +272,21 @@ impl Channel {
         }
     }
 
+    pub(super) fn establish(&mut self, channel: ChannelId, identity: Identity) -> ChannelState {
+        let context = PeerContext {
+            peer_id: identity.peer_id.clone(),
+            name: identity.name.clone(),
+            peer_type: identity.peer_type.clone(),
+            channel,
+            kind: self.kind,
+        };
+        std::mem::replace(&mut self.state, ChannelState::Established(identity, Rc::new(context)))
+    }
+
     pub(super) fn identity(&self) -> Option<&Identity> {
         match &self.state {
             ChannelState::Connected => None,
-            ChannelState::Established(identity) => Some(identity),
+            ChannelState::Established(identity, _) => Some(identity),
         }
     }
 }
@@ -267,33 +299,105 @@ impl Model {
 
     /// Returns the open stores.
     pub(super) fn stores(&self) -> Vec<ChannelId> {
-        self.channels.iter().filter(|(_, c)| c.kind == ChannelKind::Storage).map(|(id, _)| *id).collect()
+        self.stores.iter().copied().collect()
     }
 
-    pub(super) fn context(&self, channel: ChannelId) -> Option<PeerContext> {
-        let entry = self.channels.get(&channel)?;
-        let identity = entry.identity()?;
-        Some(PeerContext {
-            peer_id: identity.peer_id.clone(),
-            name: identity.name.clone(),
-            peer_type: identity.peer_type.clone(),
-            channel,
-            kind: entry.kind,
-        })
+    pub(super) fn has_stores(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    pub(super) fn add_channel(&mut self, id: ChannelId, channel: Channel) {
+        if channel.kind == ChannelKind::Storage {
+            self.stores.insert(id);
+        }
+        self.channels.insert(id, channel);
+    }
+
+    /// Forgets a channel; returns it with what was known of documents at its end.
+    pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<(Channel, BTreeMap<DocId, Link>)> {
+        let links = self.unlink_channel(id);
+        self.stores.remove(&id);
+        Some((self.channels.remove(&id)?, links))
+    }
+
+    /// Forgets what is known of documents at the end of a channel, and returns it.
+    pub(super) fn unlink_channel(&mut self, id: ChannelId) -> BTreeMap<DocId, Link> {
+        let docs = self.channels.get_mut(&id).map(|entry| std::mem::take(&mut entry.docs)).unwrap_or_default();
+        docs.into_iter().filter_map(|doc| self.take_link(id, &doc).map(|link| (doc, link))).collect()
+    }
+
+    fn take_link(&mut self, id: ChannelId, doc: &DocId) -> Option<Link> {
+        let links = self.links.get_mut(doc)?;
+        let link = links.remove(id);
+        if links.0.is_empty() {
+            self.links.remove(doc);
+        }
+        self.touched.insert(doc.clone());
+        link
+    }
+
+    pub(super) fn unlink(&mut self, id: ChannelId, doc: &DocId) {
+        if let Some(entry) = self.channels.get_mut(&id) {
+            entry.docs.remove(doc);
+        }
+        self.take_link(id, doc);
+    }
+
+    /// Forgets what is known of a document everywhere.
+    pub(super) fn unlink_doc(&mut self, doc: &DocId) {
+        for (id, _) in self.links.remove(doc).unwrap_or_default().0 {
+            if let Some(entry) = self.channels.get_mut(&id) {
+                entry.docs.remove(doc);
+                entry.store.dirty.remove(doc);
+                entry.heads_due.remove(doc);
+                entry.acks_due.remove(doc);
+            }
+        }
+    }
+
+    pub(super) fn context(&self, channel: ChannelId) -> Option<Rc<PeerContext>> {
+        match &self.channels.get(&channel)?.state {
+            ChannelState::Connected => None,
+            ChannelState::Established(_, context) => Some(Rc::clone(context)),
+        }
     }
 
     pub(super) fn link(&mut self, channel: ChannelId, doc: &DocId) -> Option<&mut Link> {
         let entry = self.channels.get_mut(&channel)?;
-        self.touched.insert(doc.clone());
-        // The key is cloned only for a new link: this runs on every keystroke.
-        if !entry.docs.contains_key(doc) {
-            entry.docs.insert(doc.clone(), Link::default());
+        // Keys are cloned only for what is new: this runs on every keystroke.
+        if !self.touched.contains(doc) {
+            self.touched.insert(doc.clone());
         }
-        entry.docs.get_mut(doc)
+        if !self.links.contains_key(doc) {
+            self.links.insert(doc.clone(), Links::default());
+        }
+        let links = self.links.get_mut(doc)?;
+        let at = links.place(channel).unwrap_or_else(|at| {
+            entry.docs.insert(doc.clone());
+            links.0.insert(at, (channel, Box::default()));
+            at
+        });
+        links.0.get_mut(at).map(|(_, link)| link.as_mut())
     }
 
     pub(super) fn peek(&self, channel: ChannelId, doc: &DocId) -> Option<&Link> {
-        self.channels.get(&channel)?.docs.get(doc)
+        let links = self.links.get(doc)?;
+        links.place(channel).ok().and_then(|at| links.0.get(at)).map(|(_, link)| link.as_ref())
+    }
+
+    /// Returns what is known of a document at each channel, in order of their opening.
+    pub(super) fn links(&self, doc: &DocId) -> impl Iterator<Item = (ChannelId, &Link)> {
+        self.links.get(doc).into_iter().flat_map(|links| &links.0).map(|(channel, link)| (*channel, link.as_ref()))
+    }
+
+    /// Returns the pipes with something known of a document.
+    pub(super) fn linked_pipes(&self, doc: &DocId) -> Vec<ChannelId> {
+        self.links(doc).map(|(channel, _)| channel).filter(|channel| !self.stores.contains(channel)).collect()
+    }
+
+    /// Returns the documents with something known at the end of a channel.
+    pub(super) fn docs_of(&self, channel: ChannelId) -> Vec<DocId> {
+        self.channels.get(&channel).map(|entry| entry.docs.iter().cloned().collect()).unwrap_or_default()
     }
 
     pub(super) fn version(&self, doc: &DocId) -> VersionVector {

@@ -1,9 +1,8 @@
 //! Who may do what, asked at every decision.
 
-use super::{
-    ChannelId, ChannelKind, Effect, Synchronizer, Timestamp,
-    model::{DocState, Link},
-};
+use std::collections::BTreeSet;
+
+use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timestamp, model::DocState};
 use crate::protocol::{DocId, PeerId, PeerType};
 
 /// The peer a permission is asked about, on one of its channels.
@@ -69,20 +68,19 @@ impl Synchronizer {
     pub(super) fn permissions_changed(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         for channel in self.model.pipes() {
             let Some(peer) = self.model.context(channel) else { continue };
-            let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
-            let mut shown = Vec::new();
-            for (doc, link) in &mut entry.docs {
-                if self.permissions.visibility(doc, &peer) {
+            let mut shown = BTreeSet::new();
+            for doc in self.model.docs_of(channel) {
+                if !self.permissions.visibility(&doc, &peer) {
+                    self.model.unlink(channel, &doc);
+                } else if let Some(link) = self.model.link(channel, &doc) {
                     link.denied = false;
                     link.refused = None;
                     link.waiting = false;
                     link.attempts = 0;
-                    shown.push(doc.clone());
-                } else {
-                    *link = Link::default();
-                    self.model.touched.insert(doc.clone());
+                    shown.insert(doc);
                 }
             }
+            let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
             entry.heads_due.retain(|doc| shown.contains(doc));
             entry.acks_due.retain(|doc| shown.contains(doc));
             let compared: Vec<DocId> = self
@@ -98,6 +96,7 @@ impl Synchronizer {
         }
         let docs: Vec<_> = self.model.docs.keys().filter(|doc| self.model.is_ready(doc)).cloned().collect();
         for doc in docs {
+            self.announce(&doc, true, out);
             self.propagate(&doc, now, out);
             self.schedule_stores(&doc, now, out);
         }

@@ -5,7 +5,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
-    model::{Channel, ChannelState, DocState, Known, Load, Source},
+    model::{Channel, DocState, Known, Load, Source},
 };
 use crate::protocol::{DocId, Identity, PeerId, PeerType, VersionVector};
 
@@ -41,13 +41,9 @@ impl Synchronizer {
     ) {
         self.model.expected_stores.remove(&adapter);
         let mut entry = Channel::new(ChannelKind::Storage);
-        entry.state = ChannelState::Established(Identity {
-            peer_id: peer.clone(),
-            name: Some(name),
-            peer_type: PeerType::Service,
-            capabilities: None,
-        });
-        self.model.channels.insert(channel, entry);
+        let identity = Identity { peer_id: peer.clone(), name: Some(name), peer_type: PeerType::Service, capabilities: None };
+        entry.establish(channel, identity);
+        self.model.add_channel(channel, entry);
         out.push(Effect::Emit(Event::PeerConnected(peer)));
         out.push(Effect::ListDocs { channel });
         let docs: Vec<_> = self.model.docs.keys().cloned().collect();

@@ -138,7 +138,7 @@ impl Synchronizer {
         if self.config.interest == Interest::Everything
             && let Some(entry) = self.model.docs.get_mut(doc)
         {
-            entry.creator.get_or_insert(Creator { peer_id: peer.peer_id, name: peer.name });
+            entry.creator.get_or_insert(Creator { peer_id: peer.peer_id.clone(), name: peer.name.clone() });
         }
     }
 
@@ -233,7 +233,7 @@ impl Synchronizer {
         if self.permissions.mutability(doc, &peer) {
             out.push(Effect::ImportDoc { doc: doc.clone(), channel, data, announced });
         } else {
-            out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id }));
+            out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id.clone() }));
         }
     }
 
@@ -304,19 +304,11 @@ impl Synchronizer {
         if ours.is_empty() {
             return;
         }
-        for channel in self.model.pipes() {
-            let Some(peer) = self.model.context(channel) else { continue };
-            if !self.permissions.visibility(doc, &peer) {
+        for channel in self.model.linked_pipes(doc) {
+            if !self.sees(channel, doc) {
                 continue;
             }
-            let Some(link) = self.model.link(channel, doc) else { continue };
-            if !link.subscribed {
-                self.announce(channel, doc, out);
-                continue;
-            }
-            if link.refused.is_some() {
-                continue;
-            }
+            let Some(link) = self.model.link(channel, doc).filter(|link| link.subscribed && link.refused.is_none()) else { continue };
             let base = link.base();
             if base.includes(&ours) {
                 continue;
@@ -345,6 +337,7 @@ impl Synchronizer {
                 Effect::SendUpdate { channel, doc, since: base, purpose: Purpose::Push }
             });
         }
+        self.announce(doc, false, out);
     }
 
     /// Asks whether what was sent has arrived, or once more for what is missing.

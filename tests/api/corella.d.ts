@@ -18,6 +18,10 @@ export type RepoErrorCode =
   | "storage"
   | "decode"
   | "refused"
+  /** The document was deleted, or forgotten by this repo: its handles are of no more use. */
+  | "deleted"
+  /** The document is known here, or was deleted. */
+  | "exists"
   | "panic";
 
 /** An error with a stable code and what led to it. */
@@ -64,7 +68,7 @@ export class BroadcastChannelAdapter implements Adapter {
   readonly name: string;
 }
 
-/** The peer a permission is asked about. */
+/** The peer a permission is asked about: who is at the other end of the connection, for a page mostly the hub, whoever made a change. */
 export interface PermissionPeer {
   readonly peerId: string;
   readonly name?: string;
@@ -73,9 +77,25 @@ export interface PermissionPeer {
   readonly kind: ChannelKind;
 }
 
+/** Who made a document. Identities are what peers say of themselves. */
+export interface Creator {
+  readonly peerId: string;
+  readonly name?: string;
+}
+
 export type Permission = (doc: { readonly id: string }, peer: PermissionPeer) => boolean;
 
-/** Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". */
+/**
+ * `creator` is known of documents made here with `repo.create`, and at a relay of those a peer brought; of others it is missing.
+ * A repo's peer id is fresh every time it is opened: compare names to recognise a creator who came back.
+ */
+export type DeletionPermission = (doc: { readonly id: string; readonly creator?: Creator }, peer: PermissionPeer) => boolean;
+
+/**
+ * Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". What throws, or returns
+ * anything but true or false, refuses, and is reported once as an "error" event. When they begin to answer differently, call
+ * `repo.permissionsChanged()`.
+ */
 export interface Permissions {
   /** May the peer know of and read the document? Default true. For storage: may it be kept there? */
   visibility: Permission;
@@ -83,15 +103,47 @@ export interface Permissions {
   mutability: Permission;
   /** May the peer make the document come into being here? Default true. */
   creation: Permission;
-  /** May the peer have the document deleted here? Default false. */
-  deletion: Permission;
+  /** May the peer have the document deleted here? By default only one's own other tabs may: `peer.kind === "tabs"`. */
+  deletion: DeletionPermission;
 }
 
 export interface RepoOptions {
   identity?: { name?: string; type?: PeerType; peerId?: string };
+  /** "leaf", unless told, fetches the documents that are opened and only lists the others; "relay" fetches and keeps every document. */
+  role?: "leaf" | "relay";
   adapters?: Adapter[];
   permissions?: Partial<Permissions>;
+  /**
+   * How long deletions are remembered: `keep` milliseconds, half a year unless told, and at most `max` documents, 100000 unless told,
+   * the latest ones. A device that was away for longer may bring a deleted document back.
+   */
+  tombstones?: { keep?: number; max?: number };
 }
+
+/**
+ * How safe the present content of a document is: in this page's memory, in this device's storage, in another machine's memory, on
+ * another machine's disk. Each level includes those before it, "disk" only where the repo has storage. Other machines count by
+ * what they said themselves: a hub of corella's says both, one that speaks only loro-extended's protocol proves "hub" at most.
+ * Tabs of the same device count as nobody. A document without content is as safe as can be.
+ */
+export type Durability = "memory" | "disk" | "hub" | "hub-disk";
+
+/** Why a peer did not take what is here of a document. */
+export type RefusalReason =
+  /** This repo may not change it. */
+  | "mutability"
+  /** This repo may not create it. */
+  | "creation"
+  /** This repo may not delete it. */
+  | "deletion"
+  | "rate-limited"
+  | "too-large"
+  /** An authority outside the peer refused it. */
+  | "unauthorized"
+  /** It was deleted there. */
+  | "deleted"
+  /** It could not be imported there. */
+  | "invalid";
 
 export interface DocInfo {
   docId: string;
@@ -141,6 +193,13 @@ export interface RepoEvents {
   "peer-disconnected": { type: "peer-disconnected"; peerId: string };
   "ready-state-changed": { type: "ready-state-changed"; docId: string };
   "storage-health": { type: "storage-health"; ok: boolean; error?: RepoError };
+  /**
+   * A peer did not take what is here of a document: it stays unsynced, is kept here, and is offered again in `retryMs` milliseconds.
+   * Told once per reason, until the peer takes it. Only by peers that speak corella's extension of the protocol.
+   */
+  refused: { type: "refused"; docId: string; peerId: string; reason: RefusalReason; retryMs: number };
+  /** `handle.unsynced` or `handle.durability` of a document may have changed. `unsynced` is the repo's, over all documents. */
+  "unsynced-changed": { type: "unsynced-changed"; docId: string; unsynced: number };
   "adapter-changed": { type: "adapter-changed"; adapter: number };
   error: { type: "error"; error: RepoError; docId?: string };
 }
@@ -151,12 +210,45 @@ export class Repo {
   static open(options?: RepoOptions): Promise<Repo>;
   /** A decimal u64, fresh for every repo. */
   readonly peerId: string;
-  /** Opens a document, at once; the same handle for the same id. */
+  /**
+   * Opens a document, at once; the same handle for the same id, until the document is deleted or forgotten.
+   * @throws RepoError "deleted" if it was deleted and storage has been read; `create` with `replace` makes it anew
+   */
   get(docId: string): DocHandle;
+  /**
+   * Makes a document and opens it. With `replace` one that exists is deleted first, and one that was deleted is made anew: it begins
+   * empty, and nothing of the old one merges into it, except through peers that speak only loro-extended's protocol.
+   * Handles of the old one are then of no more use.
+   * @throws RepoError "exists", without `replace`: it is open, stored or announced by a peer, or was deleted. Known when storage has
+   * been read; offline nobody can say what other devices have.
+   */
+  create(docId: string, options?: { replace?: boolean }): DocHandle;
   /** Every document known here, open or not. */
   list(): DocInfo[];
-  /** Deletes a document from this repo and its storage, for good. */
+  /**
+   * Deletes a document here and in storage, and at the peers whose `deletion` permission allows it. The deletion is remembered here
+   * and there, half a year and for 100000 documents unless `tombstones` says otherwise, so that a device that was away does not
+   * bring the document back. Its handles throw "deleted" from now on. Completes when storage has done it.
+   * @throws RepoError "storage"
+   */
   delete(docId: string): Promise<void>;
+  /**
+   * Drops this repo's copy of a document, in memory and in storage, and no longer follows it. Nobody else is concerned: opened again
+   * it comes back from those who have it. Edits that no other machine has are lost: wait for `handle.whenDurable("hub")` first.
+   * Completes when storage has done it.
+   * @throws RepoError "storage"
+   */
+  forget(docId: string): Promise<void>;
+  /**
+   * Says that the permission hooks give other answers now: what a peer may no longer see stops flowing at once, what it may see now
+   * is compared with it.
+   */
+  permissionsChanged(): void;
+  /**
+   * The number of operations in the documents in memory that no other machine has confirmed. A character typed is one operation.
+   * Documents that were not opened since the repo was are not counted.
+   */
+  readonly unsynced: number;
   readonly peers: PeerInfo[];
   readonly adapters: AdapterInfo[];
   /** Asks the network peers which documents they have; the answers come as "document-added". */
@@ -169,11 +261,14 @@ export class Repo {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface WaitForSyncOptions {
-  kind?: "network" | "storage";
+export interface WaitOptions {
   /** Milliseconds, 30000 unless told; 0 for none. */
   timeout?: number;
   signal?: AbortSignal;
+}
+
+export interface WaitForSyncOptions extends WaitOptions {
+  kind?: "network" | "storage";
 }
 
 /** A document of a repo. */
@@ -181,11 +276,27 @@ export class DocHandle {
   private constructor();
   readonly docId: string;
   readonly doc: LoroDoc;
-  /** Edits the document in one commit. What an `fn` that throws had done is committed all the same. */
+  /**
+   * Edits the document in one commit. What an `fn` that throws had done is committed all the same.
+   * @throws RepoError "deleted", "closed"; `fn` is not called then
+   */
   change<T>(fn: (doc: LoroDoc) => T, options?: Pick<CommitOptions, "message" | "origin">): T;
   subscribe(listener: (event: LoroEventBatch) => void): () => void;
   readonly readyStates: ReadyState[];
+  /**
+   * Completes when a peer of the kind, "network" unless told, said that it has what is here now, and everything it announced is here.
+   * @throws RepoError "timeout", "aborted", "no-adapter", "deleted", "closed"
+   */
   waitForSync(options?: WaitForSyncOptions): Promise<void>;
+  /** How safe what is here now is; what is not committed does not count. */
+  readonly durability: Durability;
+  /**
+   * Completes when what is here now is at least as safe as `level`; what is edited meanwhile is not waited for.
+   * @throws RepoError "timeout", "aborted", "deleted", "closed", and "no-adapter" if no adapter of this repo could bring it about
+   */
+  whenDurable(level: Durability, options?: WaitOptions): Promise<void>;
+  /** The number of operations here that no other machine has confirmed. A character typed is one operation. */
+  readonly unsynced: number;
   /** Unpersisted state shared with the document's peers. */
   ephemeral<T extends Record<string, Value> = Record<string, Value>>(namespace: string): EphemeralStore<T>;
   close(): void;
@@ -201,10 +312,30 @@ export interface EphemeralStoreEvent {
 export type EphemeralListener = (event: EphemeralStoreEvent) => void;
 export type EphemeralLocalListener = (bytes: Uint8Array) => void;
 
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm<T extends Value = Value> {
+  /** @param timeout milliseconds after which foreign entries lapse */
+  constructor(timeout: number);
+  set(key: string, value: T): void;
+  get(key: string): T | undefined;
+  delete(key: string): void;
+  getAllStates(): Record<string, T>;
+  keys(): string[];
+  isEmpty(): boolean;
+  encode(key: string): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  removeOutdated(): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  free(): void;
+}
+
 /** Unpersisted state, last writer wins: on its own, or of a document. */
 export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
   /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
   constructor(timeout?: number);
+  readonly inner: EphemeralStoreWasm;
   set<K extends keyof T & string>(key: K, value: T[K]): void;
   get<K extends keyof T & string>(key: K): T[K] | undefined;
   delete<K extends keyof T & string>(key: K): void;
@@ -245,7 +376,12 @@ export type Value =
   | Value[]
   | undefined;
 
-export type Container = LoroText | LoroMap | LoroList | LoroMovableList;
+export type Container = LoroText | LoroMap | LoroList | LoroMovableList | LoroTree | LoroCounter;
+export type TextPosType = "unicode" | "utf16" | "utf8";
+export type NonNullableType<T> = Exclude<T, null | undefined>;
+export type ValueWithContainerID = { cid: ContainerID; value: Value };
+export type IdSpan = { peer: PeerID; counter: number; length: number };
+export type VersionVectorDiff = { retreat: IdSpan[]; forward: IdSpan[] };
 
 export type Delta<T> =
   | { insert: T; attributes?: { [key in string]: Value }; retain?: undefined; delete?: undefined }
@@ -272,6 +408,15 @@ export type TreeDiffItem =
 export type TreeDiff = { type: "tree"; diff: TreeDiffItem[] };
 export type CounterDiff = { type: "counter"; increment: number };
 export type Diff = TextDiff | ListDiff | MapDiff | TreeDiff | CounterDiff;
+
+export type ListJsonDiff = { type: "list"; diff: Delta<(Value | JsonContainerID)[]>[] };
+export type MapJsonDiff = { type: "map"; updated: Record<string, Value | JsonContainerID | undefined> };
+export type JsonDiff = ListJsonDiff | TextDiff | MapJsonDiff | CounterDiff | TreeDiff;
+
+export interface ApplyDiffOptions {
+  /** The diff comes from `diff()` or from the event of an import or a checkout; never set for events of local commits. */
+  fullState?: boolean;
+}
 
 export interface LoroEvent {
   target: ContainerID;
@@ -315,13 +460,153 @@ export interface TextUpdateOptions {
   useRefinedDiff?: boolean;
 }
 
+export interface Change {
+  peer: PeerID;
+  counter: number;
+  lamport: number;
+  length: number;
+  /** Seconds since the Unix epoch. */
+  timestamp: number;
+  deps: OpId[];
+  message: string | undefined;
+}
+
+export type UndoConfig = {
+  /** Milliseconds; 1000 unless told. */
+  mergeInterval?: number;
+  /** 100 unless told. */
+  maxUndoSteps?: number;
+  excludeOriginPrefixes?: string[];
+  onPush?: (
+    isUndo: boolean,
+    counterRange: CounterSpan,
+    event?: LoroEventBatch,
+  ) => { value: Value; cursors: Cursor[] };
+  onPop?: (isUndo: boolean, value: { value: Value; cursors: Cursor[] }, counterRange: CounterSpan) => void;
+};
+
+export type TreeNodeShallowValue = {
+  id: TreeID;
+  parent: TreeID | undefined;
+  index: number;
+  fractionalIndex: string;
+  meta: ContainerID;
+  children: TreeNodeShallowValue[];
+};
+export type TreeNodeValue = {
+  id: TreeID;
+  parent: TreeID | undefined;
+  index: number;
+  fractionalIndex: string;
+  meta: LoroMap;
+  children: TreeNodeValue[];
+};
+export type TreeNodeJSON<T> = Omit<TreeNodeValue, "meta" | "children"> & { meta: T; children: TreeNodeJSON<T>[] };
+
+export type JsonOpID = `${number}@${PeerID}`;
+export type JsonContainerID = `🦜:${ContainerID}`;
+export type JsonValue =
+  | JsonContainerID
+  | string
+  | number
+  | boolean
+  | null
+  | { [key: string]: JsonValue }
+  | Uint8Array
+  | JsonValue[];
+export type JsonSchema = {
+  schema_version: number;
+  start_version: Record<string, number>;
+  peers: PeerID[] | null;
+  changes: JsonChange[];
+};
+export type JsonChange = {
+  id: JsonOpID;
+  timestamp: number;
+  deps: JsonOpID[];
+  lamport: number;
+  msg: string | null;
+  ops: JsonOp[];
+};
+export type JsonOp = {
+  container: ContainerID;
+  counter: number;
+  content: ListOp | TextOp | MapOp | TreeOp | MovableListOp | CounterOp | UnknownOp;
+};
+export type ListOp =
+  | { type: "insert"; pos: number; value: JsonValue }
+  | { type: "delete"; pos: number; len: number; start_id: JsonOpID };
+export type MovableListOp =
+  | ListOp
+  | { type: "move"; from: number; to: number; elem_id: `L${JsonOpID}` }
+  | { type: "set"; elem_id: `L${JsonOpID}`; value: JsonValue };
+export type TextOp =
+  | { type: "insert"; pos: number; text: string }
+  | { type: "delete"; pos: number; len: number; start_id: JsonOpID }
+  | { type: "mark"; start: number; end: number; style_key: string; style_value: JsonValue; info: number }
+  | { type: "mark_end" };
+export type MapOp = { type: "insert"; key: string; value: JsonValue } | { type: "delete"; key: string };
+export type TreeOp =
+  | { type: "create"; target: TreeID; parent: TreeID | null; fractional_index: string }
+  | { type: "move"; target: TreeID; parent: TreeID | null; fractional_index: string }
+  | { type: "delete"; target: TreeID };
+export type CounterOp = { type: "counter"; value_type: "f64" | "i64"; value: number; prop: number };
+export type UnknownOp = {
+  type: "unknown";
+  prop: number;
+  value_type: "unknown";
+  value: { kind: number; data: Uint8Array };
+};
+
+export type ContainerTreeTextFormat = "plain" | "delta";
+export interface ContainerTreeOptions<T extends ContainerTreeTextFormat = ContainerTreeTextFormat> {
+  /** How texts are given, at every depth; "plain" unless told. */
+  text?: T;
+}
+export interface DocumentContainerTreeOptions<T extends ContainerTreeTextFormat = ContainerTreeTextFormat>
+  extends ContainerTreeOptions<T> {
+  /** The names of the roots wanted; all unless told. */
+  roots?: readonly string[];
+}
+export type ValueNode = { type: "Value"; value: Value };
+export type ContainerTreeNode<T extends ContainerTreeTextFormat = ContainerTreeTextFormat> = ContainerNode<T> | ValueNode;
+export type ContainerNode<T extends ContainerTreeTextFormat = ContainerTreeTextFormat> =
+  | { type: "Map"; cid: ContainerID; value: Record<string, ContainerTreeNode<T>> }
+  | { type: "List"; cid: ContainerID; value: ContainerTreeNode<T>[] }
+  | { type: "MovableList"; cid: ContainerID; value: ContainerTreeNode<T>[] }
+  | { type: "Text"; cid: ContainerID; value: T extends "delta" ? Delta<string>[] : string }
+  | { type: "Tree"; cid: ContainerID; value: TreeNodeSnapshot<T>[] }
+  | { type: "Counter"; cid: ContainerID; value: number };
+export interface TreeNodeSnapshot<T extends ContainerTreeTextFormat = ContainerTreeTextFormat> {
+  id: TreeID;
+  parent: TreeID | null;
+  index: number;
+  fractional_index: string;
+  meta: Extract<ContainerNode<T>, { type: "Map" }>;
+  children: TreeNodeSnapshot<T>[];
+}
+export interface ContainerTreeSlice<T extends ContainerTreeTextFormat = ContainerTreeTextFormat> {
+  cid: ContainerID;
+  start: number;
+  totalLength: number;
+  items: ContainerTreeNode<T>[];
+}
+export type ContainerTreeText<O> = O extends { text: infer T extends ContainerTreeTextFormat }
+  ? T
+  : O extends { text?: infer T }
+    ? Extract<T, ContainerTreeTextFormat> | "plain"
+    : "plain";
+export type DocumentContainerTree<O> = O extends { roots: readonly (infer R extends string)[] }
+  ? Partial<Record<R, ContainerNode<ContainerTreeText<O>>>>
+  : Record<string, ContainerNode<ContainerTreeText<O>>>;
+
 export interface ImportBlobMetadata {
-  partialStartVersionVector: Map<PeerID, number>;
-  partialEndVersionVector: Map<PeerID, number>;
+  partialStartVersionVector: VersionVector;
+  partialEndVersionVector: VersionVector;
   startFrontiers: Frontiers;
   startTimestamp: number;
   endTimestamp: number;
-  mode: string;
+  mode: "outdated-snapshot" | "outdated-update" | "snapshot" | "shallow-snapshot" | "update";
   changeNum: number;
 }
 
@@ -339,18 +624,35 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   getMap<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroMap ? T[Key] : LoroMap;
   getList<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroList ? T[Key] : LoroList;
   getMovableList<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroMovableList ? T[Key] : LoroMovableList;
+  getTree<Key extends keyof T | ContainerID>(name: Key): T[Key] extends LoroTree ? T[Key] : LoroTree;
+  getCounter(name: string | ContainerID): LoroCounter;
   getContainerById(id: ContainerID): Container | undefined;
   hasContainer(id: ContainerID): boolean;
+  /** The keys, positions and node ids that lead to a container. */
+  getPathToContainer(id: ContainerID): Path | undefined;
   getByPath(path: string): Value | Container | undefined;
+  /** What a JSONPath such as `$.list[*].key` finds. Throws if it cannot be read. */
+  JSONPath(path: string): (Value | Container)[];
+  /** Calls `listener` when what a JSONPath finds may have changed. */
+  subscribeJsonpath(path: string, listener: () => void): Subscription;
   commit(options?: CommitOptions | null): void;
   setNextCommitMessage(message: string): void;
   setNextCommitOrigin(origin: string): void;
   setNextCommitTimestamp(timestamp: number): void;
   setNextCommitOptions(options: CommitOptions): void;
+  clearNextCommitOptions(): void;
   getPendingTxnLength(): number;
   import(updateOrSnapshot: Uint8Array): ImportStatus;
   importBatch(data: Uint8Array[]): ImportStatus;
+  /** @deprecated `importBatch` */
+  importUpdateBatch(data: Uint8Array[]): ImportStatus;
+  importJsonUpdates(json: string | JsonSchema): ImportStatus;
   export(mode: ExportMode): Uint8Array;
+  exportJsonUpdates(start?: VersionVector, end?: VersionVector, withPeerCompression?: boolean): JsonSchema;
+  exportJsonInIdSpan(span: IdSpan): JsonChange[];
+  getUncommittedOpsAsJson(): JsonSchema | undefined;
+  /** What was imported and waits for operations it depends on. */
+  exportPendingUpdates(): Uint8Array | undefined;
   version(): VersionVector;
   oplogVersion(): VersionVector;
   frontiers(): Frontiers;
@@ -358,14 +660,49 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   frontiersToVV(frontiers: Frontiers): VersionVector;
   vvToFrontiers(version: VersionVector): Frontiers;
   toJSON(): Record<string, Value>;
+  /** As `toJSON`, with what `replacer` returns; what it makes undefined is left out. */
+  toJsonWithReplacer(
+    replacer: (key: string | number, value: Value | Container) => Value | Container | undefined,
+  ): Value;
+  toContainerTree<A extends [options?: DocumentContainerTreeOptions]>(...args: A): DocumentContainerTree<A[0]>;
+  toContainerTreeJson(options?: DocumentContainerTreeOptions): string;
+  getDeepValueWithID(): Record<string, ValueWithContainerID>;
   getShallowValue(): Record<string, ContainerID>;
+  setHideEmptyRootContainers(hide: boolean): void;
+  deleteRootContainer(id: ContainerID): void;
   subscribe(listener: Listener): Subscription;
   subscribeLocalUpdates(listener: (bytes: Uint8Array) => void): Subscription;
+  /** Calls `listener` inside every commit, where only reading and the modifier are allowed. */
+  subscribePreCommit(
+    listener: (commit: { changeMeta: Change; origin: string; modifier: ChangeModifier }) => void,
+  ): Subscription;
+  subscribeFirstCommitFromPeer(listener: (first: { peer: PeerID }) => void): Subscription;
   readonly peerId: bigint;
   readonly peerIdStr: PeerID;
   setPeerId(peerId: number | bigint | PeerID): void;
   opCount(): number;
   changeCount(): number;
+  getAllChanges(): Map<PeerID, Change[]>;
+  getChangeAt(id: OpId): Change;
+  /** The operations of the change an operation is in, as the engine prints them: for looking at. */
+  getOpsInChange(id: OpId): { counter: number; container: object; content: object }[];
+  getChangeAtLamport(peer: PeerID, lamport: number): Change | undefined;
+  /** Calls `visitor` with changes and what they depend on, latest first, until it returns false. */
+  travelChangeAncestors(ids: OpId[], visitor: (change: Change) => boolean): void;
+  getChangedContainersIn(id: OpId, len: number): ContainerID[];
+  findIdSpansBetween(from: Frontiers, to: Frontiers): VersionVectorDiff;
+  cmpFrontiers(a: Frontiers, b: Frontiers): -1 | 0 | 1 | undefined;
+  cmpWithFrontiers(frontiers: Frontiers): -1 | 0 | 1;
+  diff(from: Frontiers, to: Frontiers, forJson: false): [ContainerID, Diff][];
+  diff(from: Frontiers, to: Frontiers, forJson?: true): [ContainerID, JsonDiff][];
+  diff(from: Frontiers, to: Frontiers, forJson?: boolean): [ContainerID, JsonDiff | Diff][];
+  applyDiff(diff: [ContainerID, Diff | JsonDiff][], options?: ApplyDiffOptions | null): void;
+  /** Makes edits that bring back a version; they are pending until the next commit. */
+  revertTo(frontiers: Frontiers): void;
+  isShallow(): boolean;
+  shallowSinceVV(): VersionVector;
+  shallowSinceFrontiers(): Frontiers;
+  debugHistory(): void;
   fork(): LoroDoc<T>;
   forkAt(frontiers: Frontiers): LoroDoc<T>;
   checkout(frontiers: Frontiers): void;
@@ -373,14 +710,37 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   attach(): void;
   detach(): void;
   isDetached(): boolean;
+  setDetachedEditing(enable: boolean): void;
+  isDetachedEditingEnabled(): boolean;
+  /** Gives changes the time of their commit. */
+  setRecordTimestamp(record: boolean): void;
+  /** @param interval seconds */
+  setChangeMergeInterval(interval: number): void;
+  setDecodedValueCacheLimit(limit: number): void;
+  getDecodedValueCacheLimit(): number;
   configTextStyle(styles: { [key: string]: TextStyle }): void;
   configDefaultTextStyle(style: TextStyle | undefined): void;
   getCursorPos(cursor: Cursor): { update?: Cursor; offset: number; side: Side } | undefined;
 }
 export interface LoroDoc extends Freed {}
 
+/** loro-crdt's old name of LoroDoc. */
+export class Loro<T extends Record<string, Container> = Record<string, Container>> extends LoroDoc<T> {}
+
+/** Changes a change before it is committed. */
+export class ChangeModifier {
+  private constructor();
+  setMessage(message: string): ChangeModifier;
+  /** @param timestamp seconds since the Unix epoch */
+  setTimestamp(timestamp: number): ChangeModifier;
+}
+export interface ChangeModifier extends Freed {}
+
 interface ContainerHandle<Kind extends ContainerType> extends Freed {
   kind(): Kind;
+  toContainerTree<A extends [options?: ContainerTreeOptions]>(
+    ...args: A
+  ): Extract<ContainerNode<ContainerTreeText<A[0]>>, { type: Kind }>;
   readonly id: ContainerID;
   isAttached(): boolean;
   isDeleted(): boolean;
@@ -411,6 +771,12 @@ export class LoroText {
   unmark(range: { start: number; end: number }, key: string): void;
   getCursor(pos: number, side?: Side): Cursor | undefined;
   getAttached(): LoroText | undefined;
+  convertPos(index: number, from: TextPosType, to: TextPosType): number | undefined;
+  insertUtf8(index: number, text: string): void;
+  deleteUtf8(index: number, len: number): void;
+  sliceDeltaUtf8(start: number, end: number): Delta<string>[];
+  getEditorOf(pos: number): PeerID | undefined;
+  getDeepValueWithID(): { cid: ContainerID; value: string };
 }
 export interface LoroText extends ContainerHandle<"Text"> {}
 
@@ -427,9 +793,22 @@ export class LoroMap<T extends Record<string, unknown> = Record<string, unknown>
   readonly size: number;
   toJSON(): Record<string, Value>;
   getShallowValue(): Record<string, Value>;
-  setContainer<C extends Container>(key: string, child: C): C;
+  setContainer<C extends Container, Key extends keyof T>(
+    key: Key,
+    child: C,
+  ): NonNullableType<T[Key]> extends C ? NonNullableType<T[Key]> : C;
+  /** @deprecated the `ensureMergeable` methods make containers that merge */
   getOrCreateContainer<C extends Container>(key: string, child: C): C;
+  /** The container under a key; containers that peers make at once are one. */
+  ensureMergeableText(key: string): LoroText;
+  ensureMergeableMap(key: string): LoroMap;
+  ensureMergeableList(key: string): LoroList;
+  ensureMergeableMovableList(key: string): LoroMovableList;
+  ensureMergeableTree(key: string): LoroTree;
+  ensureMergeableCounter(key: string): LoroCounter;
   getAttached(): LoroMap<T> | undefined;
+  getLastEditor(key: string): PeerID | undefined;
+  getDeepValueWithID(): ValueWithContainerID;
 }
 export interface LoroMap extends ContainerHandle<"Map"> {}
 
@@ -446,10 +825,19 @@ export class LoroList<T = unknown> {
   toArray(): T[];
   toJSON(): Value[];
   getShallowValue(): Value[];
-  insertContainer<C extends Container>(pos: number, child: C): C;
-  pushContainer<C extends Container>(child: C): C;
+  insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
+  pushContainer<C extends Container>(child: C): T extends C ? T : C;
   getCursor(pos: number, side?: Side): Cursor | undefined;
   getAttached(): LoroList<T> | undefined;
+  getIdAt(pos: number): OpId | undefined;
+  getRangeValue(start: number, end: number): Value[];
+  getRangeDeepValueWithID(start: number, end: number): (ValueWithContainerID | Value)[];
+  getDeepValueWithID(): ValueWithContainerID;
+  toContainerTreeSlice<A extends [options?: ContainerTreeOptions]>(
+    start: number,
+    end: number,
+    ...args: A
+  ): ContainerTreeSlice<ContainerTreeText<A[0]>>;
 }
 export interface LoroList extends ContainerHandle<"List"> {}
 
@@ -462,19 +850,93 @@ export class LoroMovableList<T = unknown> {
   move(from: number, to: number): void;
   delete(pos: number, len: number): void;
   clear(): void;
-  pop(): Value | Container | undefined;
+  pop(): Value | undefined;
   get(index: number): T;
   readonly length: number;
   toArray(): T[];
   toJSON(): Value[];
   getShallowValue(): Value[];
-  insertContainer<C extends Container>(pos: number, child: C): C;
-  pushContainer<C extends Container>(child: C): C;
-  setContainer<C extends Container>(pos: number, child: C): C;
+  insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
+  pushContainer<C extends Container>(child: C): T extends C ? T : C;
+  setContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
   getCursor(pos: number, side?: Side): Cursor | undefined;
   getAttached(): LoroMovableList<T> | undefined;
+  getCreatorAt(pos: number): PeerID | undefined;
+  getLastMoverAt(pos: number): PeerID | undefined;
+  getLastEditorAt(pos: number): PeerID | undefined;
+  getRangeValue(start: number, end: number): Value[];
+  getRangeDeepValueWithID(start: number, end: number): (ValueWithContainerID | Value)[];
+  getDeepValueWithID(): ValueWithContainerID;
+  toContainerTreeSlice<A extends [options?: ContainerTreeOptions]>(
+    start: number,
+    end: number,
+    ...args: A
+  ): ContainerTreeSlice<ContainerTreeText<A[0]>>;
 }
 export interface LoroMovableList extends ContainerHandle<"MovableList"> {}
+
+/** A tree whose nodes can be moved; every node has a map of its own. */
+export class LoroTree<T extends Record<string, unknown> = Record<string, unknown>> {
+  constructor();
+  /** Makes a node, under the root without `parent`, last of its siblings without `index`. */
+  createNode(parent?: TreeID, index?: number): LoroTreeNode<T>;
+  move(target: TreeID, parent?: TreeID, index?: number): void;
+  delete(target: TreeID): void;
+  /** Whether a node was ever made, deleted ones too. */
+  has(target: TreeID): boolean;
+  isNodeDeleted(target: TreeID): boolean;
+  getNodeByID(target: TreeID): LoroTreeNode<T> | undefined;
+  getNodes(options?: { withDeleted?: boolean }): LoroTreeNode<T>[];
+  /** All nodes, deleted ones too. */
+  nodes(): LoroTreeNode<T>[];
+  roots(): LoroTreeNode<T>[];
+  toArray(): TreeNodeValue[];
+  toJSON(): Value[];
+  getShallowValue(): TreeNodeShallowValue[];
+  getDeepValueWithID(): ValueWithContainerID;
+  /** @param jitter 0 to 255: how much random is put into indexes against equal ones */
+  enableFractionalIndex(jitter: number): void;
+  disableFractionalIndex(): void;
+  isFractionalIndexEnabled(): boolean;
+  getAttached(): LoroTree<T> | undefined;
+}
+export interface LoroTree extends ContainerHandle<"Tree"> {}
+
+/** A node of a tree. */
+export class LoroTreeNode<T extends Record<string, unknown> = Record<string, unknown>> {
+  private constructor();
+  readonly id: TreeID;
+  /** The node's own map. */
+  readonly data: LoroMap<T>;
+  createNode(index?: number): LoroTreeNode<T>;
+  move(parent?: LoroTreeNode<T>, index?: number): void;
+  moveAfter(target: LoroTreeNode): void;
+  moveBefore(target: LoroTreeNode): void;
+  index(): number | undefined;
+  fractionalIndex(): string | undefined;
+  parent(): LoroTreeNode<T> | undefined;
+  children(): LoroTreeNode<T>[] | undefined;
+  isDeleted(): boolean;
+  toJSON(): TreeNodeJSON<T>;
+  creationId(): OpId;
+  creator(): PeerID;
+  getLastMoveId(): OpId | undefined;
+  /** @internal */
+  __getClassname(): string;
+}
+export interface LoroTreeNode extends Freed {}
+
+/** A number that everybody may add to. */
+export class LoroCounter {
+  constructor();
+  increment(value: number): void;
+  decrement(value: number): void;
+  readonly value: number;
+  toJSON(): number;
+  getShallowValue(): number;
+  getAttached(): LoroCounter | undefined;
+}
+export interface LoroCounter extends ContainerHandle<"Counter"> {}
 
 /** A position that moves with the text or list it was made in. */
 export class Cursor {
@@ -490,7 +952,7 @@ export interface Cursor extends Freed {}
 
 /** How many operations of each author are known. */
 export class VersionVector {
-  constructor(value?: Map<PeerID, number> | Uint8Array | null);
+  constructor(value?: Map<PeerID, number> | Uint8Array | VersionVector | null);
   static parseJSON(version: Map<PeerID, number>): VersionVector;
   static decode(bytes: Uint8Array): VersionVector;
   toJSON(): Map<PeerID, number>;
@@ -498,17 +960,35 @@ export class VersionVector {
   get(peerId: number | bigint | PeerID): number | undefined;
   compare(other: VersionVector): number | undefined;
   length(): number;
+  remove(peer: PeerID): void;
+  /** Makes it know a peer up to but without an operation. */
+  setEnd(id: OpId): void;
+  /** Makes it know a peer up to an operation. */
+  setLast(id: OpId): void;
 }
 export interface VersionVector extends Freed {}
 
 /** Undoes and redoes what this peer did. */
 export class UndoManager {
-  constructor(doc: LoroDoc, config: { mergeInterval?: number; maxUndoSteps?: number; excludeOriginPrefixes?: string[] });
+  constructor(doc: LoroDoc, config: UndoConfig);
   undo(): boolean;
   redo(): boolean;
   canUndo(): boolean;
   canRedo(): boolean;
+  /** Makes one step of everything until `groupEnd`. */
+  groupStart(): void;
+  groupEnd(): void;
+  /** Takes no steps until `resume`. */
+  pause(): void;
+  resume(): void;
+  isPaused(): boolean;
   clear(): void;
+  clearUndo(): void;
+  clearRedo(): void;
+  topUndoValue(): Value | undefined;
+  topRedoValue(): Value | undefined;
+  setOnPush(listener?: UndoConfig["onPush"]): void;
+  setOnPop(listener?: UndoConfig["onPop"]): void;
   addExcludeOriginPrefix(prefix: string): void;
   setMergeInterval(interval: number): void;
   setMaxUndoSteps(steps: number): void;
@@ -516,8 +996,74 @@ export class UndoManager {
 }
 export interface UndoManager extends Freed {}
 
+export type AwarenessListener = (
+  change: { updated: PeerID[]; added: PeerID[]; removed: PeerID[] },
+  origin: "local" | "timeout" | "remote" | string,
+) => void;
+
+/** A value per peer. @deprecated `EphemeralStore` */
+export class Awareness<T extends Value = Value> {
+  constructor(peer: PeerID, timeout?: number);
+  inner: AwarenessWasm<T>;
+  apply(bytes: Uint8Array, origin?: string): void;
+  setLocalState(state: T): void;
+  getLocalState(): T | undefined;
+  getAllStates(): Record<PeerID, T>;
+  encode(peers: PeerID[]): Uint8Array;
+  encodeAll(): Uint8Array;
+  addListener(listener: AwarenessListener): void;
+  removeListener(listener: AwarenessListener): void;
+  peers(): PeerID[];
+  destroy(): void;
+}
+
+/** What `Awareness` is made of. */
+export class AwarenessWasm<T extends Value = Value> {
+  constructor(peer: number | bigint | PeerID, timeout: number);
+  apply(bytes: Uint8Array): { updated: PeerID[]; added: PeerID[] };
+  encode(peers: (number | bigint | PeerID)[]): Uint8Array;
+  encodeAll(): Uint8Array;
+  setLocalState(value: T): void;
+  getState(peer: number | bigint | PeerID): T | undefined;
+  getAllStates(): Record<PeerID, T>;
+  getTimestamp(peer: number | bigint | PeerID): number | undefined;
+  removeOutdated(): PeerID[];
+  peer(): PeerID;
+  peers(): PeerID[];
+  length(): number;
+  isEmpty(): boolean;
+}
+export interface AwarenessWasm extends Freed {}
+
 export function LORO_VERSION(): string;
 export function callPendingEvents(): void;
 export function decodeImportBlobMeta(blob: Uint8Array, checkChecksum: boolean): ImportBlobMetadata;
+/** Takes the content out of exported operations. */
+export function redactJsonUpdates(json: string | JsonSchema, range: Record<PeerID, [start: number, end: number]>): JsonSchema;
+export function encodeFrontiers(frontiers: Frontiers): Uint8Array;
+export function decodeFrontiers(bytes: Uint8Array): Frontiers;
 export function isContainer(value: unknown): value is Container;
 export function isContainerId(text: string): text is ContainerID;
+export function isValidContainerId(text: string): boolean;
+export function getType<T>(
+  value: T,
+): T extends LoroText
+  ? "Text"
+  : T extends LoroMap
+    ? "Map"
+    : T extends LoroTree
+      ? "Tree"
+      : T extends LoroList
+        ? "List"
+        : T extends LoroMovableList
+          ? "MovableList"
+          : T extends LoroCounter
+            ? "Counter"
+            : "Json";
+export function newContainerID(id: OpId, type: ContainerType): ContainerID;
+export function newRootContainerID(name: string, type: ContainerType): ContainerID;
+export function idStrToId(id: `${number}@${PeerID}`): OpId;
+/** Does nothing. */
+export function run(): void;
+/** Does nothing. */
+export function setDebug(): void;

@@ -1,5 +1,9 @@
 // Programs that must compile against the package's types.
-import init, { BroadcastChannelAdapter, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
+<<<<<<< HEAD
+import init, { BroadcastChannelAdapter, type Durability, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
+=======
+import init, { BroadcastChannelAdapter, EphemeralStore, IndexedDBAdapter, LoroCounter, LoroDoc, LoroMap, LoroText, LoroTree, Repo, RepoError, UndoManager, WebSocketAdapter, getType } from "../../pkg-template/index.js";
+>>>>>>> loro
 
 export async function notebook(): Promise<string> {
   const repo = await Repo.open({
@@ -29,6 +33,38 @@ export async function notebook(): Promise<string> {
   return repo.list().map((info) => info.docId).join();
 }
 
+export async function safe(): Promise<Durability> {
+  const names = new Set(["Ada"]);
+  const repo = await Repo.open({
+    role: "relay",
+    tombstones: { keep: 30 * 24 * 3600 * 1000, max: 1000 },
+    permissions: {
+      mutability: (_doc, peer) => names.has(peer.name ?? ""),
+      deletion: (doc, peer) => doc.creator?.name !== undefined && doc.creator.name === peer.name,
+    },
+  });
+  repo.on("refused", ({ docId, peerId, reason, retryMs }) => {
+    if (reason === "rate-limited") console.log(docId, peerId, retryMs / 1000);
+    // @ts-expect-error: no such reason
+    if (reason === "unavailable") console.log(docId);
+  });
+  repo.on("unsynced-changed", ({ docId, unsynced }) => console.log(docId, unsynced.toFixed()));
+  const handle = repo.create("notes", { replace: true });
+  await handle.whenDurable("hub-disk", { timeout: 1000, signal: new AbortController().signal });
+  // @ts-expect-error: no such level
+  await handle.whenDurable("cloud");
+  names.add("Grace");
+  repo.permissionsChanged();
+  const left: number = repo.unsynced - handle.unsynced;
+  console.log(left);
+  try {
+    repo.create("notes");
+  } catch (error) {
+    if (error instanceof RepoError && (error.code === "exists" || error.code === "deleted")) await repo.forget("notes");
+  }
+  return handle.durability;
+}
+
 export async function bare(): Promise<void> {
   await init();
   const doc = new LoroDoc<{ items: LoroText }>();
@@ -41,4 +77,27 @@ export async function bare(): Promise<void> {
   const error = new RepoError("timeout", "too late");
   const code: "timeout" | string = error.code;
   console.log(code);
+}
+
+export async function documents(): Promise<void> {
+  await init();
+  const doc = new LoroDoc<{ outline: LoroTree<{ title: string }>; items: LoroText }>();
+  const root = doc.getTree("outline").createNode();
+  const title: string = root.data.get("title");
+  // @ts-expect-error: not a string
+  root.data.set("title", 1);
+  const json: string = root.toJSON().meta.title + root.createNode(0).children()?.length;
+  const counter: number = new LoroDoc().getMap("m").setContainer("n", new LoroCounter()).value;
+  const plain: string = doc.getText("items").toContainerTree().value;
+  const delta = doc.getText("items").toContainerTree({ text: "delta" }).value[0]?.insert;
+  const kind: "Map" = getType(new LoroMap());
+  const undo = new UndoManager(doc, {
+    onPush: (isUndo, range, event) => ({ value: { isUndo, from: range.start, by: event?.by }, cursors: [] }),
+    onPop: (_, { cursors }) => console.log(cursors.map((cursor) => doc.getCursorPos(cursor)?.offset)),
+  });
+  for (const [id, diff] of doc.diff([], doc.frontiers())) if (diff.type === "counter") console.log(id, diff.increment);
+  for (const change of doc.exportJsonUpdates().changes) console.log(change.msg, change.ops.length);
+  const end = doc.subscribePreCommit(({ modifier, changeMeta }) => void modifier.setMessage(`${changeMeta.length}`));
+  end();
+  console.log(title, json, counter, plain, delta, kind, undo.topUndoValue());
 }

@@ -4,9 +4,10 @@ use std::{cell::Cell, rc::Rc};
 
 use bytes::Bytes;
 use corella::{
-    DocId, VersionVector,
-    runtime::{Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, Write},
-    synchronizer::Timestamp,
+    DocId, PeerId, VersionVector,
+    protocol::Tombstone,
+    runtime::{IndexEntry, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, Write},
+    synchronizer::{Creator, Timestamp},
 };
 use futures_util::future::{join, join_all};
 
@@ -33,7 +34,20 @@ pub async fn all(stores: &impl Stores) {
     run.writes_are_done_in_the_order_of_the_calls().await;
     run.everything_is_there_after_a_restart().await;
     run.a_removed_document_is_gone_alone().await;
+    run.what_another_machine_has_is_merged_and_the_first_creator_stays().await;
+    run.a_write_to_an_older_creation_is_dropped_and_the_others_happen().await;
+    run.a_write_to_a_newer_creation_replaces_all_that_is_stored().await;
+    run.a_buried_document_is_its_tombstone().await;
+    run.a_write_to_a_deleted_creation_is_dropped().await;
+    run.a_document_made_again_keeps_the_tombstone_of_the_older_creation().await;
+    run.a_newer_creation_survives_the_burial_of_an_older_one().await;
+    run.a_document_that_was_never_stored_can_be_buried().await;
+    run.of_two_tombstones_the_newer_creations_or_the_earlier_one_stays().await;
+    run.a_removed_document_takes_its_tombstone_along().await;
+    run.two_connections_at_once_agree_on_what_is_deleted().await;
+    run.work_on_creations_is_done_in_the_order_of_the_calls().await;
     run.damaged_records_are_an_error_and_stay().await;
+    run.damaged_records_of_a_deleted_creation_are_gone().await;
     run.a_closed_store_says_so().await;
 }
 
@@ -62,6 +76,22 @@ fn write(id: &DocId, key: &str, bytes: impl Into<Bytes>, version: (u64, i32)) ->
         confirmed: VersionVector::new(),
         creator: None,
     }
+}
+
+fn creation(lineage: u64, write: Write) -> Write {
+    Write { lineage, ..write }
+}
+
+fn tombstone(lineage: u64, at: u64) -> Tombstone {
+    Tombstone { lineage, at, by: PeerId::from_wire("\u{0}🦜") }
+}
+
+fn creator(peer: u64, name: Option<&str>) -> Option<Creator> {
+    Some(Creator { peer_id: PeerId::from(peer), name: name.map(str::to_owned) })
+}
+
+async fn listed(store: &Rc<dyn Store>, id: &DocId) -> Option<IndexEntry> {
+    store.list().await.unwrap().into_iter().find(|info| info.doc == *id).map(|info| info.index)
 }
 
 fn keys(stored: &StoredDoc) -> Vec<&str> {
@@ -255,14 +285,239 @@ impl<S: Stores> Run<'_, S> {
     async fn a_removed_document_is_gone_alone(&self) {
         let (_side, store) = self.fresh().await;
         store.write(vec![write(&doc("a"), "r", vec![1], (1, 1)), write(&doc("b"), "r", vec![1], (1, 1))]).await.unwrap();
-        let lineage = load(&store, &doc("a")).await.index.lineage;
         store.remove(&doc("a")).await.unwrap();
         store.remove(&doc("never-there")).await.unwrap();
         assert_eq!(store.load(&doc("a")).await, Ok(None));
         let listed = store.list().await.unwrap();
         assert_eq!(listed.iter().map(|info| info.doc.as_str()).collect::<Vec<_>>(), ["b"]);
         store.write(vec![write(&doc("a"), "r", vec![1], (1, 1))]).await.unwrap();
-        assert_ne!(load(&store, &doc("a")).await.index.lineage, lineage, "made again, it is another document");
+        assert_eq!(load(&store, &doc("a")).await.index.records, 1, "nothing is left to keep it from being stored again");
+    }
+
+    async fn what_another_machine_has_is_merged_and_the_first_creator_stays(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        let (named, unnamed) = (doc("named"), doc("unnamed"));
+        let confirmed = |entries: &[(u64, i32)], write| Write { confirmed: entries.iter().copied().collect(), ..write };
+        store.write(vec![confirmed(&[(1, 5), (u64::MAX, 2)], write(&named, "1", vec![1], (1, 9)))]).await.unwrap();
+        let index = load(&store, &named).await.index;
+        assert_eq!((index.lineage, index.creator), (0, None), "as the writer said");
+        let first = Write { creator: creator(u64::MAX, Some("")), ..confirmed(&[(1, 4), (2, 1)], write(&named, "2", vec![1], (1, 9))) };
+        let second = Write { creator: creator(2, Some("Ä\u{0}🦜")), ..write(&named, "3", vec![1], (1, 9)) };
+        let other = Write { creator: creator(3, None), ..write(&unnamed, "1", vec![1], (1, 1)) };
+        store.write(vec![first, second, other]).await.unwrap();
+        let index = load(&store, &named).await.index;
+        assert_eq!(index.confirmed, VersionVector::from_iter([(1, 5), (2, 1), (u64::MAX, 2)]));
+        assert_eq!(index.version, VersionVector::from_iter([(1, 9)]), "what others have is not what is stored");
+        assert_eq!(index.creator, creator(u64::MAX, Some("")));
+        assert_eq!(listed(&store, &named).await, Some(index));
+        let index = load(&store, &unnamed).await.index;
+        assert_eq!((index.creator, index.confirmed), (creator(3, None), VersionVector::new()));
+    }
+
+    async fn a_write_to_an_older_creation_is_dropped_and_the_others_happen(&self) {
+        let (_side, store) = self.fresh().await;
+        let (id, other) = (doc("a"), doc("b"));
+        store.write(vec![creation(7, write(&id, "kept", vec![1], (1, 1)))]).await.unwrap();
+        let before = load(&store, &id).await;
+        let late = Write {
+            replaces: vec![RecordKey("kept".to_owned())],
+            confirmed: VersionVector::from_iter([(2, 2)]),
+            creator: creator(2, None),
+            at: Timestamp(9_000),
+            ..creation(6, write(&id, "late", vec![1], (2, 2)))
+        };
+        store.write(vec![late, write(&other, "r", vec![1], (1, 1))]).await.unwrap();
+        assert_eq!(load(&store, &id).await, before);
+        load(&store, &other).await;
+        let writes = [8, 20, 9].map(|lineage| creation(lineage, write(&id, &lineage.to_string(), vec![1], (lineage, 1))));
+        store.write(writes.to_vec()).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!((keys(&stored), stored.index.lineage), (vec!["20"], 20), "also of one call");
+    }
+
+    async fn a_write_to_a_newer_creation_replaces_all_that_is_stored(&self) {
+        let (_side, store) = self.fresh().await;
+        let (id, neighbour) = (doc("a"), doc("a\u{0}"));
+        let old = |key| Write {
+            confirmed: VersionVector::from_iter([(1, 3)]),
+            creator: creator(1, Some("old")),
+            at: Timestamp(5_000),
+            ..write(&id, key, vec![0; 10], (1, 3))
+        };
+        store.write(vec![old("1"), old("2"), write(&neighbour, "1", vec![1], (1, 1))]).await.unwrap();
+        let lineage = (1 << 53) + 1;
+        let new = Write { confirmed: VersionVector::from_iter([(2, 1)]), ..creation(lineage, write(&id, "2", vec![0; 3], (2, 2))) };
+        store.write(vec![new]).await.unwrap();
+        let expected = IndexEntry {
+            version: VersionVector::from_iter([(2, 2)]),
+            bytes: 3,
+            records: 1,
+            created: Timestamp(1_000),
+            updated: Timestamp(1_000),
+            lineage,
+            tombstone: None,
+            confirmed: VersionVector::from_iter([(2, 1)]),
+            creator: None,
+        };
+        let stored = load(&store, &id).await;
+        assert_eq!((stored.records, &stored.index), (vec![record("2", RecordKind::Update, vec![0; 3])], &expected));
+        assert_eq!(listed(&store, &id).await, Some(expected));
+        load(&store, &neighbour).await;
+        store.write(vec![Write { creator: creator(2, None), ..creation(lineage, write(&id, "3", vec![0; 4], (2, 3))) }]).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!(keys(&stored), ["2", "3"], "the creation goes on");
+        assert_eq!((stored.index.bytes, stored.index.records, stored.index.creator), (7, 2, creator(2, None)));
+    }
+
+    async fn a_buried_document_is_its_tombstone(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        let (id, neighbours) = (doc("a"), ["a\u{0}", "a/b", "b"]);
+        store.write(["1", "2"].map(|key| creation(4, write(&id, key, vec![0; 10], (1, 3)))).to_vec()).await.unwrap();
+        store.write(neighbours.map(|name| write(&doc(name), "1", vec![1], (1, 1))).to_vec()).await.unwrap();
+        store.bury(&id, tombstone(4, u64::MAX - 1)).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!(stored.records, []);
+        assert!(stored.index.is_deleted());
+        assert_eq!((stored.index.lineage, &stored.index.tombstone), (4, &Some(tombstone(4, u64::MAX - 1))));
+        assert_eq!((&stored.index.version, stored.index.bytes, stored.index.records), (&VersionVector::new(), 0, 0));
+        assert_eq!(listed(&store, &id).await.as_ref(), Some(&stored.index));
+        for name in neighbours {
+            assert_eq!(keys(&load(&store, &doc(name)).await), ["1"]);
+        }
+        store.close().await;
+        side.adapter.stop().await;
+        let store = self.stores.open(&database).await.store().await;
+        assert_eq!(load(&store, &id).await, stored, "also after a restart");
+    }
+
+    async fn a_write_to_a_deleted_creation_is_dropped(&self) {
+        let (_side, store) = self.fresh().await;
+        let (id, other) = (doc("a"), doc("b"));
+        store.write(vec![creation(4, write(&id, "1", vec![1], (1, 3)))]).await.unwrap();
+        store.bury(&id, tombstone(6, 50)).await.unwrap();
+        let buried = load(&store, &id).await;
+        assert_eq!((buried.records.len(), buried.index.lineage), (0, 6), "those before the named creation are deleted with it");
+        for lineage in [0, 4, 5, 6] {
+            let late = creation(lineage, write(&id, "late", vec![1], (1, 4)));
+            store.write(vec![late, write(&other, &lineage.to_string(), vec![1], (1, 1))]).await.unwrap();
+            assert_eq!(load(&store, &id).await, buried);
+        }
+        assert_eq!(keys(&load(&store, &other).await), ["0", "4", "5", "6"]);
+    }
+
+    async fn a_document_made_again_keeps_the_tombstone_of_the_older_creation(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        store.write(vec![Write { creator: creator(1, None), ..write(&id, "1", vec![1], (1, 3)) }]).await.unwrap();
+        store.bury(&id, tombstone(0, 50)).await.unwrap();
+        let again = Write { creator: creator(2, None), at: Timestamp(3_000), ..creation(1, write(&id, "2", vec![1], (2, 1))) };
+        store.write(vec![again]).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!(keys(&stored), ["2"]);
+        let index = stored.index;
+        assert!(!index.is_deleted());
+        assert_eq!((index.lineage, index.created, &index.tombstone), (1, Timestamp(3_000), &Some(tombstone(0, 50))));
+        assert_eq!((&index.version, &index.creator), (&VersionVector::from_iter([(2, 1)]), &creator(2, None)));
+        store.write(vec![creation(1, write(&id, "3", vec![1], (2, 2)))]).await.unwrap();
+        assert_eq!(listed(&store, &id).await.unwrap().tombstone, Some(tombstone(0, 50)));
+    }
+
+    async fn a_newer_creation_survives_the_burial_of_an_older_one(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        store.write(vec![creation(5, write(&id, "1", vec![1, 2], (1, 3)))]).await.unwrap();
+        let before = load(&store, &id).await;
+        store.bury(&id, tombstone(4, 50)).await.unwrap();
+        let after = load(&store, &id).await;
+        assert_eq!(after.records, before.records);
+        assert_eq!(after.index, IndexEntry { tombstone: Some(tombstone(4, 50)), ..before.index });
+        assert!(!after.index.is_deleted());
+    }
+
+    async fn a_document_that_was_never_stored_can_be_buried(&self) {
+        let (_side, store) = self.fresh().await;
+        for lineage in [0, u64::MAX] {
+            let id = doc(&lineage.to_string());
+            store.bury(&id, tombstone(lineage, 50)).await.unwrap();
+            let index = IndexEntry { lineage, tombstone: Some(tombstone(lineage, 50)), ..IndexEntry::default() };
+            assert_eq!(listed(&store, &id).await.as_ref(), Some(&index));
+            assert_eq!(load(&store, &id).await, StoredDoc { records: vec![], index });
+        }
+    }
+
+    async fn of_two_tombstones_the_newer_creations_or_the_earlier_one_stays(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        for (next, stays) in [((5, 50), (5, 50)), ((4, 10), (5, 50)), ((5, 60), (5, 50)), ((5, 40), (5, 40)), ((6, 90), (6, 90))] {
+            store.bury(&id, tombstone(next.0, next.1)).await.unwrap();
+            let index = load(&store, &id).await.index;
+            assert_eq!((index.lineage, index.tombstone), (stays.0, Some(tombstone(stays.0, stays.1))), "after {next:?}");
+        }
+        let again = Tombstone { by: PeerId::from(1), ..tombstone(6, 90) };
+        store.bury(&id, again).await.unwrap();
+        assert_eq!(load(&store, &id).await.index.tombstone, Some(tombstone(6, 90)), "of equal ones the first");
+    }
+
+    async fn a_removed_document_takes_its_tombstone_along(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        store.write(vec![write(&id, "1", vec![1], (1, 3))]).await.unwrap();
+        store.bury(&id, tombstone(3, 50)).await.unwrap();
+        store.remove(&id).await.unwrap();
+        assert_eq!((store.load(&id).await, store.list().await), (Ok(None), Ok(vec![])));
+        store.write(vec![write(&id, "2", vec![1], (1, 1))]).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!((keys(&stored), stored.index.lineage, &stored.index.tombstone), (vec!["2"], 0, &None));
+    }
+
+    async fn two_connections_at_once_agree_on_what_is_deleted(&self) {
+        let database = self.database();
+        let (a, b) = (self.stores.open(&database).await, self.stores.open(&database).await);
+        let (store_a, store_b) = (a.store().await, b.store().await);
+        let id = doc("shared");
+        let old = (0..20).map(|n| store_a.write(vec![write(&id, &format!("old-{n}"), vec![0; 3], (1, n + 1))]));
+        let new = (0..20).map(|n| {
+            let store = if n % 2 == 0 { &store_a } else { &store_b };
+            store.write(vec![creation(9, write(&id, &format!("new-{n:02}"), vec![0; 5], (2, n + 1)))])
+        });
+        let burials = [(8, 70), (0, 20), (8, 60)].map(|(lineage, at)| store_b.bury(&id, tombstone(lineage, at)));
+        let mut work: Vec<_> = Vec::new();
+        let mut burials = burials.into_iter();
+        for (old, new) in old.zip(new) {
+            work.push(old);
+            work.extend(burials.next());
+            work.push(new);
+        }
+        let outcomes = join_all(work).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        for store in [&store_a, &store_b] {
+            let stored = load(store, &id).await;
+            assert_eq!(keys(&stored), (0..20).map(|n| format!("new-{n:02}")).collect::<Vec<_>>());
+            assert_eq!((stored.index.lineage, stored.index.records, stored.index.bytes), (9, 20, 100));
+            assert_eq!(stored.index.version, VersionVector::from_iter([(2, 20)]));
+            assert_eq!(stored.index.tombstone, Some(tombstone(8, 60)));
+        }
+    }
+
+    async fn work_on_creations_is_done_in_the_order_of_the_calls(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        let work = vec![
+            store.write(vec![write(&id, "1", vec![1], (1, 1))]),
+            store.bury(&id, tombstone(0, 50)),
+            store.write(vec![write(&id, "2", vec![1], (1, 1))]),
+            store.remove(&id),
+            store.write(vec![write(&id, "3", vec![1], (1, 1))]),
+            store.bury(&id, tombstone(0, 60)),
+            store.write(vec![creation(1, write(&id, "4", vec![1], (1, 1)))]),
+        ];
+        assert!(join_all(work).await.iter().all(Result::is_ok));
+        let stored = load(&store, &id).await;
+        assert_eq!((keys(&stored), stored.index.tombstone.as_ref()), (vec!["4"], Some(&tombstone(0, 60))));
     }
 
     async fn damaged_records_are_an_error_and_stay(&self) {
@@ -278,6 +533,20 @@ impl<S: Stores> Run<'_, S> {
         load(&store, &doc("b")).await;
     }
 
+    async fn damaged_records_of_a_deleted_creation_are_gone(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        let (buried, renewed) = (doc("buried"), doc("renewed"));
+        store.write([&buried, &renewed].map(|id| write(id, "r", vec![1], (1, 1))).to_vec()).await.unwrap();
+        self.stores.corrupt(&database, &buried).await;
+        self.stores.corrupt(&database, &renewed).await;
+        store.bury(&buried, tombstone(0, 50)).await.unwrap();
+        store.write(vec![creation(1, write(&renewed, "new", vec![1], (1, 1)))]).await.unwrap();
+        assert_eq!(load(&store, &buried).await.records, []);
+        assert_eq!(keys(&load(&store, &renewed).await), ["new"]);
+    }
+
     async fn a_closed_store_says_so(&self) {
         let (_side, store) = self.fresh().await;
         store.close().await;
@@ -285,5 +554,7 @@ impl<S: Stores> Run<'_, S> {
         assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");
         let written = store.write(vec![write(&doc("a"), "r", vec![1], (1, 1))]).await;
         assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+        let buried = store.bury(&doc("a"), tombstone(0, 1)).await;
+        assert!(matches!(buried, Err(StoreError::Unavailable(_))), "{buried:?}");
     }
 }

@@ -15,6 +15,9 @@ use corella::{
     },
     synchronizer::ChannelKind,
 };
+use loro::LoroDoc;
+
+use crate::life::Life;
 
 /// What is on disk.
 #[derive(Default)]
@@ -22,6 +25,9 @@ pub struct Disk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
+    pub fail_lists: Cell<bool>,
+    /// Milliseconds everything takes longer.
+    pub slow_ms: Cell<u64>,
     pub writes: Cell<u64>,
 }
 
@@ -39,6 +45,16 @@ impl Disk {
     pub fn records(&self, doc: &str) -> usize {
         self.docs.borrow().get(&DocId::new(doc).unwrap()).map_or(0, |stored| stored.records.len())
     }
+
+    /// Puts together what the disk has of a document.
+    pub fn contents(&self, doc: &str) -> LoroDoc {
+        let contents = LoroDoc::new();
+        if let Some(stored) = self.docs.borrow().get(&DocId::new(doc).unwrap()) {
+            let records: Vec<Vec<u8>> = stored.records.values().map(|record| record.bytes.to_vec()).collect();
+            contents.import_batch(&records).unwrap();
+        }
+        contents
+    }
 }
 
 /// One repo's connection to a disk.
@@ -47,26 +63,23 @@ pub struct Drive {
     env: Rc<dyn Env>,
     delay_ms: u64,
     open_after_ms: u64,
-    /// Cleared when the repo dies: what it had begun does not happen.
-    alive: Rc<Cell<bool>>,
+    /// What a repo had begun when it died does not happen.
+    life: Rc<Life>,
     state: Rc<Cell<AdapterState>>,
 }
 
 impl Drive {
     pub fn new(disk: &Rc<Disk>, env: Rc<dyn Env>, delay_ms: u64, open_after_ms: u64) -> Rc<Self> {
-        Rc::new(Self {
-            disk: Rc::clone(disk),
-            env,
-            delay_ms,
-            open_after_ms,
-            alive: Rc::new(Cell::new(true)),
-            state: Rc::new(Cell::new(AdapterState::Connecting)),
-        })
+        Self::of(Life::new(), disk, env, delay_ms, open_after_ms)
+    }
+
+    pub fn of(life: Rc<Life>, disk: &Rc<Disk>, env: Rc<dyn Env>, delay_ms: u64, open_after_ms: u64) -> Rc<Self> {
+        Rc::new(Self { disk: Rc::clone(disk), env, delay_ms, open_after_ms, life, state: Rc::new(Cell::new(AdapterState::Connecting)) })
     }
 
     /// The process dies.
     pub fn kill(&self) {
-        self.alive.set(false);
+        self.life.end();
     }
 }
 
@@ -84,7 +97,7 @@ impl Adapter for Drive {
             disk: Rc::clone(&self.disk),
             env: Rc::clone(&self.env),
             delay_ms: self.delay_ms,
-            alive: Rc::clone(&self.alive),
+            life: Rc::clone(&self.life),
         });
         let state = Rc::clone(&self.state);
         let wait = self.env.sleep(self.open_after_ms);
@@ -108,19 +121,23 @@ struct Connection {
     disk: Rc<Disk>,
     env: Rc<dyn Env>,
     delay_ms: u64,
-    alive: Rc<Cell<bool>>,
+    life: Rc<Life>,
 }
 
 impl Connection {
-    /// Does `work` on the disk after the delay, or never if the process has died.
+    /// Does `work` on the disk after the delay, or never if the process has died. It may die before, in between and after.
     fn later<T: 'static>(&self, work: impl FnOnce(&Disk) -> Result<T, StoreError> + 'static) -> LocalBoxFuture<Result<T, StoreError>> {
-        let (disk, alive, sleep) = (Rc::clone(&self.disk), Rc::clone(&self.alive), self.env.sleep(self.delay_ms));
+        let (disk, life) = (Rc::clone(&self.disk), Rc::clone(&self.life));
+        let sleep = self.env.sleep(self.delay_ms + disk.slow_ms.get());
+        let begun = life.step();
         Box::pin(async move {
+            let died = StoreError::Unavailable("the process died".into());
             sleep.await;
-            if !alive.get() {
-                return Err(StoreError::Unavailable("the process died".into()));
+            if !begun || !life.step() {
+                return Err(died);
             }
-            work(&disk)
+            let outcome = work(&disk);
+            if life.step() { outcome } else { Err(died) }
         })
     }
 }
@@ -143,6 +160,9 @@ impl Store for Connection {
 
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         self.later(|disk| {
+            if disk.fail_lists.get() {
+                return Err(StoreError::Other("injected".into()));
+            }
             Ok(disk.docs.borrow().iter().map(|(doc, stored)| StoredInfo { doc: doc.clone(), index: stored.index.clone() }).collect())
         })
     }
@@ -155,24 +175,34 @@ impl Store for Connection {
             disk.writes.set(disk.writes.get() + 1);
             for write in writes {
                 let mut docs = disk.docs.borrow_mut();
-                let stored = docs.entry(write.doc).or_default();
-                let buried = stored.index.tombstone.as_ref().is_some_and(|tombstone| tombstone.lineage >= write.lineage);
-                if buried || write.lineage < stored.index.lineage {
+                let stored = docs.entry(write.doc.clone()).or_default();
+                if !stored.index.takes(&write) {
                     continue;
                 }
-                if write.lineage > stored.index.lineage {
-                    let tombstone = stored.index.tombstone.take();
-                    *stored =
-                        Stored { index: IndexEntry { lineage: write.lineage, tombstone, ..IndexEntry::default() }, ..Stored::default() };
+                if stored.index.merge(&write) {
+                    stored.records.clear();
                 }
-                stored.index.confirmed.merge(&write.confirmed);
-                stored.index.creator = stored.index.creator.take().or(write.creator);
                 for key in &write.replaces {
                     stored.records.remove(key);
                 }
                 stored.records.insert(write.record.key.clone(), write.record);
-                stored.index.version.merge(&write.version);
-                stored.index.updated = write.at;
+                stored.index.records = stored.records.len() as u32;
+                stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+            }
+            Ok(())
+        })
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            let mut docs = disk.docs.borrow_mut();
+            let stored = docs.entry(doc).or_default();
+            if stored.index.bury(tombstone) {
+                stored.records.clear();
             }
             Ok(())
         })
@@ -182,21 +212,6 @@ impl Store for Connection {
         let doc = doc.clone();
         self.later(move |disk| {
             disk.docs.borrow_mut().remove(&doc);
-            Ok(())
-        })
-    }
-
-    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
-        let doc = doc.clone();
-        self.later(move |disk| {
-            let mut docs = disk.docs.borrow_mut();
-            let stored = docs.entry(doc).or_default();
-            if stored.index.lineage <= tombstone.lineage {
-                let index = IndexEntry { lineage: tombstone.lineage, tombstone: Some(tombstone), ..IndexEntry::default() };
-                *stored = Stored { index, ..Stored::default() };
-            } else {
-                stored.index.tombstone = Some(tombstone);
-            }
             Ok(())
         })
     }

@@ -3,8 +3,11 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
 mod admission;
+mod chance;
+mod chaos;
 mod disk;
 mod extension;
+mod life;
 mod network;
 mod scenarios;
 mod topologies;

@@ -14,25 +14,15 @@ use futures_channel::oneshot;
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
 
+use crate::chance::Chance;
+
 /// The clock, the timers and the source of chance of a world.
 pub struct Clock {
     now: Cell<u64>,
-    chance: Cell<u64>,
+    chance: Chance,
     timers: RefCell<BTreeMap<(u64, u64), oneshot::Sender<()>>>,
     next: Cell<u64>,
     spawner: LocalSpawner,
-}
-
-impl Clock {
-    fn random(&self) -> u64 {
-        // splitmix64
-        let state = self.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.chance.set(state);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 impl Env for Clock {
@@ -41,7 +31,7 @@ impl Env for Clock {
     }
 
     fn random_u64(&self) -> u64 {
-        self.random() >> 1
+        self.chance.next() >> 1
     }
 
     fn spawn(&self, task: LocalBoxFuture<()>) {
@@ -71,7 +61,7 @@ impl World {
         let pool = LocalPool::new();
         let clock = Clock {
             now: Cell::new(1_800_000_000_000),
-            chance: Cell::new(seed),
+            chance: Chance::new(seed),
             timers: RefCell::default(),
             next: Cell::new(0),
             spawner: pool.spawner(),
@@ -84,7 +74,7 @@ impl World {
     }
 
     pub fn random(&self, below: u64) -> u64 {
-        self.clock.random() % below
+        self.clock.chance.below(below)
     }
 
     /// Lets `ms` milliseconds pass.

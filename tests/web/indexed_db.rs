@@ -1,8 +1,9 @@
 use std::rc::Rc;
 
 use corella::{
-    DocId, VersionVector,
+    DocId, PeerId, VersionVector,
     browser::{IndexedDbAdapter, Listener},
+    protocol::Tombstone,
     runtime::{AdapterState, Problem, Record, RecordKey, RecordKind, StoreError, Write},
     synchronizer::Timestamp,
 };
@@ -140,5 +141,47 @@ async fn damaged_index_records_are_reported_and_do_not_hide_the_others() {
     assert!(matches!(written, Err(StoreError::Corrupt(_))), "{written:?}");
     let stored = store.load(&DocId::new("b").unwrap()).await.unwrap().unwrap();
     assert_eq!(stored.records.len(), 1, "nothing of a failed write is stored");
+    side.adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn an_index_record_without_the_later_fields_is_read() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    let id = DocId::new("a").unwrap();
+    store.write(vec![write("a", "r")]).await.unwrap();
+    let before = store.load(&id).await.unwrap();
+    let database = raw(&name, None).await;
+    let index = database.transaction_with_str_and_mode("index", IdbTransactionMode::Readwrite).unwrap().object_store("index").unwrap();
+    let row = done(&index.get(&"a".into()).unwrap()).await;
+    for field in ["confirmed", "tombstone", "creator"] {
+        js_sys::Reflect::delete_property(row.unchecked_ref::<js_sys::Object>(), &field.into()).unwrap();
+    }
+    done(&index.put_with_key(&row, &"a".into()).unwrap()).await;
+    database.close();
+    assert_eq!(store.load(&id).await.unwrap(), before);
+    side.adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_tombstone_is_an_error_and_stays() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    let id = DocId::new("a").unwrap();
+    let tombstone = Tombstone { lineage: 0, at: 1, by: PeerId::from(1) };
+    store.bury(&id, tombstone.clone()).await.unwrap();
+    let database = raw(&name, None).await;
+    let index = database.transaction_with_str_and_mode("index", IdbTransactionMode::Readwrite).unwrap().object_store("index").unwrap();
+    let row = done(&index.get(&"a".into()).unwrap()).await;
+    js_sys::Reflect::set(&row, &"tombstone".into(), &7.into()).unwrap();
+    done(&index.put_with_key(&row, &"a".into()).unwrap()).await;
+    database.close();
+    assert!(matches!(store.load(&id).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(store.write(vec![write("a", "r")]).await, Err(StoreError::Corrupt(_))), "it is not taken for a living one");
+    assert!(matches!(store.bury(&id, tombstone).await, Err(StoreError::Corrupt(_))));
+    store.remove(&id).await.unwrap();
+    assert_eq!(store.load(&id).await, Ok(None));
     side.adapter.stop().await;
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
+mod durability;
+mod document;
 mod indexed_db;
 mod listener;
 mod websocket;

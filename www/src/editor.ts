@@ -66,12 +66,14 @@ const encode = (cursor: Cursor | undefined): number[] | null => (cursor ? [...cu
 export class NoteEditor {
   readonly view: EditorView;
   #handle: DocHandle;
+  readonly #cursors: ReturnType<DocHandle["ephemeral"]>;
   #text: LoroText;
   #me: Person;
   #ends: (() => void)[] = [];
 
   constructor(parent: HTMLElement, handle: DocHandle, me: Person, private readonly peerId: string) {
     this.#handle = handle;
+    this.#cursors = handle.ephemeral("cursors");
     this.#text = handle.doc.getText("text");
     this.#me = me;
     const undo = new UndoManager(handle.doc, { mergeInterval: 500 });
@@ -108,10 +110,6 @@ export class NoteEditor {
     for (const end of this.#ends) end();
     this.#cursors.delete(this.peerId);
     this.view.destroy();
-  }
-
-  get #cursors() {
-    return this.#handle.ephemeral("cursors");
   }
 
   /** What was typed goes into the document as one commit. */

@@ -1,6 +1,6 @@
 import "./style.css";
 import * as corella from "corella";
-import { BroadcastChannelAdapter, type DocHandle, IndexedDBAdapter, type LoroMap, Repo, WebSocketAdapter } from "corella";
+import { BroadcastChannelAdapter, type DocHandle, IndexedDBAdapter, type LoroMap, Repo, RepoError, WebSocketAdapter } from "corella";
 import { NoteEditor, type Person } from "./editor.js";
 import { facts } from "./panel.js";
 
@@ -21,7 +21,12 @@ const here = new URL(location.href);
 const hub = here.searchParams.get("hub") ?? `${here.protocol === "https:" ? "wss:" : "ws:"}//${here.host}/ws`;
 const socket = new WebSocketAdapter({ url: hub });
 const adapters = [new IndexedDBAdapter(), new BroadcastChannelAdapter(), ...(here.searchParams.has("alone") ? [] : [socket])];
-const repo = await Repo.open({ identity: { name: me.name }, adapters });
+const repo = await Repo.open({
+  identity: { name: me.name },
+  adapters,
+  // A note that anybody deletes is deleted here too; the list of notes is nobody's to delete.
+  permissions: { deletion: ({ id }) => id !== "notebook/index" },
+});
 
 // The list of notes is itself a document: titles are there offline, and everybody sees a new note at once.
 const index = repo.get("notebook/index");
@@ -101,9 +106,9 @@ function show(id: string | undefined): void {
   open?.handle.close();
   open = undefined;
   find("#editor").replaceChildren();
-  find("#empty").hidden = id !== undefined;
-  if (id !== undefined) {
-    const handle = repo.get(noteId(id));
+  const handle = id === undefined ? undefined : openNote(id);
+  find("#empty").hidden = handle !== undefined;
+  if (id !== undefined && handle) {
     open = { id, handle, editor: new NoteEditor(find("#editor"), handle, me, repo.peerId), listed: false };
     open.editor.view.focus();
     handle.ephemeral("cursors").subscribe(showPeople);
@@ -112,6 +117,15 @@ function show(id: string | undefined): void {
   showList();
   showPeople();
   showStatus();
+}
+
+function openNote(id: string): DocHandle | undefined {
+  try {
+    return repo.get(noteId(id));
+  } catch (error) {
+    toast(error instanceof RepoError && error.code === "deleted" ? "This note was deleted." : String(error));
+    return undefined;
+  }
 }
 
 function showPeople(): void {
@@ -126,7 +140,7 @@ function showPeople(): void {
 }
 
 function showStatus(): void {
-  const states = (open ?? { handle: index }).handle.readyStates;
+  const { readyStates: states, durability } = (open ?? { handle: index }).handle;
   const set = (selector: string, state: "good" | "busy" | "bad", text: string) => {
     const element = find(selector);
     element.dataset.state = state;
@@ -134,14 +148,17 @@ function showStatus(): void {
   };
   const disk = states.find(({ kind }) => kind === "storage");
   if (!storage.ok || (!disk && repo.adapters[0]?.state === "closed")) set("#saved", "bad", "Not saved on this device");
-  else if (disk?.state === "synced") set("#saved", "good", "Saved on this device");
+  else if (disk && durability !== "memory") set("#saved", "good", "Saved on this device");
   else set("#saved", "busy", "Saving…");
   const network = states.filter(({ kind }) => kind === "network");
   if (socket.state !== "open") {
     const why = socket.state === "off" ? "Offline" : "Connecting";
     set("#connection", "busy", `${why} – changes are kept`);
-  } else if (network.some(({ state }) => state === "synced")) set("#connection", "good", "In sync with the hub");
+  } else if (repo.unsynced === 0 && network.some(({ state }) => state === "synced")) set("#connection", "good", "In sync with the hub");
   else set("#connection", "busy", "Syncing…");
+  const { unsynced } = repo;
+  find("#unsynced").hidden = unsynced === 0 || socket.state === "open";
+  find("#unsynced").textContent = `${unsynced} ${unsynced === 1 ? "change" : "changes"} not with the hub yet`;
   find<HTMLInputElement>("#online").checked = socket.state !== "off";
 }
 
@@ -158,6 +175,10 @@ function draw(): void {
 
 index.subscribe(showList);
 repo.on("ready-state-changed", draw);
+repo.on("unsynced-changed", draw);
+repo.on("document-removed", ({ docId }) => {
+  if (open && docId === noteId(open.id)) location.hash = "";
+});
 repo.on("adapter-changed", draw);
 repo.on("peer-connected", draw);
 repo.on("peer-disconnected", draw);

@@ -41,8 +41,8 @@ export function facts(repo: Repo, handle: DocHandle): DocumentFragment {
       ),
     ),
     table(
-      ["This repo", "Document", "Operations here", "Documents known"],
-      [[repo.peerId.slice(-4), handle.docId, String(handle.doc.opCount()), String(repo.list().length)]],
+      ["This repo", "Document", "Operations here", "Not with the hub", "Safe", "Documents known"],
+      [[repo.peerId.slice(-4), handle.docId, String(handle.doc.opCount()), String(handle.unsynced), handle.durability, String(repo.list().length)]],
     ),
   );
   return out;

@@ -1,7 +1,9 @@
 //! How documents lie in the database. Decides keys and values, and refuses values of another shape.
 //!
 //! `records`: key `[docId, recordKey]`, value `{ kind, bytes }`. `index`: key `docId`, value the index record with the size of
-//! each of the document's records, so that sums are exact without reading a record.
+//! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing.
+//!
+//! A program writes index records anew, without fields it does not know: what must not be lost that way needs a higher [`VERSION`].
 
 use std::collections::BTreeMap;
 
@@ -12,9 +14,9 @@ use web_sys::IdbKeyRange;
 
 use super::request::explain;
 use crate::{
-    protocol::{DocId, VersionVector},
+    protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{IndexEntry, Record, RecordKey, RecordKind, StoreError},
-    synchronizer::Timestamp,
+    synchronizer::{Creator, Timestamp},
 };
 
 pub(super) const VERSION: u32 = 1;
@@ -52,7 +54,7 @@ pub(super) fn record_from_js(key: &JsValue, value: &JsValue) -> Result<Record, S
         Some(UPDATE) => RecordKind::Update,
         _ => return Err(damaged(&format!("the kind of record {name:?}"))),
     };
-    let bytes = bytes(value, "bytes").ok_or_else(|| damaged(&format!("the bytes of record {name:?}")))?;
+    let bytes = bytes_from_js(&get(value, "bytes")).ok_or_else(|| damaged(&format!("the bytes of record {name:?}")))?;
     Ok(Record { key: RecordKey(name), kind, bytes: Bytes::from(bytes) })
 }
 
@@ -66,6 +68,12 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn add(&mut self, record: &Record) {
         self.sizes.insert(record.key.0.clone(), record.bytes.len() as u64);
+        self.sum();
+    }
+
+    /// Forgets all records.
+    pub(super) fn clear(&mut self) {
+        self.sizes.clear();
         self.sum();
     }
 
@@ -89,16 +97,28 @@ impl Index {
         set(&value, "sizes", &sizes);
         set(&value, "created", &(self.entry.created.0 as f64).into());
         set(&value, "updated", &(self.entry.updated.0 as f64).into());
-        // A number would lose digits.
-        set(&value, "lineage", &self.entry.lineage.to_string().into());
+        set(&value, "lineage", &digits(self.entry.lineage));
+        set(&value, "confirmed", &Uint8Array::from(&self.entry.confirmed.encode()[..]));
         if let Some(tombstone) = &self.entry.tombstone {
-            set(&value, "tombstone", &(tombstone.at as f64).into());
+            let fields = Object::new();
+            set(&fields, "lineage", &digits(tombstone.lineage));
+            set(&fields, "at", &digits(tombstone.at));
+            set(&fields, "by", &tombstone.by.as_str().into());
+            set(&value, "tombstone", &fields);
+        }
+        if let Some(creator) = &self.entry.creator {
+            let fields = Object::new();
+            set(&fields, "peerId", &creator.peer_id.as_str().into());
+            if let Some(name) = &creator.name {
+                set(&fields, "name", &name.as_str().into());
+            }
+            set(&value, "creator", &fields);
         }
         value.into()
     }
 
     pub(super) fn from_js(value: &JsValue) -> Result<Self, StoreError> {
-        let version = bytes(value, "version").and_then(|bytes| VersionVector::decode(&bytes).ok()).ok_or_else(|| damaged("the version"))?;
+        let version = version_from_js(&get(value, "version")).ok_or_else(|| damaged("the version"))?;
         let sizes = get(value, "sizes");
         if !Array::is_array(&sizes) {
             return Err(damaged("the list of records"));
@@ -118,8 +138,14 @@ impl Index {
             records: 0,
             created: time("created").ok_or_else(|| damaged("the time of creation"))?,
             updated: time("updated").ok_or_else(|| damaged("the time of the last write"))?,
-            lineage: get(value, "lineage").as_string().and_then(|text| text.parse().ok()).ok_or_else(|| damaged("the lineage"))?,
-            ..IndexEntry::default()
+            lineage: number(value, "lineage").ok_or_else(|| damaged("the lineage"))?,
+            tombstone: optional(value, "tombstone", |value| {
+                Some(Tombstone { lineage: number(value, "lineage")?, at: number(value, "at")?, by: peer(value, "by")? })
+            })?,
+            confirmed: optional(value, "confirmed", version_from_js)?.unwrap_or_default(),
+            creator: optional(value, "creator", |value| {
+                Some(Creator { peer_id: peer(value, "peerId")?, name: optional(value, "name", JsValue::as_string).ok()? })
+            })?,
         };
         let mut index = Self { entry, sizes };
         index.sum();
@@ -137,8 +163,34 @@ fn get(value: &JsValue, field: &str) -> JsValue {
     Reflect::get(value, &field.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn bytes(value: &JsValue, field: &str) -> Option<Vec<u8>> {
-    get(value, field).dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
+fn bytes_from_js(value: &JsValue) -> Option<Vec<u8>> {
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+}
+
+fn version_from_js(value: &JsValue) -> Option<VersionVector> {
+    VersionVector::decode(&bytes_from_js(value)?).ok()
+}
+
+/// A number of JavaScript's would lose digits.
+fn digits(number: u64) -> JsValue {
+    number.to_string().into()
+}
+
+fn number(value: &JsValue, field: &str) -> Option<u64> {
+    get(value, field).as_string()?.parse().ok()
+}
+
+fn peer(value: &JsValue, field: &str) -> Option<PeerId> {
+    get(value, field).as_string().map(|id| PeerId::from_wire(&id))
+}
+
+/// Reads a field that may be missing, but must not be of another shape.
+fn optional<T>(value: &JsValue, field: &str, read: impl FnOnce(&JsValue) -> Option<T>) -> Result<Option<T>, StoreError> {
+    let value = get(value, field);
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    read(&value).map(Some).ok_or_else(|| damaged(&format!("the {field}")))
 }
 
 fn damaged(what: &str) -> StoreError {

@@ -17,7 +17,7 @@ use super::{
     request::{self, Outcome, done, explain, lost},
 };
 use crate::{
-    protocol::DocId,
+    protocol::{DocId, Tombstone},
     runtime::{AdapterContext, ErrorCode, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc, StoredInfo, Write},
 };
 
@@ -171,10 +171,12 @@ impl Store for IndexedDbStore {
     fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
         let shared = Rc::clone(&self.shared);
         let writes = Rc::new(writes);
-        self.queue(async move {
-            let lineage = shared.context.env().random_u64();
-            shared.with_database(|database| write(database, Rc::clone(&writes), lineage)).await
-        })
+        self.queue(async move { shared.with_database(|database| write(database, Rc::clone(&writes))).await })
+    }
+
+    fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
+        let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
+        self.queue(async move { shared.with_database(|database| bury(database, doc.clone(), tombstone.clone())).await })
     }
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
@@ -215,11 +217,9 @@ async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, St
     let index = done(&index).await?;
     let records: Vec<_> =
         keys.iter().zip(values.iter()).map(|(key, value)| layout::record_from_js(&key, &value)).collect::<Result<_, _>>()?;
-    if records.is_empty() {
-        return Ok(None);
-    }
-    let index = if index.is_undefined() { Index::default() } else { Index::from_js(&index)? };
-    Ok(Some(StoredDoc { records, index: index.entry }))
+    let index = read(&index)?.entry;
+    // Without records only a deleted document is one.
+    Ok((!records.is_empty() || index.tombstone.is_some()).then_some(StoredDoc { records, index }))
 }
 
 /// Lists what can be read, and the errors of what cannot.
@@ -243,41 +243,47 @@ async fn list(database: IdbDatabase) -> Result<(Vec<StoredInfo>, Vec<StoreError>
     Ok((infos, damaged))
 }
 
-async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>, lineage: u64) -> Result<(), StoreError> {
+async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>) -> Result<(), StoreError> {
     let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
     let outcome = Outcome::of(&transaction);
-    match write_all(&records, &index, &writes, lineage).await {
-        Ok(()) => outcome.complete().await,
-        Err(error) => {
-            // It may have aborted already, with the reason that matters.
-            let _ = transaction.abort();
-            match (error, outcome.complete().await) {
-                (error @ (StoreError::Corrupt(_) | StoreError::Full(_) | StoreError::Other(_)), _) | (error, Ok(())) => Err(error),
-                (_, Err(reason)) => Err(reason),
-            }
-        }
+    let requested = write_all(&records, &index, &writes).await;
+    finish(&transaction, outcome, requested).await
+}
+
+async fn bury(database: IdbDatabase, doc: DocId, tombstone: Tombstone) -> Result<(), StoreError> {
+    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
+    let outcome = Outcome::of(&transaction);
+    let requested = bury_one(&records, &index, &doc, tombstone).await;
+    finish(&transaction, outcome, requested).await
+}
+
+/// Waits until the transaction has ended, which is given up if not all could be requested.
+async fn finish(transaction: &IdbTransaction, outcome: Outcome, requested: Result<(), StoreError>) -> Result<(), StoreError> {
+    let Err(error) = requested else { return outcome.complete().await };
+    // It may have aborted already, with the reason that matters.
+    let _ = transaction.abort();
+    match (error, outcome.complete().await) {
+        (error @ (StoreError::Corrupt(_) | StoreError::Full(_) | StoreError::Other(_)), _) | (error, Ok(())) => Err(error),
+        (_, Err(reason)) => Err(reason),
     }
 }
 
-async fn write_all(records: &IdbObjectStore, index: &IdbObjectStore, writes: &[Write], lineage: u64) -> Result<(), StoreError> {
+async fn write_all(records: &IdbObjectStore, index: &IdbObjectStore, writes: &[Write]) -> Result<(), StoreError> {
     for write in writes {
         let id = JsValue::from(write.doc.as_str());
-        let stored = done(&index.get(&id).map_err(|error| explain(&error))?).await?;
-        let mut merged = if stored.is_undefined() {
-            let mut new = Index::default();
-            new.entry.created = write.at;
-            new.entry.lineage = lineage;
-            new
-        } else {
-            Index::from_js(&stored)?
-        };
+        let mut merged = stored(index, &id).await?;
+        if !merged.entry.takes(write) {
+            continue;
+        }
+        if merged.entry.merge(write) {
+            merged.clear();
+            delete_all(records, &write.doc)?;
+        }
         for key in write.replaces.iter().filter(|key| **key != write.record.key) {
             merged.remove(key);
             records.delete(&layout::record_key(&write.doc, key)).map_err(|error| explain(&error))?;
         }
         merged.add(&write.record);
-        merged.entry.version.merge(&write.version);
-        merged.entry.updated = merged.entry.updated.max(write.at);
         let key = layout::record_key(&write.doc, &write.record.key);
         records.put_with_key(&layout::record_to_js(&write.record), &key).map_err(|error| explain(&error))?;
         index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
@@ -285,11 +291,36 @@ async fn write_all(records: &IdbObjectStore, index: &IdbObjectStore, writes: &[W
     Ok(())
 }
 
+async fn bury_one(records: &IdbObjectStore, index: &IdbObjectStore, doc: &DocId, tombstone: Tombstone) -> Result<(), StoreError> {
+    let id = JsValue::from(doc.as_str());
+    let mut merged = stored(index, &id).await?;
+    if merged.entry.bury(tombstone) {
+        merged.clear();
+        delete_all(records, doc)?;
+    }
+    index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
+    Ok(())
+}
+
+fn delete_all(records: &IdbObjectStore, doc: &DocId) -> Result<(), StoreError> {
+    let range = layout::record_range(doc)?;
+    records.delete(&range).map_err(|error| explain(&error))?;
+    Ok(())
+}
+
+/// Returns the index record as the transaction sees it, an empty one if there is none.
+async fn stored(index: &IdbObjectStore, id: &JsValue) -> Result<Index, StoreError> {
+    read(&done(&index.get(id).map_err(|error| explain(&error))?).await?)
+}
+
+fn read(index: &JsValue) -> Result<Index, StoreError> {
+    if index.is_undefined() { Ok(Index::default()) } else { Index::from_js(index) }
+}
+
 async fn remove(database: IdbDatabase, doc: DocId) -> Result<(), StoreError> {
     let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
     let outcome = Outcome::of(&transaction);
-    let range = layout::record_range(&doc)?;
-    records.delete(&range).map_err(|error| explain(&error))?;
+    delete_all(&records, &doc)?;
     index.delete(&doc.as_str().into()).map_err(|error| explain(&error))?;
     outcome.complete().await
 }

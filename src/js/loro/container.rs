@@ -3,14 +3,11 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use js_sys::{Function, Reflect};
-use loro::{Container, ContainerTrait, LoroDoc, ValueOrContainer};
+use loro::{Container, ContainerTrait, ValueOrContainer};
 use wasm_bindgen::{JsCast, prelude::*};
 
 use super::{
-    event,
-    list::{JsLoroList, JsLoroMovableList},
-    map::JsLoroMap,
-    text::JsLoroText,
+    counter::JsLoroCounter, event, list::JsLoroList, map::JsLoroMap, movable_list::JsLoroMovableList, text::JsLoroText, tree::JsLoroTree,
 };
 use crate::js::error;
 
@@ -30,7 +27,11 @@ pub(super) fn lend(container: Container) -> u32 {
 
 /// Returns the container behind a handle given as an argument.
 pub(super) fn borrow(handle: &JsValue) -> Result<Container, JsValue> {
-    let refuse = || error::invalid("expected a container of this copy of corella: LoroText, LoroMap, LoroList or LoroMovableList");
+    let refuse = || {
+        error::invalid(
+            "expected a container of this copy of corella: LoroText, LoroMap, LoroList, LoroMovableList, LoroTree or LoroCounter",
+        )
+    };
     if !handle.is_object() {
         return Err(refuse());
     }
@@ -46,27 +47,28 @@ pub(super) fn container_to_js(container: Container) -> JsValue {
         Container::Map(map) => JsLoroMap::from_inner(map).into(),
         Container::List(list) => JsLoroList::from_inner(list).into(),
         Container::MovableList(list) => JsLoroMovableList::from_inner(list).into(),
-        // Kinds without a handle class are read as plain values.
-        other => super::value::to_js(&ValueOrContainer::Container(other).get_deep_value()),
+        Container::Tree(tree) => JsLoroTree::from_inner(tree).into(),
+        Container::Counter(counter) => JsLoroCounter::from_inner(counter).into(),
+        // A kind of a later engine has no handle class and is read as a plain value.
+        unknown @ Container::Unknown(_) => super::value::to_js(&ValueOrContainer::Container(unknown).get_deep_value()),
     }
 }
 
 /// Subscribes to one container.
-pub(super) fn subscribe(container: &impl ContainerTrait, listener: Function) -> Result<JsValue, JsValue> {
+pub(super) fn subscribe(container: &Container, listener: Function) -> Result<JsValue, JsValue> {
     let doc = container.doc().ok_or_else(|| error::invalid("a detached container has no events: attach it first"))?;
     Ok(event::subscribe_container(&doc, &container.id(), listener))
 }
 
 /// Returns the container that holds this one.
-pub(super) fn parent(container: &impl ContainerTrait) -> JsValue {
-    let found = container.doc().and_then(|doc| parent_in(&doc, container));
+pub(super) fn parent(container: &Container) -> JsValue {
+    let id = container.id();
+    let found = container.doc().and_then(|doc| {
+        let path = doc.get_path_to_container(&id)?;
+        let (parent, _) = path.into_iter().rev().find(|(step, _)| *step != id)?;
+        doc.get_container(parent)
+    });
     found.map_or(JsValue::UNDEFINED, container_to_js)
-}
-
-fn parent_in(doc: &LoroDoc, container: &impl ContainerTrait) -> Option<Container> {
-    let path = doc.get_path_to_container(&container.id())?;
-    let (id, _) = path.iter().rev().find(|(id, _)| *id != container.id())?;
-    doc.get_container(id.clone())
 }
 
 /// The methods every container class has.
@@ -118,18 +120,18 @@ macro_rules! container_class {
 
             /// Returns the container that holds this one.
             pub fn parent(&self) -> JsValue {
-                super::container::parent(&*self.0)
+                super::container::parent(&self.0.to_container())
             }
 
             /// Calls `listener` for changes of this container and those in it; returns the function that ends it.
             pub fn subscribe(&self, listener: js_sys::Function) -> Result<JsValue, JsValue> {
-                super::container::subscribe(&*self.0, listener)
+                super::container::subscribe(&self.0.to_container(), listener)
             }
 
             #[doc(hidden)]
             #[wasm_bindgen(js_name = __lend)]
             pub fn lend(&self) -> u32 {
-                super::container::lend(loro::ContainerTrait::to_container(&*self.0))
+                super::container::lend(self.0.to_container())
             }
         }
     };

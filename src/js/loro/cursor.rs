@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use loro::cursor::Cursor;
 use wasm_bindgen::prelude::*;
 
-use super::value::object;
+use super::version::{encoded, id_to_js};
 use crate::js::error;
 
 /// A position that moves with the text or list it was made in.
@@ -18,6 +18,11 @@ impl JsCursor {
     }
 }
 
+/// Reads a cursor that is part of an argument.
+pub(super) fn cursor_from_js(value: &JsValue) -> Result<Cursor, JsValue> {
+    Cursor::decode(&encoded(value, "a Cursor")?).map_err(|_| error::invalid("expected a Cursor"))
+}
+
 #[wasm_bindgen(js_class = "Cursor")]
 impl JsCursor {
     /// Returns the container it is in.
@@ -28,7 +33,7 @@ impl JsCursor {
 
     /// Returns the operation it is anchored to.
     pub fn pos(&self) -> JsValue {
-        self.0.id.map_or(JsValue::UNDEFINED, |id| object(&[("peer", id.peer.to_string().into()), ("counter", id.counter.into())]).into())
+        self.0.id.map_or(JsValue::UNDEFINED, id_to_js)
     }
 
     /// Returns on which side of its anchor it is.

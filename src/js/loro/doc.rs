@@ -11,13 +11,16 @@ use wasm_bindgen::{JsCast, prelude::*};
 
 use super::{
     container::container_to_js,
+    counter::JsLoroCounter,
     cursor::JsCursor,
-    event::{self, frontiers_from_js, frontiers_to_js},
-    list::{JsLoroList, JsLoroMovableList},
+    event,
+    list::JsLoroList,
     map::JsLoroMap,
+    movable_list::JsLoroMovableList,
     text::{JsLoroText, to_utf16},
+    tree::JsLoroTree,
     value::{either_to_js, get, object, to_js},
-    version::{JsVersionVector, peer_from_js},
+    version::{JsVersionVector, count_from_js, frontiers_from_js, frontiers_to_js, id_from_js, peer_from_js, version_from_js},
 };
 use crate::js::{error, events};
 
@@ -55,11 +58,11 @@ impl JsLoroDoc {
         *self.0.touched.borrow_mut() = Some(touched);
     }
 
-    fn doc(&self) -> &LoroDoc {
+    pub(super) fn doc(&self) -> &LoroDoc {
         &self.0.doc
     }
 
-    fn imported(&self) {
+    pub(super) fn imported(&self) {
         let touched = self.0.touched.borrow().clone();
         if let Some(touched) = touched {
             touched();
@@ -67,9 +70,18 @@ impl JsLoroDoc {
         events::drain();
     }
 
+    /// Reads a root name or the id of a container there is.
+    fn existing(&self, key: &str, kind: ContainerType) -> Result<ContainerID, JsValue> {
+        let id = Self::id(key, kind)?;
+        if !self.doc().has_container(&id) {
+            return Err(error::invalid(&format!("there is no {kind} {key:?}")));
+        }
+        Ok(id)
+    }
+
     fn id(key: &str, kind: ContainerType) -> Result<ContainerID, JsValue> {
         if key.starts_with("cid:") {
-            let id = ContainerID::try_from(key).map_err(|_| error::invalid(&format!("{key:?} is not a container id")))?;
+            let id = container_id(key)?;
             if id.container_type() != kind {
                 return Err(error::invalid(&format!("{key:?} is not the id of a {kind}")));
             }
@@ -82,6 +94,11 @@ impl JsLoroDoc {
     }
 }
 
+/// Reads the id of a container.
+pub(super) fn container_id(text: &str) -> Result<ContainerID, JsValue> {
+    ContainerID::try_from(text).map_err(|_| error::invalid(&format!("{text:?} is not a container id")))
+}
+
 fn range_to_js(range: &VersionRange) -> Map {
     let map = Map::new();
     for (peer, (start, end)) in range.iter() {
@@ -90,7 +107,7 @@ fn range_to_js(range: &VersionRange) -> Map {
     map
 }
 
-fn status_to_js(status: &ImportStatus) -> JsValue {
+pub(super) fn status_to_js(status: &ImportStatus) -> JsValue {
     let pending = status.pending.as_ref().map_or(JsValue::NULL, |pending| range_to_js(pending).into());
     object(&[("success", range_to_js(&status.success).into()), ("pending", pending)]).into()
 }
@@ -138,43 +155,70 @@ impl JsLoroDoc {
     /// Returns a text by root name or id, made if there is none.
     #[wasm_bindgen(js_name = getText)]
     pub fn get_text(&self, key: &str) -> Result<JsLoroText, JsValue> {
-        let id = Self::id(key, ContainerType::Text)?;
-        self.doc().try_get_text(id).map(JsLoroText::from_inner).ok_or_else(|| error::invalid(&format!("there is no text {key:?}")))
+        Ok(JsLoroText::from_inner(self.doc().get_text(self.existing(key, ContainerType::Text)?)))
     }
 
     /// Returns a map by root name or id, made if there is none.
     #[wasm_bindgen(js_name = getMap)]
     pub fn get_map(&self, key: &str) -> Result<JsLoroMap, JsValue> {
-        let id = Self::id(key, ContainerType::Map)?;
-        self.doc().try_get_map(id).map(JsLoroMap::from_inner).ok_or_else(|| error::invalid(&format!("there is no map {key:?}")))
+        Ok(JsLoroMap::from_inner(self.doc().get_map(self.existing(key, ContainerType::Map)?)))
     }
 
     /// Returns a list by root name or id, made if there is none.
     #[wasm_bindgen(js_name = getList)]
     pub fn get_list(&self, key: &str) -> Result<JsLoroList, JsValue> {
-        let id = Self::id(key, ContainerType::List)?;
-        self.doc().try_get_list(id).map(JsLoroList::from_inner).ok_or_else(|| error::invalid(&format!("there is no list {key:?}")))
+        Ok(JsLoroList::from_inner(self.doc().get_list(self.existing(key, ContainerType::List)?)))
     }
 
     /// Returns a movable list by root name or id, made if there is none.
     #[wasm_bindgen(js_name = getMovableList)]
     pub fn get_movable_list(&self, key: &str) -> Result<JsLoroMovableList, JsValue> {
-        let id = Self::id(key, ContainerType::MovableList)?;
-        let list = self.doc().try_get_movable_list(id).map(JsLoroMovableList::from_inner);
-        list.ok_or_else(|| error::invalid(&format!("there is no movable list {key:?}")))
+        Ok(JsLoroMovableList::from_inner(self.doc().get_movable_list(self.existing(key, ContainerType::MovableList)?)))
+    }
+
+    /// Returns a tree by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getTree)]
+    pub fn get_tree(&self, key: &str) -> Result<JsLoroTree, JsValue> {
+        Ok(JsLoroTree::from_inner(self.doc().get_tree(self.existing(key, ContainerType::Tree)?)))
+    }
+
+    /// Returns a counter by root name or id, made if there is none.
+    #[wasm_bindgen(js_name = getCounter)]
+    pub fn get_counter(&self, key: &str) -> Result<JsLoroCounter, JsValue> {
+        Ok(JsLoroCounter::from_inner(self.doc().get_counter(self.existing(key, ContainerType::Counter)?)))
     }
 
     /// Returns a container by id; undefined if there is none.
     #[wasm_bindgen(js_name = getContainerById)]
-    pub fn get_container_by_id(&self, id: &str) -> JsValue {
-        let found = ContainerID::try_from(id).ok().filter(|id| self.doc().has_container(id)).and_then(|id| self.doc().get_container(id));
-        found.map_or(JsValue::UNDEFINED, container_to_js)
+    pub fn get_container_by_id(&self, id: &str) -> Result<JsValue, JsValue> {
+        let id = container_id(id)?;
+        let found = if self.doc().has_container(&id) { self.doc().get_container(id) } else { None };
+        Ok(found.map_or(JsValue::UNDEFINED, container_to_js))
     }
 
     /// Returns whether a container exists.
     #[wasm_bindgen(js_name = hasContainer)]
     pub fn has_container(&self, id: &str) -> bool {
         ContainerID::try_from(id).is_ok_and(|id| self.doc().has_container(&id))
+    }
+
+    /// Returns the keys, positions and node ids that lead to a container; undefined if there is none.
+    #[wasm_bindgen(js_name = getPathToContainer)]
+    pub fn path_to_container(&self, id: &str) -> Result<Option<Array>, JsValue> {
+        Ok(self.doc().get_path_to_container(&container_id(id)?).map(|path| event::path_to_js(&path)))
+    }
+
+    /// Leaves root containers nobody filled out of `toJSON`.
+    #[wasm_bindgen(js_name = setHideEmptyRootContainers)]
+    pub fn set_hide_empty_root_containers(&self, hide: bool) {
+        self.doc().set_hide_empty_root_containers(hide);
+    }
+
+    /// Empties a root container and leaves it out of `toJSON`.
+    #[wasm_bindgen(js_name = deleteRootContainer)]
+    pub fn delete_root_container(&self, id: &str) -> Result<(), JsValue> {
+        self.doc().delete_root_container(container_id(id)?);
+        Ok(())
     }
 
     /// Returns what is at a path such as `"list/0/key"`; undefined if nothing is.
@@ -215,6 +259,12 @@ impl JsLoroDoc {
     #[wasm_bindgen(js_name = setNextCommitOptions)]
     pub fn set_next_commit_options(&self, options: &JsValue) {
         self.doc().set_next_commit_options(commit_options(options));
+    }
+
+    /// Forgets the options of the next commit.
+    #[wasm_bindgen(js_name = clearNextCommitOptions)]
+    pub fn clear_next_commit_options(&self) {
+        self.doc().clear_next_commit_options();
     }
 
     /// Returns the number of operations not committed yet.
@@ -259,7 +309,11 @@ impl JsLoroDoc {
             }
             "updates-in-range" => {
                 let spans = get(mode, "spans").ok_or_else(|| error::invalid("expected spans"))?;
-                let spans: Result<Vec<IdSpan>, JsValue> = Array::from(&spans).iter().map(|span| span_from_js(&span)).collect();
+                let span = |span: JsValue| {
+                    let id = id_from_js(&get(&span, "id").unwrap_or_default())?;
+                    Ok(IdSpan::new(id.peer, id.counter, id.counter.saturating_add(count_from_js(&span, "len")?)))
+                };
+                let spans: Result<Vec<IdSpan>, JsValue> = Array::from(&spans).iter().map(span).collect();
                 self.doc().export(ExportMode::UpdatesInRange { spans: Cow::Owned(spans?) })
             }
             other => {
@@ -304,7 +358,7 @@ impl JsLoroDoc {
     /// Converts a version vector to frontiers.
     #[wasm_bindgen(js_name = vvToFrontiers)]
     pub fn vv_to_frontiers(&self, version: &JsVersionVector) -> JsValue {
-        frontiers_to_js(&self.doc().vv_to_frontiers(&version.0))
+        frontiers_to_js(&self.doc().vv_to_frontiers(&version.to_inner()))
     }
 
     /// Returns everything as plain values.
@@ -416,6 +470,43 @@ impl JsLoroDoc {
         self.doc().is_detached()
     }
 
+    /// Allows edits of a document whose state is not the latest.
+    #[wasm_bindgen(js_name = setDetachedEditing)]
+    pub fn set_detached_editing(&self, enable: bool) {
+        self.doc().set_detached_editing(enable);
+        events::drain();
+    }
+
+    /// Returns whether such edits are allowed.
+    #[wasm_bindgen(js_name = isDetachedEditingEnabled)]
+    pub fn is_detached_editing_enabled(&self) -> bool {
+        self.doc().is_detached_editing_enabled()
+    }
+
+    /// Gives changes the time of their commit.
+    #[wasm_bindgen(js_name = setRecordTimestamp)]
+    pub fn set_record_timestamp(&self, record: bool) {
+        self.doc().set_record_timestamp(record);
+    }
+
+    /// Joins commits up to this many seconds apart into one change.
+    #[wasm_bindgen(js_name = setChangeMergeInterval)]
+    pub fn set_change_merge_interval(&self, interval: f64) {
+        self.doc().set_change_merge_interval(interval as i64);
+    }
+
+    /// Keeps at most this many decoded values of containers.
+    #[wasm_bindgen(js_name = setDecodedValueCacheLimit)]
+    pub fn set_decoded_value_cache_limit(&self, limit: usize) {
+        self.doc().set_decoded_value_cache_limit(limit);
+    }
+
+    /// Returns how many decoded values of containers are kept at most.
+    #[wasm_bindgen(js_name = getDecodedValueCacheLimit)]
+    pub fn decoded_value_cache_limit(&self) -> usize {
+        self.doc().decoded_value_cache_limit()
+    }
+
     /// Configures how marks grow: `{ bold: { expand: "after" } }`.
     #[wasm_bindgen(js_name = configTextStyle)]
     pub fn config_text_style(&self, styles: &JsValue) -> Result<(), JsValue> {
@@ -453,23 +544,4 @@ impl JsLoroDoc {
         }
         out.into()
     }
-}
-
-fn version_from_js(value: &JsValue) -> Result<loro::VersionVector, JsValue> {
-    // The handle is read by its encoding: the argument may be any object.
-    let encode: Function = js_sys::Reflect::get(value, &"encode".into())
-        .ok()
-        .and_then(|encode| encode.dyn_into().ok())
-        .ok_or_else(|| error::invalid("expected a VersionVector"))?;
-    let bytes: Uint8Array = encode.call0(value)?.dyn_into().map_err(|_| error::invalid("expected a VersionVector"))?;
-    Ok(JsVersionVector::decode(&bytes.to_vec())?.0.0)
-}
-
-fn span_from_js(span: &JsValue) -> Result<IdSpan, JsValue> {
-    let refuse = || error::invalid("expected spans: [{ id: { peer, counter }, len }]");
-    let id = get(span, "id").ok_or_else(refuse)?;
-    let peer = peer_from_js(&get(&id, "peer").ok_or_else(refuse)?)?;
-    let counter = get(&id, "counter").and_then(|counter| counter.as_f64()).ok_or_else(refuse)? as i32;
-    let len = get(span, "len").and_then(|len| len.as_f64()).ok_or_else(refuse)? as i32;
-    Ok(IdSpan::new(peer, counter, counter.saturating_add(len)))
 }

@@ -1,15 +1,22 @@
 //! Events as JavaScript sees them, with text positions in UTF-16.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use js_sys::{Array, Function, Object};
 use loro::{
-    ContainerID, Frontiers, Index, LoroDoc, LoroValue, TextDelta, TreeExternalDiff, TreeParentId,
+    ContainerID, Frontiers, Index, LoroDoc, LoroValue, TextDelta, TreeExternalDiff, TreeParentId, ValueOrContainer,
     event::{ContainerDiff, Diff, DiffEvent, ListDiffItem},
 };
 use wasm_bindgen::prelude::*;
 
-use super::value::{either_to_js, object, set, to_js as value_to_js};
+use super::{
+    value::{either_to_js, object, set, to_js as value_to_js},
+    version::frontiers_to_js,
+};
 use crate::{
     js::events,
     runtime::utf16::{TextIndexes, TextStep},
@@ -26,13 +33,47 @@ struct Tracked {
     indexes: TextIndexes<ContainerID>,
     /// Listeners of the whole document, in order of subscription.
     listeners: Vec<u64>,
+    /// The text changes of the last event, in UTF-16, for who hears of it after the indexes have followed it. Kept on demand.
+    last: Option<Last>,
     _subscription: loro::Subscription,
+}
+
+#[derive(Default)]
+struct Last {
+    to: Frontiers,
+    texts: HashMap<ContainerID, Vec<TextStep>>,
+}
+
+impl Tracked {
+    /// Converts a change of a text made by the event that leads to `to`.
+    fn convert(&self, target: &ContainerID, delta: &[TextDelta], to: &Frontiers) -> Vec<TextStep> {
+        match self.last.as_ref().filter(|last| last.to == *to).and_then(|last| last.texts.get(target)) {
+            Some(converted) => converted.clone(),
+            None => self.indexes.convert(target, steps(delta)),
+        }
+    }
+
+    /// Follows an event.
+    fn apply(&mut self, event: &DiffEvent<'_>, to: &Frontiers) {
+        let mut texts = HashMap::new();
+        for change in &event.events {
+            if let Diff::Text(delta) = &change.diff {
+                if self.last.is_some() {
+                    texts.insert(change.target.clone(), self.indexes.convert(change.target, steps(delta)));
+                }
+                self.indexes.apply(change.target, &steps(delta));
+            }
+        }
+        if self.last.is_some() {
+            self.last = Some(Last { to: to.clone(), texts });
+        }
+    }
 }
 
 /// The versions an event leads from and to.
 pub(super) struct Span {
-    from: Frontiers,
-    to: Frontiers,
+    pub(super) from: Frontiers,
+    pub(super) to: Frontiers,
 }
 
 /// Identifies a document in memory.
@@ -73,12 +114,24 @@ pub(super) fn track(doc: &LoroDoc) {
     let mut indexes = TextIndexes::new();
     collect_texts(&doc.get_deep_value_with_id(), &mut indexes);
     // The engine's own event knows where it leads from and to; the public one leaves that out.
-    let subscription = doc.inner().subscribe_root(std::sync::Arc::new(move |event| {
+    let subscription = doc.inner().subscribe_root(Arc::new(move |event| {
         let span = Span { from: event.event_meta.from.clone(), to: event.event_meta.to.clone() };
         dispatch(key, &DiffEvent::from(event), &span);
     }));
-    let tracked = Tracked { indexes, listeners: Vec::new(), _subscription: subscription };
+    let tracked = Tracked { indexes, listeners: Vec::new(), last: None, _subscription: subscription };
     TRACKED.with(|all| all.borrow_mut().insert(key, tracked));
+}
+
+/// Follows the texts of a document from now on, for who hears of an event after they have followed it. Returns the document's key.
+pub(super) fn track_last(doc: &LoroDoc) -> usize {
+    track(doc);
+    let key = key(doc);
+    TRACKED.with(|tracked| {
+        if let Some(tracked) = tracked.borrow_mut().get_mut(&key) {
+            tracked.last.get_or_insert_default();
+        }
+    });
+    key
 }
 
 fn collect_texts(value: &LoroValue, indexes: &mut TextIndexes<ContainerID>) {
@@ -103,7 +156,7 @@ pub(super) fn subscribe_container(doc: &LoroDoc, container: &ContainerID, listen
     let id = events::keep(listener);
     let subscription = doc.inner().subscribe(
         container,
-        std::sync::Arc::new(move |event| {
+        Arc::new(move |event| {
             let span = Span { from: event.event_meta.from.clone(), to: event.event_meta.to.clone() };
             if let Some(listener) = events::listener(id) {
                 events::enqueue1(listener, &to_js(key, &DiffEvent::from(event), &span));
@@ -143,11 +196,7 @@ fn dispatch(key: usize, event: &DiffEvent<'_>, span: &Span) {
     TRACKED.with(|tracked| {
         let mut tracked = tracked.borrow_mut();
         let Some(tracked) = tracked.get_mut(&key) else { return };
-        for change in &event.events {
-            if let Diff::Text(delta) = &change.diff {
-                tracked.indexes.apply(change.target, &steps(delta));
-            }
-        }
+        tracked.apply(event, &span.to);
     });
 }
 
@@ -159,7 +208,7 @@ pub(super) fn to_js(key: usize, event: &DiffEvent<'_>, span: &Span) -> JsValue {
         By::Import => "import",
         By::Checkout => "checkout",
     };
-    let changes: Array = event.events.iter().map(|change| change_to_js(key, change)).collect();
+    let changes: Array = event.events.iter().map(|change| change_to_js(key, change, span)).collect();
     let out = object(&[
         ("by", by.into()),
         ("origin", event.origin.into()),
@@ -173,39 +222,46 @@ pub(super) fn to_js(key: usize, event: &DiffEvent<'_>, span: &Span) -> JsValue {
     out.into()
 }
 
-fn change_to_js(key: usize, change: &ContainerDiff<'_>) -> JsValue {
-    let path: Array = change
-        .path
-        .iter()
+/// Makes the keys, positions and node ids that lead to a container.
+pub(super) fn path_to_js(path: &[(ContainerID, Index)]) -> Array {
+    path.iter()
         .map(|(_, index)| match index {
             Index::Key(key) => JsValue::from_str(key),
             Index::Seq(at) => JsValue::from_f64(*at as f64),
             Index::Node(node) => node.to_string().into(),
         })
-        .collect();
-    let diff = diff_to_js(key, change.target, &change.diff);
+        .collect()
+}
+
+fn change_to_js(key: usize, change: &ContainerDiff<'_>, span: &Span) -> JsValue {
+    let path = path_to_js(change.path);
+    let diff = diff_to_js(&change.diff, either_to_js, &mut |delta| {
+        TRACKED.with(|tracked| match tracked.borrow().get(&key) {
+            Some(tracked) => tracked.convert(change.target, delta, &span.to),
+            None => steps(delta),
+        })
+    });
     object(&[("target", change.target.to_string().into()), ("diff", diff), ("path", path.into())]).into()
 }
 
-fn diff_to_js(key: usize, target: &ContainerID, diff: &Diff<'_>) -> JsValue {
+/// Makes the object for one container's change; `item` makes what was put into it, `convert` brings texts to UTF-16.
+pub(super) fn diff_to_js(
+    diff: &Diff<'_>,
+    item: fn(ValueOrContainer) -> JsValue,
+    convert: &mut dyn FnMut(&[TextDelta]) -> Vec<TextStep>,
+) -> JsValue {
     let (kind, name, content): (&str, &str, JsValue) = match diff {
-        Diff::Text(delta) => {
-            let converted = TRACKED.with(|tracked| match tracked.borrow().get(&key) {
-                Some(tracked) => tracked.indexes.convert(target, steps(delta)),
-                None => steps(delta),
-            });
-            ("text", "diff", delta_to_js(delta, &converted).into())
-        }
-        Diff::List(items) => ("list", "diff", items.iter().map(list_item_to_js).collect::<Array>().into()),
+        Diff::Text(delta) => ("text", "diff", delta_to_js(delta, &convert(delta)).into()),
+        Diff::List(items) => ("list", "diff", items.iter().map(|step| list_item_to_js(step, item)).collect::<Array>().into()),
         Diff::Map(map) => {
             let updated = Object::new();
             for (key, value) in &map.updated {
-                set(&updated, key, &value.clone().map_or(JsValue::UNDEFINED, either_to_js));
+                set(&updated, key, &value.clone().map_or(JsValue::UNDEFINED, item));
             }
             ("map", "updated", updated.into())
         }
         Diff::Tree(tree) => {
-            ("tree", "diff", tree.diff.iter().map(|item| tree_item_to_js(&item.target, &item.action)).collect::<Array>().into())
+            ("tree", "diff", tree.diff.iter().map(|step| tree_item_to_js(&step.target, &step.action)).collect::<Array>().into())
         }
         Diff::Counter(increment) => ("counter", "increment", JsValue::from_f64(*increment)),
         Diff::Unknown => ("unknown", "diff", JsValue::UNDEFINED),
@@ -213,7 +269,7 @@ fn diff_to_js(key: usize, target: &ContainerID, diff: &Diff<'_>) -> JsValue {
     object(&[("type", kind.into()), (name, content)]).into()
 }
 
-fn steps(delta: &[TextDelta]) -> Vec<TextStep> {
+pub(super) fn steps(delta: &[TextDelta]) -> Vec<TextStep> {
     delta
         .iter()
         .map(|step| match step {
@@ -256,10 +312,10 @@ pub(super) fn inserts_to_js(delta: &[TextDelta]) -> Array {
     delta_to_js(delta, &steps(delta))
 }
 
-fn list_item_to_js(item: &ListDiffItem) -> JsValue {
-    match item {
+fn list_item_to_js(step: &ListDiffItem, item: fn(ValueOrContainer) -> JsValue) -> JsValue {
+    match step {
         ListDiffItem::Insert { insert, .. } => {
-            let values: Array = insert.iter().cloned().map(either_to_js).collect();
+            let values: Array = insert.iter().cloned().map(item).collect();
             object(&[("insert", values.into())])
         }
         ListDiffItem::Delete { delete } => object(&[("delete", (*delete as f64).into())]),
@@ -297,28 +353,4 @@ fn tree_item_to_js(target: &loro::TreeID, action: &TreeExternalDiff) -> JsValue 
         }
     }
     .into()
-}
-
-/// Makes the list of op ids that loro-crdt calls frontiers.
-pub(super) fn frontiers_to_js(frontiers: &Frontiers) -> JsValue {
-    let id = |id: loro::ID| JsValue::from(object(&[("peer", id.peer.to_string().into()), ("counter", id.counter.into())]));
-    frontiers.iter().map(id).collect::<Array>().into()
-}
-
-/// Reads a list of op ids.
-pub(super) fn frontiers_from_js(value: &JsValue) -> Result<Frontiers, JsValue> {
-    let refuse = || crate::js::error::invalid("expected frontiers: an array of { peer: \"…\", counter: … }");
-    if !Array::is_array(value) {
-        return Err(refuse());
-    }
-    let ids: Result<Vec<loro::ID>, JsValue> = Array::from(value)
-        .iter()
-        .map(|id| {
-            let peer =
-                super::value::get(&id, "peer").and_then(|peer| peer.as_string()).and_then(|peer| peer.parse().ok()).ok_or_else(refuse)?;
-            let counter = super::value::get(&id, "counter").and_then(|counter| counter.as_f64()).ok_or_else(refuse)?;
-            Ok(loro::ID::new(peer, counter as i32))
-        })
-        .collect();
-    Ok(Frontiers::from(ids?))
 }

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use js_sys::Array;
-use loro::{ContainerTrait, LoroMap};
+use loro::{Container, ContainerTrait, LoroMap};
 use wasm_bindgen::prelude::*;
 
 use super::{
@@ -86,5 +86,25 @@ impl JsLoroMap {
     pub fn get_or_create_container(&self, key: &str, child: &JsValue) -> Result<JsValue, JsValue> {
         let child = borrow(child)?;
         self.0.get_or_create_container(key, child).map(container_to_js).map_err(|error| error::engine(&error))
+    }
+
+    /// Returns the container of a kind under a key: one that is the same for all peers that make it at once.
+    #[wasm_bindgen(js_name = __ensureMergeable)]
+    pub fn ensure_mergeable(&self, key: &str, kind: &str) -> Result<JsValue, JsValue> {
+        let made = match kind {
+            "Text" => self.0.ensure_mergeable_text(key).map(Container::Text),
+            "Map" => self.0.ensure_mergeable_map(key).map(Container::Map),
+            "List" => self.0.ensure_mergeable_list(key).map(Container::List),
+            "MovableList" => self.0.ensure_mergeable_movable_list(key).map(Container::MovableList),
+            "Tree" => self.0.ensure_mergeable_tree(key).map(Container::Tree),
+            _ => self.0.ensure_mergeable_counter(key).map(Container::Counter),
+        };
+        made.map(container_to_js).map_err(|error| error::engine(&error))
+    }
+
+    /// Returns the peer that last set a key.
+    #[wasm_bindgen(js_name = getLastEditor)]
+    pub fn last_editor(&self, key: &str) -> Option<String> {
+        self.0.get_last_editor(key).map(|peer| peer.to_string())
     }
 }

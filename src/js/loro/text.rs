@@ -1,6 +1,6 @@
 //! `LoroText`.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe};
+use std::{collections::HashMap, ops::Range, panic::AssertUnwindSafe};
 
 use js_sys::{Array, Object};
 use loro::{
@@ -51,14 +51,11 @@ pub(super) fn side(side: Option<i32>) -> Result<Side, JsValue> {
 impl JsLoroText {
     /// Inserts.
     pub fn insert(&self, pos: usize, text: &str) -> Result<(), JsValue> {
-        to_scalar(&self.0, pos)?;
         self.0.insert_utf16(pos, text).map_err(|error| error::engine(&error))
     }
 
     /// Deletes.
     pub fn delete(&self, pos: usize, len: usize) -> Result<(), JsValue> {
-        to_scalar(&self.0, pos)?;
-        to_scalar(&self.0, pos.saturating_add(len))?;
         self.0.delete_utf16(pos, len).map_err(|error| error::engine(&error))
     }
 
@@ -77,21 +74,13 @@ impl JsLoroText {
 
     /// Returns a part.
     pub fn slice(&self, start_index: usize, end_index: usize) -> Result<String, JsValue> {
-        let (start, end) = (to_scalar(&self.0, start_index)?, to_scalar(&self.0, end_index)?);
-        if start > end {
-            return Err(error::invalid("a slice ends before it starts"));
-        }
-        self.0.slice(start, end).map_err(|error| error::engine(&error))
+        self.0.slice_utf16(start_index, end_index).map_err(|error| error::engine(&error))
     }
 
     /// Returns the character at a position.
     #[wasm_bindgen(js_name = charAt)]
     pub fn char_at(&self, pos: usize) -> Result<String, JsValue> {
-        let at = to_scalar(&self.0, pos)?;
-        if pos >= self.0.len_utf16() {
-            return Err(error::invalid(&format!("position {pos} is beyond the end of the text, {}", self.0.len_utf16())));
-        }
-        self.0.slice(at, at + 1).map_err(|error| error::engine(&error))
+        self.0.to_handler().char_at(pos, PosType::Utf16).map(String::from).map_err(|error| error::engine(&error))
     }
 
     /// Calls `callback` with parts of the text until it returns false.
@@ -155,8 +144,7 @@ impl JsLoroText {
     /// Returns a part of the rich text.
     #[wasm_bindgen(js_name = sliceDelta)]
     pub fn slice_delta(&self, start: usize, end: usize) -> Result<Array, JsValue> {
-        let (start, end) = (to_scalar(&self.0, start)?, to_scalar(&self.0, end)?);
-        let delta = self.0.slice_delta(start, end, PosType::Unicode).map_err(|error| error::engine(&error))?;
+        let delta = self.0.slice_delta(start, end, PosType::Utf16).map_err(|error| error::engine(&error))?;
         Ok(inserts_to_js(&delta))
     }
 
@@ -169,22 +157,61 @@ impl JsLoroText {
 
     /// Marks a range; the key needs a configured style.
     pub fn mark(&self, range: &JsValue, key: &str, value: &JsValue) -> Result<(), JsValue> {
-        let (start, end) = range_from_js(&self.0, range)?;
-        self.0.mark_utf16(start..end, key, from_js(value)?).map_err(|error| error::engine(&error))
+        self.0.mark_utf16(range_from_js(range)?, key, from_js(value)?).map_err(|error| error::engine(&error))
     }
 
     /// Removes a mark from a range.
     pub fn unmark(&self, range: &JsValue, key: &str) -> Result<(), JsValue> {
-        let (start, end) = range_from_js(&self.0, range)?;
-        self.0.unmark_utf16(start..end, key).map_err(|error| error::engine(&error))
+        self.0.unmark_utf16(range_from_js(range)?, key).map_err(|error| error::engine(&error))
     }
 
-    /// Returns a position that moves with the text; undefined while detached.
+    /// Returns a position that moves with the text; undefined while detached and inside a surrogate pair.
     #[wasm_bindgen(js_name = getCursor)]
     pub fn get_cursor(&self, pos: usize, side: Option<i32>) -> Result<Option<JsCursor>, JsValue> {
         let side = self::side(side)?;
+        let cursor = to_scalar(&self.0, pos.min(self.0.len_utf16())).ok().and_then(|at| self.0.get_cursor(at, side));
+        Ok(cursor.map(JsCursor::from_inner))
+    }
+
+    /// Converts a position between "unicode", "utf16" and "utf8"; undefined beyond the end.
+    #[wasm_bindgen(js_name = convertPos)]
+    pub fn convert_pos(&self, index: usize, from: &str, to: &str) -> Option<usize> {
+        self.0.convert_pos(index, unit(from)?, unit(to)?)
+    }
+
+    /// Inserts at a position in UTF-8 units.
+    #[wasm_bindgen(js_name = insertUtf8)]
+    pub fn insert_utf8(&self, index: usize, text: &str) -> Result<(), JsValue> {
+        self.0.insert_utf8(index, text).map_err(|error| error::engine(&error))
+    }
+
+    /// Deletes a range in UTF-8 units.
+    #[wasm_bindgen(js_name = deleteUtf8)]
+    pub fn delete_utf8(&self, index: usize, len: usize) -> Result<(), JsValue> {
+        self.0.delete_utf8(index, len).map_err(|error| error::engine(&error))
+    }
+
+    /// Returns a part of the rich text, given in UTF-8 units.
+    #[wasm_bindgen(js_name = sliceDeltaUtf8)]
+    pub fn slice_delta_utf8(&self, start: usize, end: usize) -> Result<Array, JsValue> {
+        let delta = self.0.slice_delta(start, end, PosType::Bytes).map_err(|error| error::engine(&error))?;
+        Ok(inserts_to_js(&delta))
+    }
+
+    /// Returns the peer that wrote the character at a position.
+    #[wasm_bindgen(js_name = getEditorOf)]
+    pub fn editor_of(&self, pos: usize) -> Result<Option<String>, JsValue> {
         let at = to_scalar(&self.0, pos)?;
-        Ok(self.0.get_cursor(at, side).map(JsCursor::from_inner))
+        Ok(self.0.get_editor_at_unicode_pos(at).map(|peer| peer.to_string()))
+    }
+}
+
+fn unit(name: &str) -> Option<PosType> {
+    match name {
+        "unicode" => Some(PosType::Unicode),
+        "utf16" => Some(PosType::Utf16),
+        "utf8" => Some(PosType::Bytes),
+        _ => None,
     }
 }
 
@@ -194,21 +221,16 @@ fn update_options(options: &JsValue) -> UpdateOptions {
     UpdateOptions { timeout_ms, use_refined_diff }
 }
 
-fn range_from_js(text: &LoroText, range: &JsValue) -> Result<(usize, usize), JsValue> {
+fn range_from_js(range: &JsValue) -> Result<Range<usize>, JsValue> {
     let read = |key| get(range, key).and_then(|at| at.as_f64()).filter(|at| *at >= 0.0).map(|at| at as usize);
     let (Some(start), Some(end)) = (read("start"), read("end")) else {
         return Err(error::invalid("expected a range { start, end } of UTF-16 positions"));
     };
-    to_scalar(text, start)?;
-    to_scalar(text, end)?;
-    if start >= end {
-        return Err(error::invalid("a range ends after its start"));
-    }
-    Ok((start, end))
+    Ok(start..end)
 }
 
 /// Reads a delta in UTF-16 units.
-fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<TextDelta>, JsValue> {
+pub(super) fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<TextDelta>, JsValue> {
     if !Array::is_array(delta) {
         return Err(error::invalid("expected a delta: an array of retain, insert and delete"));
     }
@@ -234,7 +256,7 @@ fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<TextDelta>, JsV
     Ok(steps)
 }
 
-fn attributes<S: std::hash::BuildHasher + Default>(entries: &JsValue) -> Result<HashMap<String, LoroValue, S>, JsValue> {
+pub(super) fn attributes<S: std::hash::BuildHasher + Default>(entries: &JsValue) -> Result<HashMap<String, LoroValue, S>, JsValue> {
     Object::entries(entries.unchecked_ref())
         .iter()
         .map(|entry| {

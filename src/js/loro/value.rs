@@ -1,7 +1,7 @@
 //! Values across the boundary.
 
 use js_sys::{Array, Date, Map, Object, Reflect, Uint8Array};
-use loro::{LoroValue, ValueOrContainer};
+use loro::{ContainerID, LoroValue, ValueOrContainer};
 use wasm_bindgen::{JsCast, prelude::*};
 
 use super::container::container_to_js;
@@ -43,12 +43,18 @@ pub(crate) fn either_to_js(value: ValueOrContainer) -> JsValue {
 
 /// Converts from JavaScript: `undefined` becomes null, whole numbers become integers.
 pub(crate) fn from_js(value: &JsValue) -> Result<LoroValue, JsValue> {
-    convert(value, 0)
+    convert(value, false, 0)
 }
 
-fn convert(value: &JsValue, depth: usize) -> Result<LoroValue, JsValue> {
+/// As [`from_js`], with marked container ids (`"🦜:cid:…"`) as containers.
+pub(super) fn from_marked_js(value: &JsValue) -> Result<LoroValue, JsValue> {
+    convert(value, true, 0)
+}
+
+fn convert(value: &JsValue, marked: bool, depth: usize) -> Result<LoroValue, JsValue> {
     if let Some(text) = value.as_string() {
-        return Ok(text.into());
+        let id = if marked { ContainerID::try_from_loro_value_string(&text) } else { None };
+        return Ok(id.map_or_else(|| text.into(), LoroValue::Container));
     }
     if let Some(number) = value.as_f64() {
         let whole = number.fract() == 0.0 && number.abs() <= MAX_SAFE;
@@ -67,7 +73,7 @@ fn convert(value: &JsValue, depth: usize) -> Result<LoroValue, JsValue> {
         return Ok(bytes.to_vec().into());
     }
     if Array::is_array(value) {
-        let items: Result<Vec<_>, _> = value.unchecked_ref::<Array>().iter().map(|item| convert(&item, depth + 1)).collect();
+        let items: Result<Vec<_>, _> = value.unchecked_ref::<Array>().iter().map(|item| convert(&item, marked, depth + 1)).collect();
         return Ok(items?.into());
     }
     if value.is_bigint() || value.is_function() || value.is_symbol() {
@@ -82,7 +88,7 @@ fn convert(value: &JsValue, depth: usize) -> Result<LoroValue, JsValue> {
     let mut entries: Vec<(String, LoroValue)> = Vec::new();
     if let Some(map) = value.dyn_ref::<Map>() {
         let mut failed = None;
-        map.for_each(&mut |item, key| match (key.as_string(), convert(&item, depth + 1)) {
+        map.for_each(&mut |item, key| match (key.as_string(), convert(&item, marked, depth + 1)) {
             (Some(key), Ok(item)) => entries.push((key, item)),
             (None, _) => failed = Some(error::invalid("the keys of a Map must be strings")),
             (_, Err(error)) => failed = Some(error),
@@ -93,7 +99,7 @@ fn convert(value: &JsValue, depth: usize) -> Result<LoroValue, JsValue> {
     } else {
         for entry in Object::entries(value.unchecked_ref()).iter() {
             let entry: Array = entry.unchecked_into();
-            entries.push((entry.get(0).as_string().unwrap_or_default(), convert(&entry.get(1), depth + 1)?));
+            entries.push((entry.get(0).as_string().unwrap_or_default(), convert(&entry.get(1), marked, depth + 1)?));
         }
     }
     Ok(LoroValue::Map(entries.into_iter().collect::<std::collections::HashMap<_, _>>().into()))

@@ -1,0 +1,163 @@
+//! The synchronizer alone: what a message costs with few and many documents and peers, and what they take in memory.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types, missing_docs, reason = "a benchmark")]
+
+use std::{rc::Rc, time::Instant};
+
+use bytes::Bytes;
+use corella::{
+    DocId, PeerId, VersionVector,
+    protocol::{Capabilities, Identity, Message, PeerType, Role, extension::Head},
+    synchronizer::{AllowAll, ChannelId, ChannelKind, Config, Effect, Input, Interest, Synchronizer, Timestamp},
+};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const FOLLOWERS: usize = 2;
+
+struct Relay {
+    sync: Synchronizer,
+    counters: Vec<i32>,
+    peers: usize,
+    now: Timestamp,
+}
+
+fn doc(number: usize) -> DocId {
+    DocId::new(&format!("{:08x}-document", number.wrapping_mul(0x9e37_79b9) as u32)).unwrap()
+}
+
+fn channel(number: usize) -> ChannelId {
+    ChannelId(number as u64 + 1)
+}
+
+impl Relay {
+    fn new() -> Self {
+        let identity = Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::Service, capabilities: None };
+        let sync = Synchronizer::new(Config::new(identity, Interest::Everything), Rc::new(AllowAll));
+        Self { sync, counters: Vec::new(), peers: 0, now: NOW }
+    }
+
+    fn add_peers(&mut self, count: usize) {
+        for number in 0..count {
+            let (channel, peer_id) = (channel(number), PeerId::from(number as u64 + 10));
+            let capabilities = Some(Capabilities::own(Role::Leaf));
+            let identity = Identity { peer_id, name: None, peer_type: PeerType::User, capabilities };
+            drop(self.sync.update(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false }, self.now));
+            drop(self.sync.update(Input::Received { channel, message: Message::EstablishRequest(identity) }, self.now));
+        }
+        self.peers = count;
+    }
+
+    fn follower(&self, number: usize, which: usize) -> ChannelId {
+        channel((number + which) % self.peers)
+    }
+
+    /// Documents that exist here and that nobody follows yet.
+    fn add_docs(&mut self, count: usize) {
+        for number in 0..count {
+            let doc = doc(number);
+            drop(self.sync.update(Input::DocOpened { doc: doc.clone() }, self.now));
+            drop(self.sync.update(Input::DocChanged { doc, version: [(7, 1)].into_iter().collect() }, self.now));
+        }
+        self.counters = vec![1; count];
+    }
+
+    fn follow(&mut self) {
+        for number in 0..self.counters.len() {
+            for which in 0..FOLLOWERS {
+                let head = Head { doc: doc(number), lineage: 0, version: [(7, 1)].into_iter().collect() };
+                let message = Message::Heads { heads: vec![head], reply: true };
+                drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
+            }
+        }
+    }
+
+    /// One follower changes a document: the change is taken, and goes to the others.
+    fn change(&mut self, number: usize) -> usize {
+        self.counters[number] += 1;
+        let version: VersionVector = [(7, self.counters[number])].into_iter().collect();
+        let (id, channel) = (doc(number), self.follower(number, 0));
+        let message = Message::Give {
+            doc: id.clone(),
+            lineage: 0,
+            ranges: Vec::new(),
+            data: Bytes::from_static(b"change"),
+            version: version.clone(),
+        };
+        let taken = self.sync.update(Input::Received { channel, message }, self.now);
+        assert!(taken.iter().any(|effect| matches!(effect, Effect::ImportDoc { .. })));
+        let imported = Input::DocImported { doc: id, channel, version: version.clone(), announced: version, pending: VersionVector::new() };
+        let effects = self.sync.update(imported, self.now);
+        let given = effects.iter().filter(|effect| matches!(effect, Effect::GiveUpdate { .. })).count();
+        // Everybody confirms, and what was to be done later is done.
+        for which in 1..FOLLOWERS.min(self.peers) {
+            let version: VersionVector = [(7, self.counters[number])].into_iter().collect();
+            let message = Message::Ack { doc: doc(number), lineage: 0, version, durable: None };
+            drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
+        }
+        self.now = self.now.plus(10_000);
+        for effect in taken.into_iter().chain(effects) {
+            if let Effect::SetTimer { timer, .. } = effect {
+                drop(self.sync.update(Input::TimerFired(timer), self.now));
+            }
+        }
+        given
+    }
+}
+
+fn cost(docs: usize, peers: usize) -> f64 {
+    let mut relay = Relay::new();
+    relay.add_docs(docs);
+    relay.add_peers(peers);
+    relay.follow();
+    let rounds = 20_000;
+    let mut best = f64::MAX;
+    for repeat in 0..5 {
+        let start = Instant::now();
+        for round in 0..rounds {
+            // Far apart, so that no cache helps.
+            let number = (round * 7_919 + repeat * 31) % docs;
+            relay.change(number);
+        }
+        best = best.min(start.elapsed().as_secs_f64() / rounds as f64);
+    }
+    best * 1e6
+}
+
+/// Resident bytes of this process, as far as the system tells.
+fn resident() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse::<f64>().ok());
+    pages.unwrap_or(f64::NAN) * 4096.0
+}
+
+fn grown(work: impl FnOnce()) -> f64 {
+    let before = resident();
+    work();
+    resident() - before
+}
+
+fn main() {
+    let mut relay = Relay::new();
+    let docs = grown(|| relay.add_docs(100_000));
+    let peers = grown(|| relay.add_peers(10_000));
+    let links = grown(|| relay.follow());
+    println!(
+        "memory: {:.0} bytes an idle document, {:.0} a peer, {:.0} a document somebody follows, for each who does",
+        docs / 1e5,
+        peers / 1e4,
+        links / (1e5 * FOLLOWERS as f64)
+    );
+    assert!(relay.change(5) == FOLLOWERS - 1);
+    drop(relay);
+
+    println!(
+        "synchronizer alone, one thread: a change comes from one follower and goes to the other and is confirmed (7 inputs, timers included)"
+    );
+    println!("{:>10} {:>8} {:>12} {:>14} {:>10}", "documents", "peers", "us/change", "changes/s", "ratio");
+    for peers in [2, 100, 10_000] {
+        let mut least = f64::MAX;
+        for docs in [10, 1_000, 100_000] {
+            let us = cost(docs, peers);
+            least = least.min(us);
+            println!("{docs:>10} {peers:>8} {us:>12.2} {:>14.0} {:>10.2}", 1e6 / us, us / least);
+        }
+    }
+}

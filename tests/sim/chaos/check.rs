@@ -1,0 +1,351 @@
+//! What must hold in every world, whatever was done to it, once it was left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use corella::{
+    runtime::{SyncKind, WaitOptions},
+    synchronizer::ChannelKind,
+};
+use loro::{LoroDoc, LoroValue, VersionVector};
+
+use super::{hostile::MARK, known, model::Fate, table::STRANGERS, wire::Traffic, world::Chaos};
+
+/// Everything is where it belongs this long after the last fault. Above the longest pauses between two attempts: 64 s for a question
+/// to a peer, 30 s for a store.
+pub const SETTLE_MS: u64 = 150_000;
+/// How long the silence afterwards is listened to.
+pub const QUIET_MS: u64 = 120_000;
+/// Messages other than ephemeral state a link may carry in [`QUIET_MS`]. Nothing needs any today; room is left for a slow comparison
+/// of what both sides have, one question and one answer per document each way.
+pub const QUIET_MESSAGES: u64 = 16;
+/// Ephemeral messages per link, document and node: a renewal every 10 s, relayed at most once each way.
+pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
+/// How long a repo may take to confirm what has long arrived.
+const CONFIRM_MS: u64 = 30_000;
+
+/// What a node has of a document.
+struct Copy {
+    version: VersionVector,
+    value: LoroValue,
+    text: String,
+}
+
+impl Copy {
+    fn of(doc: &LoroDoc) -> Self {
+        // Asking for a container that is not there makes it, without an operation.
+        let mut value = doc.get_deep_value();
+        if let LoroValue::Map(roots) = &mut value {
+            roots.make_mut().retain(|_, root| !root.is_empty_collection() && root.as_string().is_none_or(|text| !text.is_empty()));
+        }
+        Self { version: doc.oplog_vv(), text: format!("{value:?}"), value }
+    }
+
+    fn has(&self, token: &str) -> bool {
+        self.text.contains(token)
+    }
+}
+
+impl Chaos {
+    /// Heals the world, lets it settle and returns every rule that it breaks.
+    pub fn verdict(&mut self) -> Vec<String> {
+        self.heal();
+        self.run(SETTLE_MS);
+        let mut faults = Vec::new();
+        self.all_links_are_up(&mut faults);
+        self.converged(&mut faults);
+        self.nothing_is_lost(&mut faults);
+        self.memory_is_bounded(&mut faults);
+        self.the_hidden_stays_hidden(&mut faults);
+        self.the_deleted_stays_deleted(&mut faults);
+        self.refused_changes_stay_out(&mut faults);
+        self.presence_is_right(&mut faults);
+        self.it_is_quiet(&mut faults);
+        self.waiting_ends(&mut faults);
+        self.disks_hold_what_they_promised(&mut faults);
+        faults.append(&mut self.model.borrow_mut().violations);
+        faults
+    }
+
+    fn all_links_are_up(&self, faults: &mut Vec<String>) {
+        for wire in &self.wires {
+            if !wire.is_up() && !wire.blocked.get() {
+                faults.push(format!("wire {} did not come up", wire.number));
+            }
+        }
+    }
+
+    fn group(&self, node: usize) -> usize {
+        self.nodes[node].plan.group
+    }
+
+    fn is_read_only(&self, node: usize, doc: usize) -> bool {
+        self.table.is_read_only(&self.plan.docs[doc], self.group(node))
+    }
+
+    fn is_hidden(&self, node: usize, doc: usize) -> bool {
+        self.table.is_hidden(&self.plan.docs[doc], self.group(node))
+    }
+
+    /// Returns whether the node has to keep up with the document.
+    fn follows(&self, node: usize, doc: usize) -> bool {
+        let entry = &self.nodes[node];
+        entry.alive.is_some() && !self.is_hidden(node, doc) && (entry.is_hub() || entry.handle(doc).is_some())
+    }
+
+    fn copy(&self, node: usize, doc: usize) -> Option<Copy> {
+        let entry = &self.nodes[node];
+        match (entry.handle(doc), entry.plan.disk) {
+            (Some(handle), _) => Some(Copy::of(&handle.doc())),
+            // What a hub has in memory is on its disk by now.
+            (None, Some(disk)) => Some(Copy::of(&self.disks[disk].contents(&self.plan.docs[doc]))),
+            (None, None) => None,
+        }
+    }
+
+    /// Returns the sets of nodes between which changes of a document travel both ways.
+    fn islands(&self, doc: usize) -> Vec<Vec<usize>> {
+        let mut left: BTreeSet<usize> =
+            (0..self.nodes.len()).filter(|node| self.follows(*node, doc) && !self.is_read_only(*node, doc)).collect();
+        let mut islands = Vec::new();
+        while let Some(first) = left.pop_first() {
+            let mut island = vec![first];
+            let mut at = 0;
+            while at < island.len() {
+                for wire in self.wires.iter().filter(|wire| wire.is_up()) {
+                    if let Some(next) = wire.other(island[at]).filter(|next| left.remove(next)) {
+                        island.push(next);
+                    }
+                }
+                at += 1;
+            }
+            islands.push(island);
+        }
+        islands
+    }
+
+    fn immortal(&self) -> Vec<usize> {
+        (0..self.plan.docs.len()).filter(|doc| !self.model.borrow().deleted.contains(doc)).collect()
+    }
+
+    fn converged(&self, faults: &mut Vec<String>) {
+        for doc in self.immortal() {
+            let name = &self.plan.docs[doc];
+            for island in self.islands(doc) {
+                let open = island.iter().any(|node| self.nodes[*node].handle(doc).is_some());
+                if known::RELAYS_ANSWER_BEFORE_THEY_KNOW && !open {
+                    continue;
+                }
+                let Some(first) = self.copy(island[0], doc) else { continue };
+                for node in &island[1..] {
+                    let Some(copy) = self.copy(*node, doc) else { continue };
+                    if copy.version != first.version {
+                        faults.push(format!("{name}: node {} has {:?}, node {node} {:?}", island[0], first.version, copy.version));
+                    } else if copy.value != first.value {
+                        faults.push(format!("{name}: node {} has {:?}, node {node} {:?}", island[0], first.value, copy.value));
+                    }
+                }
+                // Whoever may only read has at least everything its neighbours have.
+                for node in (0..self.nodes.len()).filter(|node| self.follows(*node, doc) && self.is_read_only(*node, doc)) {
+                    let linked =
+                        self.wires.iter().any(|wire| wire.is_up() && wire.other(node).is_some_and(|other| island.contains(&other)));
+                    let Some(copy) = self.copy(node, doc).filter(|_| linked) else { continue };
+                    if !includes(&copy.version, &first.version) {
+                        faults.push(format!("{name}: read-only node {node} has {:?} of {:?}", copy.version, first.version));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was typed in a run that did not crash, or was flushed, is in every copy it can reach and on the disk it was promised for.
+    fn nothing_is_lost(&self, faults: &mut Vec<String>) {
+        let model = self.model.borrow();
+        for doc in self.immortal() {
+            let name = &self.plan.docs[doc];
+            let islands = self.islands(doc);
+            let copies: BTreeMap<usize, Copy> = (0..self.nodes.len()).filter_map(|node| Some((node, self.copy(node, doc)?))).collect();
+            for token in model.tokens.iter().filter(|token| token.doc == doc && !token.erased) {
+                let node = token.run.node;
+                let fate = model.fate(token.run);
+                let on_disk = token.flushed || fate == Fate::Closed;
+                let entry = &self.nodes[node];
+                if let Some(copy) = copies.get(&node).filter(|_| entry.handle(doc).is_some() && (on_disk || fate == Fate::Running))
+                    && !copy.has(&token.text)
+                {
+                    faults.push(format!("{name}: {} is gone from the node that typed it", token.text));
+                }
+                if fate != Fate::Running || self.is_read_only(node, doc) {
+                    continue;
+                }
+                // Also if the application has closed the document meanwhile.
+                for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.kind == ChannelKind::Network) {
+                    let Some(hub) = wire.other(node).filter(|hub| self.nodes[*hub].is_hub()) else { continue };
+                    let reached = islands.iter().any(|island| island.contains(&hub));
+                    let spoilt = known::CLOSED_DOCUMENTS_STAY_BEHIND && entry.handle(doc).is_none();
+                    if reached && !spoilt && copies.get(&hub).is_some_and(|copy| !copy.has(&token.text)) {
+                        let open = entry.handle(doc).is_some();
+                        faults.push(format!("{name}: {} did not reach hub {hub} (open where it was typed: {open})", token.text));
+                    }
+                }
+            }
+        }
+    }
+
+    fn memory_is_bounded(&self, faults: &mut Vec<String>) {
+        let invented: u64 = self.hostiles.values().map(|hostile| hostile.invented.get()).sum();
+        let most = self.plan.docs.len() + invented as usize;
+        for (node, alive) in self.nodes.iter().enumerate().filter_map(|(node, entry)| Some((node, entry.working()?))) {
+            let known = alive.repo.list().len();
+            if known > most {
+                faults.push(format!("node {node} knows of {known} documents where there are {most}"));
+            }
+        }
+    }
+
+    fn the_hidden_stays_hidden(&self, faults: &mut Vec<String>) {
+        for (node, alive) in self.nodes.iter().enumerate().filter_map(|(node, entry)| Some((node, entry.working()?))) {
+            for info in alive.repo.list() {
+                if self.table.is_hidden(info.doc.as_str(), self.group(node)) {
+                    faults.push(format!("node {node} lists {}, which is hidden from it", info.doc));
+                }
+            }
+        }
+    }
+
+    /// Weak: says nothing about other nodes, nor about later runs of the same one.
+    fn the_deleted_stays_deleted(&self, faults: &mut Vec<String>) {
+        for (run, doc) in &self.model.borrow().deleted_by {
+            let Some(alive) = self.nodes[run.node].working().filter(|alive| alive.run == *run) else { continue };
+            if alive.repo.list().iter().any(|info| info.doc.as_str() == self.plan.docs[*doc]) {
+                faults.push(format!("node {} lists {} again, which it deleted", run.node, self.plan.docs[*doc]));
+            }
+        }
+    }
+
+    fn refused_changes_stay_out(&self, faults: &mut Vec<String>) {
+        let model = self.model.borrow();
+        let posed = self.hostiles.values().any(|hostile| hostile.posed.get());
+        for (doc, group) in &self.plan.read_only {
+            for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].is_hostile() && self.group(*node) != *group) {
+                let Some(copy) = self.copy(node, *doc) else { continue };
+                let name = &self.plan.docs[*doc];
+                if *group == STRANGERS && !posed && copy.has(MARK) {
+                    faults.push(format!("{name}: node {node} has taken what a stranger wrote"));
+                }
+                for token in model.tokens.iter().filter(|token| token.doc == *doc && self.group(token.run.node) == *group) {
+                    if copy.has(&token.text) {
+                        faults.push(format!("{name}: node {node} has {}, typed by one who may only read", token.text));
+                    }
+                }
+            }
+        }
+    }
+
+    fn presence_is_right(&self, faults: &mut Vec<String>) {
+        // A stranger may write anybody's entry until its owner writes it again; a clock that jumped delays what is due.
+        if !self.hostiles.is_empty() {
+            return;
+        }
+        let peers = self.peers();
+        for doc in self.immortal() {
+            let name = &self.plan.docs[doc];
+            for wire in self.wires.iter().filter(|wire| wire.is_up()) {
+                for (of, at) in [(wire.nodes[0], wire.nodes[1]), (wire.nodes[1], wire.nodes[0])] {
+                    let (Some(source), Some(handle)) = (self.nodes[of].handle(doc), self.nodes[at].handle(doc)) else { continue };
+                    let Some(alive) = self.nodes[of].working() else { continue };
+                    let set = source.ephemeral("cursors").self_value();
+                    let seen = handle.ephemeral("cursors").peers().remove(&alive.peer);
+                    if set != seen {
+                        faults.push(format!("{name}: node {of} is at {set:?}, its neighbour {at} sees it at {seen:?}"));
+                    }
+                }
+            }
+            for node in (0..self.nodes.len()).filter(|_| !self.plan.families.clock_jumps) {
+                let Some(handle) = self.nodes[node].handle(doc) else { continue };
+                for peer in handle.ephemeral("cursors").peers().keys().filter(|peer| !peers.contains(peer)) {
+                    faults.push(format!("{name}: node {node} still shows {peer}, who is gone"));
+                }
+            }
+        }
+    }
+
+    fn it_is_quiet(&mut self, faults: &mut Vec<String>) {
+        let before: Vec<Traffic> = self.wires.iter().map(|wire| wire.traffic.get()).collect();
+        self.run(QUIET_MS);
+        let renewals = QUIET_EPHEMERAL * (self.plan.docs.len() * self.nodes.len()) as u64;
+        let refusals = self.plan.read_only.iter().any(|(_, group)| *group != STRANGERS) || !self.model.borrow().deleted.is_empty();
+        if known::THE_REFUSED_KEEP_ASKING && refusals {
+            return;
+        }
+        for (wire, before) in self.wires.iter().zip(before) {
+            let after = wire.traffic.get();
+            let (other, ephemeral) = (after.other - before.other, after.ephemeral - before.ephemeral);
+            if other > QUIET_MESSAGES {
+                faults.push(format!("{other} messages on wire {} ({:?}) though nothing happens", wire.number, wire.nodes));
+            }
+            if ephemeral > if self.plan.families.presence { renewals } else { 0 } {
+                faults.push(format!("{ephemeral} ephemeral messages on wire {} ({:?})", wire.number, wire.nodes));
+            }
+        }
+    }
+
+    /// Whoever waits for a hub to have everything is told so.
+    fn waiting_ends(&mut self, faults: &mut Vec<String>) {
+        for doc in self.immortal() {
+            let writers: Vec<_> = (0..self.nodes.len()).filter(|node| !self.is_read_only(*node, doc)).collect();
+            for node in writers {
+                let linked = self.wires.iter().any(|wire| {
+                    let hub = wire
+                        .other(node)
+                        .filter(|hub| self.nodes[*hub].is_hub() && !self.is_hidden(*hub, doc) && !self.is_read_only(*hub, doc));
+                    wire.is_up() && hub.is_some()
+                });
+                let Some(handle) = self.nodes[node].handle(doc).filter(|_| linked) else { continue };
+                let wait = handle.wait_for_sync(WaitOptions { kind: SyncKind::Network, timeout_ms: Some(CONFIRM_MS) });
+                match self.world.wait(wait, CONFIRM_MS + 1_000) {
+                    Some(Ok(())) => {}
+                    other => faults.push(format!("{}: node {node} waits for the network in vain: {other:?}", self.plan.docs[doc])),
+                }
+            }
+        }
+    }
+
+    /// Everybody flushes and dies; then the disks alone are looked at.
+    fn disks_hold_what_they_promised(&mut self, faults: &mut Vec<String>) {
+        let flushes: Vec<_> = (0..self.nodes.len()).filter_map(|node| Some((node, self.flush(node)?))).collect();
+        self.run(CONFIRM_MS);
+        for (node, done) in flushes {
+            if !done.get() {
+                faults.push(format!("node {node} cannot flush"));
+            }
+        }
+        for node in 0..self.nodes.len() {
+            self.crash(node, true);
+        }
+        self.run(1_000);
+        let model = self.model.borrow();
+        for doc in self.immortal() {
+            let name = &self.plan.docs[doc];
+            for (number, disk) in self.disks.iter().enumerate() {
+                let copy = Copy::of(&disk.contents(name));
+                for promise in model.promises.iter().filter(|promise| promise.doc == doc && promise.disk == number) {
+                    if !includes(&copy.version, &promise.version) {
+                        faults.push(format!("{name}: disk {number} has {:?}, {:?} was flushed", copy.version, promise.version));
+                    }
+                }
+                let written_here = |node: usize| self.nodes[node].plan.disk == Some(number);
+                for token in
+                    model.tokens.iter().filter(|token| token.doc == doc && token.flushed && !token.erased && written_here(token.run.node))
+                {
+                    if !copy.has(&token.text) {
+                        faults.push(format!("{name}: {} was flushed and is not on disk {number}", token.text));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn includes(whole: &VersionVector, part: &VersionVector) -> bool {
+    part.iter().all(|(author, end)| whole.get(author).is_some_and(|known| known >= end))
+}

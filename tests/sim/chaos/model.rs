@@ -1,0 +1,81 @@
+//! What the applications typed and what they were promised, independent of any document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loro::VersionVector;
+
+/// One run of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    pub node: usize,
+    pub number: u32,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Running,
+    /// The repo was closed and said that all is on disk.
+    Closed,
+    Crashed,
+}
+
+/// Something typed, found again by searching for its text.
+#[derive(Debug, Clone)]
+pub struct Token {
+    pub text: String,
+    pub run: Run,
+    pub doc: usize,
+    /// Somebody deleted it: it may be gone.
+    pub erased: bool,
+    /// A flush begun after it was typed has completed.
+    pub flushed: bool,
+}
+
+/// A disk holds at least this.
+#[derive(Debug, Clone)]
+pub struct Promise {
+    pub disk: usize,
+    pub doc: usize,
+    pub version: VersionVector,
+}
+
+/// Everything the checks compare the world with.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub tokens: Vec<Token>,
+    pub promises: Vec<Promise>,
+    pub fates: BTreeMap<Run, Fate>,
+    /// Documents somebody deleted: nothing is promised about what is in them.
+    pub deleted: BTreeSet<usize>,
+    /// Who deleted what, and has not opened it again.
+    pub deleted_by: BTreeSet<(Run, usize)>,
+    /// Rules broken while the world ran.
+    pub violations: Vec<String>,
+}
+
+impl Model {
+    pub fn token(&mut self, run: Run, doc: usize) -> String {
+        let text = format!("⟦n{}·{}⟧", run.node, self.tokens.len());
+        self.tokens.push(Token { text: text.clone(), run, doc, erased: false, flushed: false });
+        text
+    }
+
+    pub fn erase(&mut self, text: &str) {
+        for token in self.tokens.iter_mut().filter(|token| token.text == text) {
+            token.erased = true;
+        }
+    }
+
+    /// A flush of `run`, begun when there were `tokens` tokens, has completed.
+    pub fn flushed(&mut self, run: Run, tokens: usize, docs: &BTreeSet<usize>, promises: Vec<Promise>) {
+        for token in self.tokens[..tokens].iter_mut().filter(|token| token.run == run && docs.contains(&token.doc)) {
+            token.flushed = true;
+        }
+        self.promises.extend(promises);
+    }
+
+    pub fn fate(&self, run: Run) -> Fate {
+        self.fates.get(&run).copied().unwrap_or(Fate::Crashed)
+    }
+}

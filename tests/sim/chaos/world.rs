@@ -1,0 +1,372 @@
+//! A drawn world, alive: starts, kills and heals nodes. What is done to it when is decided by `actions`, what must hold by `check`.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use corella::{
+    DocId, PeerId, Repo, RepoConfig,
+    protocol::{Message, PeerType, Transmission},
+    runtime::{Adapter, Env, ErrorCode, RepoEvent},
+    synchronizer::Interest,
+};
+
+use super::{
+    hostile::Hostile,
+    model::{Fate, Model, Promise, Run},
+    node::{Alive, Node, NodeEnv},
+    plan::{NodeKind, Plan},
+    table::{STRANGERS, Seat, Table},
+    trace::Trace,
+    wire::{Noise, Watch, Wire},
+};
+use crate::{
+    chance::Chance,
+    disk::{Disk, Drive},
+    life::Life,
+    world::World,
+};
+
+pub struct Chaos {
+    pub world: World,
+    pub plan: Plan,
+    /// Draws the schedule. The repos draw from the world's own, so a change in them does not change what is done to them.
+    pub chance: Chance,
+    pub trace: Rc<Trace>,
+    pub table: Rc<Table>,
+    pub nodes: Vec<Node>,
+    pub wires: Vec<Rc<Wire>>,
+    pub disks: Vec<Rc<Disk>>,
+    pub hostiles: BTreeMap<usize, Rc<Hostile>>,
+    pub model: Rc<RefCell<Model>>,
+}
+
+impl Chaos {
+    pub fn new(seed: u64) -> Self {
+        let chance = Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5eed);
+        let plan = Plan::draw(&chance);
+        Self::of(seed, chance, plan)
+    }
+
+    pub fn of(seed: u64, chance: Chance, plan: Plan) -> Self {
+        let world = World::new(seed);
+        let trace = Trace::new(&world.clock);
+        trace.action(&format!("{plan:#?}"));
+        let table = Rc::new(Table::default());
+        for (doc, group) in &plan.hidden {
+            table.hide(&plan.docs[*doc], *group, true);
+        }
+        for (doc, group) in &plan.read_only {
+            table.forbid_changes(&plan.docs[*doc], *group, true);
+        }
+        table.deletion.set(plan.remote_deletion);
+        let model = Rc::new(RefCell::new(Model::default()));
+        let hostiles: BTreeMap<usize, Rc<Hostile>> = (0..plan.nodes.len())
+            .filter(|node| plan.nodes[*node].kind == NodeKind::Hostile)
+            .map(|node| (node, Rc::new(Hostile::new(PeerId::from(chance.next() >> 1)))))
+            .collect();
+        let watch = watch(&plan, &table, &model, &hostiles);
+        let wires = plan
+            .wires
+            .iter()
+            .enumerate()
+            .map(|(number, wire)| Wire::new(number, wire, world.env(), chance.next(), Rc::clone(&trace), Rc::clone(&watch)))
+            .collect::<Vec<_>>();
+        for (node, hostile) in &hostiles {
+            for wire in &wires {
+                if let Some(side) = wire.side_of(*node) {
+                    wire.attach_hostile(side, hostile);
+                }
+            }
+        }
+        let nodes = plan.nodes.iter().cloned().map(Node::new).collect();
+        let disks = (0..plan.disks).map(|_| Disk::new()).collect();
+        let mut chaos = Self { world, plan, chance, trace, table, nodes, wires, disks, hostiles, model };
+        for node in 0..chaos.nodes.len() {
+            chaos.start(node);
+        }
+        for wire in &chaos.wires {
+            if chaos.chance.percent(80) {
+                wire.connect();
+            }
+        }
+        chaos
+    }
+
+    /// Begins a new life of a node that is dead.
+    pub fn start(&mut self, node: usize) {
+        let entry = &mut self.nodes[node];
+        if entry.is_hostile() || entry.alive.is_some() {
+            return;
+        }
+        let life = Life::new();
+        let peer = PeerId::from(self.chance.next() >> 1);
+        self.table.enter(peer.clone(), entry.plan.group);
+        let env: Rc<dyn Env> = Rc::new(NodeEnv { world: Rc::clone(&self.world.clock), offset_ms: Rc::clone(&entry.offset_ms) });
+        let mut adapters: Vec<Rc<dyn Adapter>> = Vec::new();
+        if let Some(disk) = entry.plan.disk {
+            let opens_after = if self.chance.percent(15) { self.chance.below(3_000) } else { self.chance.below(20) };
+            adapters.push(Drive::of(Rc::clone(&life), &self.disks[disk], Rc::clone(&env), self.chance.below(8), opens_after));
+        }
+        for wire in &self.wires {
+            if let Some(side) = wire.side_of(node) {
+                adapters.push(wire.attach(side, &life));
+            }
+        }
+        if self.chance.percent(30) {
+            adapters.reverse();
+        }
+        let hub = entry.is_hub();
+        entry.runs += 1;
+        let run = Run { node, number: entry.runs };
+        let config = RepoConfig {
+            peer_id: Some(peer.clone()),
+            peer_type: if hub { PeerType::Service } else { PeerType::User },
+            interest: if hub { Interest::Everything } else { Interest::Opened },
+            permissions: Rc::new(Seat { table: Rc::clone(&self.table), group: entry.plan.group }),
+            adapters,
+            ..RepoConfig::default()
+        };
+        let repo = Repo::new(env, config);
+        let model = Rc::clone(&self.model);
+        repo.on_event(move |event| {
+            if let RepoEvent::Error { error, doc } = event
+                && error.code() == ErrorCode::Panic
+            {
+                model.borrow_mut().violations.push(format!("node {node}: {error} ({doc:?})"));
+            }
+        })
+        .detach();
+        self.model.borrow_mut().fates.insert(run, Fate::Running);
+        let alive = Alive { run, repo, peer, life, handles: BTreeMap::new(), closed: BTreeMap::new(), leaving: Rc::default() };
+        entry.alive = Some(alive);
+    }
+
+    /// The process dies here and now. Its peers hear of it only if `noticed`.
+    pub fn crash(&mut self, node: usize, noticed: bool) {
+        let Some(alive) = self.nodes[node].alive.take() else { return };
+        alive.life.end();
+        let mut model = self.model.borrow_mut();
+        if model.fate(alive.run) == Fate::Running {
+            model.fates.insert(alive.run, Fate::Crashed);
+        }
+        drop(model);
+        drop(alive);
+        for wire in &self.wires {
+            if let Some(side) = wire.side_of(node) {
+                wire.detach(side);
+                if noticed {
+                    wire.drop_side(1 - side);
+                }
+            }
+        }
+    }
+
+    /// Lets time pass and buries whoever died meanwhile.
+    pub fn run(&mut self, ms: u64) {
+        self.world.run(ms);
+        for node in 0..self.nodes.len() {
+            let ended = self.nodes[node].alive.as_ref().is_some_and(|alive| !alive.life.is_alive());
+            if ended {
+                let noticed = self.chance.percent(60);
+                self.trace.action(&format!("node {node} is dead, noticed: {noticed}"));
+                self.crash(node, noticed);
+            }
+        }
+    }
+
+    pub fn open(&mut self, node: usize, doc: usize) {
+        let name = &self.plan.docs[doc];
+        if self.table.is_hidden(name, self.nodes[node].plan.group) {
+            return;
+        }
+        let Some(alive) = self.nodes[node].working() else { return };
+        let (run, handle) = (alive.run, alive.repo.get(name));
+        let Ok(handle) = handle else { return };
+        self.model.borrow_mut().deleted_by.remove(&(run, doc));
+        let entry = &mut self.nodes[node];
+        entry.touched.insert(doc);
+        if let Some(alive) = &mut entry.alive {
+            alive.closed.remove(&doc);
+            alive.handles.insert(doc, handle);
+        }
+    }
+
+    pub fn close_doc(&mut self, node: usize, doc: usize) {
+        let Some(alive) = &mut self.nodes[node].alive else { return };
+        if let Some(handle) = alive.handles.remove(&doc) {
+            handle.close();
+            alive.closed.insert(doc, handle);
+        }
+    }
+
+    pub fn delete_doc(&mut self, node: usize, doc: usize) {
+        let Some(alive) = self.nodes[node].working() else { return };
+        let mut model = self.model.borrow_mut();
+        model.deleted.insert(doc);
+        model.deleted_by.insert((alive.run, doc));
+        drop(model);
+        let deleted = alive.repo.delete(&self.plan.docs[doc]);
+        self.world.clock.spawn(Box::pin(async move {
+            let _ = deleted.await;
+        }));
+        if let Some(alive) = &mut self.nodes[node].alive {
+            alive.handles.remove(&doc);
+            alive.closed.remove(&doc);
+        }
+    }
+
+    /// What a flush that begins now will promise.
+    fn promise(&self, node: usize) -> Option<(Run, usize, BTreeSet<usize>, Vec<Promise>)> {
+        let (entry, alive) = (&self.nodes[node], self.nodes[node].alive.as_ref()?);
+        let disk = entry.plan.disk?;
+        let mut docs = BTreeSet::new();
+        let mut promises = Vec::new();
+        for (doc, handle) in alive.handles.iter().chain(&alive.closed).filter(|(_, handle)| !handle.is_gone()) {
+            handle.doc().commit();
+            docs.insert(*doc);
+            promises.push(Promise { disk, doc: *doc, version: handle.doc().oplog_vv() });
+        }
+        Some((alive.run, self.model.borrow().tokens.len(), docs, promises))
+    }
+
+    pub fn flush(&self, node: usize) -> Option<Rc<Cell<bool>>> {
+        let promise = self.promise(node);
+        let flushed = self.nodes[node].working()?.repo.flush();
+        let (model, done) = (Rc::clone(&self.model), Rc::new(Cell::new(false)));
+        let outcome = Rc::clone(&done);
+        self.world.clock.spawn(Box::pin(async move {
+            if flushed.await.is_ok() {
+                outcome.set(true);
+                if let Some((run, tokens, docs, promises)) = promise {
+                    model.borrow_mut().flushed(run, tokens, &docs, promises);
+                }
+            }
+        }));
+        Some(done)
+    }
+
+    /// Closes a repo in good order; the process ends when that is done.
+    pub fn leave(&self, node: usize) {
+        let promise = self.promise(node);
+        let Some(alive) = self.nodes[node].working() else { return };
+        let (repo, life, model) = (alive.repo.clone(), Rc::clone(&alive.life), Rc::clone(&self.model));
+        alive.leaving.set(true);
+        self.world.clock.spawn(Box::pin(async move {
+            let closed = repo.close().await;
+            if let (Ok(()), Some((run, tokens, docs, promises))) = (closed, promise) {
+                let mut model = model.borrow_mut();
+                model.flushed(run, tokens, &docs, promises);
+                if model.fate(run) == Fate::Running {
+                    model.fates.insert(run, Fate::Closed);
+                }
+            }
+            life.end();
+        }));
+    }
+
+    /// Takes back every fault, lets the dead live again and connects everybody.
+    pub fn heal(&mut self) {
+        self.trace.action("healing");
+        for disk in &self.disks {
+            disk.fail_writes.set(false);
+            disk.fail_loads.set(false);
+            disk.fail_lists.set(false);
+            disk.slow_ms.set(0);
+        }
+        for wire in &self.wires {
+            let hostile = wire.nodes.iter().any(|node| self.nodes[*node].is_hostile());
+            wire.noise.set(Noise::default());
+            wire.blocked.set(hostile);
+            if hostile || wire.lossy {
+                wire.disconnect();
+            }
+        }
+        for node in 0..self.nodes.len() {
+            if let Some(alive) = &self.nodes[node].alive {
+                alive.life.fuse(None);
+            }
+        }
+        self.run(1_000);
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].working().is_none() {
+                self.crash(node, true);
+                self.start(node);
+            }
+            let touched: Vec<_> = self.nodes[node].touched.iter().copied().collect();
+            for doc in touched {
+                let deleted = self.model.borrow().deleted.contains(&doc);
+                if self.plan.reopens && !deleted {
+                    self.open(node, doc);
+                }
+            }
+            if let Some(alive) = &self.nodes[node].alive {
+                alive.handles.values().for_each(|handle| handle.doc().commit());
+            }
+        }
+        // A client may be back before the other side has noticed that it was gone.
+        if self.chance.percent(50) {
+            self.wires.iter().for_each(|wire| _ = wire.connect());
+            self.run(3_000);
+        }
+        for wire in &self.wires {
+            wire.sweep();
+        }
+        self.run(500);
+        for wire in &self.wires {
+            wire.connect();
+        }
+    }
+
+    /// The live peers' ids, for those who want to pose as one.
+    pub fn peers(&self) -> Vec<PeerId> {
+        self.nodes.iter().filter_map(|node| node.alive.as_ref()).map(|alive| alive.peer.clone()).collect()
+    }
+}
+
+/// Watches what is said to whom about hidden documents.
+fn watch(plan: &Plan, table: &Rc<Table>, model: &Rc<RefCell<Model>>, hostiles: &BTreeMap<usize, Rc<Hostile>>) -> Watch {
+    let (table, model, hostiles) = (Rc::clone(table), Rc::clone(model), hostiles.clone());
+    let groups: Vec<_> = plan.nodes.iter().map(|node| if node.kind == NodeKind::Hostile { STRANGERS } else { node.group }).collect();
+    Rc::new(move |from, to, message| {
+        let refusal =
+            matches!(
+                message,
+                Message::SyncResponse { transmission: Transmission::Unavailable, .. }
+                    | Message::DeleteResponse { .. }
+                    | Message::Refusal { .. }
+            );
+        // A stranger that asks by name is told that there is nothing; who poses as another is told what that one may know.
+        let exempt = hostiles.contains_key(&from) || hostiles.get(&to).is_some_and(|hostile| refusal || hostile.posed.get());
+        for doc in named(message) {
+            if !exempt && table.is_hidden(doc.as_str(), groups[to]) {
+                model.borrow_mut().violations.push(format!("{doc} is hidden from node {to}, and node {from} speaks of it: {message:?}"));
+            }
+        }
+    })
+}
+
+fn named(message: &Message) -> Vec<&DocId> {
+    match message {
+        Message::EstablishRequest(_) | Message::EstablishResponse(_) => Vec::new(),
+        Message::SyncRequest { doc, .. }
+        | Message::SyncResponse { doc, .. }
+        | Message::Update { doc, .. }
+        | Message::DeleteRequest { doc }
+        | Message::DeleteResponse { doc, .. }
+        | Message::Ephemeral { doc, .. } => vec![doc],
+        Message::DirectoryRequest { docs } => docs.iter().flatten().collect(),
+        Message::DirectoryResponse { docs } | Message::NewDoc { docs } => docs.iter().collect(),
+        Message::Batch(messages) => messages.iter().flat_map(named).collect(),
+        Message::Heads { heads, .. } => heads.iter().map(|head| &head.doc).collect(),
+        Message::Want { doc, .. }
+        | Message::Give { doc, .. }
+        | Message::Ack { doc, .. }
+        | Message::Refusal { doc, .. }
+        | Message::Prune { doc } => vec![doc],
+        Message::Digest { .. } => Vec::new(),
+        Message::Deleted { docs } => docs.iter().map(|(doc, _)| doc).collect(),
+    }
+}
