@@ -139,6 +139,7 @@ impl Synchronizer {
         }
         let Some(link) = self.model.link(channel, doc) else { return };
         link.refused = None;
+        link.last_refusal = None;
         link.refusals = 0;
         link.unconfirmed_since = (!link.confirms(&ours)).then_some(now);
         if !ours.includes(version) {
@@ -191,11 +192,14 @@ impl Synchronizer {
         link.waiting = false;
         if reason == RefusalReason::Unavailable {
             link.absent = true;
+            link.subscribed = false;
+            link.unconfirmed_since = None;
             return;
         }
         // What was sent did not arrive: the next offer starts from what the peer said it has.
         link.sent = VersionVector::new();
-        let news = link.refused != Some(reason);
+        let news = link.last_refusal != Some(reason);
+        link.last_refusal = Some(reason);
         link.refused = Some(reason);
         let base = if reason == RefusalReason::RateLimited { LIMITED_MS } else { OFFER_MS };
         let wait = retry_ms.map_or(base << link.refusals.min(5), u64::from).max(1);

@@ -86,6 +86,7 @@ impl Synchronizer {
                 if let Some(link) = self.model.link(channel, doc) {
                     // The peer would answer every change of it the same way.
                     link.refused = Some(RefusalReason::Deleted);
+                    link.refusals = 1;
                 }
                 out.push(Effect::Send {
                     channel,

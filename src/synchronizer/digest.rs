@@ -8,7 +8,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::{ChannelId, Effect, Synchronizer, Timer, Timestamp, handshake::COMPARISONS, heads::MAX_HEADS};
+use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timer, Timestamp, handshake::COMPARISONS, heads::MAX_HEADS};
 use crate::protocol::{
     DocId, Features, Message, Role, VersionVector,
     extension::{Head, Part, Sum},
@@ -86,7 +86,7 @@ impl Synchronizer {
         }
         if reply
             && let Some(entry) = self.model.channels.get_mut(&channel)
-            && entry.comparisons == 0
+            && !entry.initiated
         {
             entry.comparisons = COMPARISONS;
         }
@@ -149,7 +149,7 @@ impl Synchronizer {
             self.follow(channel, doc, &ours);
             if stored
                 && let Some(entry) = self.model.docs.get_mut(doc)
-                && self.model.channels.get(&channel).is_some_and(|entry| entry.kind == super::ChannelKind::Network)
+                && self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network)
             {
                 entry.confirmed_on_disk.merge(&ours);
                 self.model.confirmed.insert(doc.clone());
@@ -177,9 +177,10 @@ impl Synchronizer {
         let Some(entry) = self.model.channels.get(&channel) else { return Vec::new() };
         let relays = self.role() == Role::Relay && entry.role == Role::Relay;
         let mut docs: Vec<DocId> = if relays { self.model.catalogue.keys().cloned().collect() } else { self.model.docs_of(channel) };
-        if !relays {
-            let shared = |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| (link.subscribed || link.asked) && !link.absent);
-            docs.retain(shared);
+        docs.retain(|doc| self.model.peek(channel, doc).map_or(relays, |link| (relays || link.is_followed()) && link.is_agreed()));
+        if entry.kind == ChannelKind::Tabs {
+            // Tabs share their stores: only what is open concerns another tab.
+            docs.retain(|doc| self.model.docs.contains_key(doc));
         }
         docs.into_iter()
             .filter_map(|doc| {

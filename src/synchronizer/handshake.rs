@@ -139,7 +139,7 @@ impl Synchronizer {
             .filter(|(doc, entry)| {
                 let link = self.model.peek(channel, doc);
                 let concerned = entry.opened || relays || link.is_some_and(|link| link.subscribed);
-                matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && !link.absent)
+                matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && link.is_agreed())
             })
             .map(|(doc, _)| doc.clone())
             .collect();

@@ -99,10 +99,13 @@ impl Synchronizer {
         let Request { channel, version, bidirectional: reply, .. } = request;
         let Some(peer) = self.model.context(channel) else { return };
         let ours = self.model.version(doc);
+        let progress = self.model.peek(channel, doc).is_none_or(|link| !link.confirms(&version));
         self.follow(channel, doc, &version);
         let Some(link) = self.model.link(channel, doc) else { return };
         let answered = std::mem::replace(&mut link.waiting, false);
-        link.attempts = 0;
+        if progress || (ours.includes(&version) && version.includes(&ours)) {
+            link.attempts = 0;
+        }
         let current = link.confirms(&ours);
         let told = link.base().includes(&ours);
         if current {
@@ -123,7 +126,7 @@ impl Synchronizer {
         }
         if !ours.includes(&version) {
             if !self.permissions.mutability(doc, &peer) {
-                self.deny(channel, doc, out);
+                self.deny(channel, doc, reply, out);
             } else if reply || answered {
                 self.plan(doc, false, now, out);
             } else {
@@ -136,10 +139,10 @@ impl Synchronizer {
         }
     }
 
-    /// Tells a peer, once, that its changes are not taken.
-    pub(super) fn deny(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+    /// Tells a peer that its changes are not taken: once, and again when it offers them.
+    pub(super) fn deny(&mut self, channel: ChannelId, doc: &DocId, offered: bool, out: &mut Vec<Effect>) {
         let Some(link) = self.model.link(channel, doc) else { return };
-        if !std::mem::replace(&mut link.denied, true) {
+        if !std::mem::replace(&mut link.denied, true) || offered {
             let message = Message::Refusal { doc: doc.clone(), reason: RefusalReason::Mutability, retry_ms: None };
             out.push(Effect::Send { channel, message });
         }
@@ -220,7 +223,7 @@ impl Synchronizer {
         self.follow(channel, &doc, &version);
         if !self.permissions.mutability(&doc, &peer) {
             out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id.clone() }));
-            return self.deny(channel, &doc, out);
+            return self.deny(channel, &doc, true, out);
         }
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             for range in &ranges {

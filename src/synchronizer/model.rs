@@ -135,6 +135,8 @@ pub(super) struct Link {
     pub(super) refused: Option<RefusalReason>,
     /// How often in a row.
     pub(super) refusals: u32,
+    /// The reason the application was told last.
+    pub(super) last_refusal: Option<RefusalReason>,
     /// It was told that its changes are not taken here.
     pub(super) denied: bool,
     /// What the peer said it has on disk.
@@ -173,6 +175,16 @@ impl Link {
     pub(super) fn fail(&mut self, now: Timestamp) {
         self.failed_until = Some(now.plus(RETRY_SOURCE_MS << self.failures.min(6)));
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Both sides follow the document.
+    pub(super) fn is_followed(&self) -> bool {
+        self.subscribed || self.asked
+    }
+
+    /// Neither side refuses what the other has of the document.
+    pub(super) fn is_agreed(&self) -> bool {
+        !self.absent && !self.denied && self.refusals == 0
     }
 
     pub(super) fn confirms(&self, version: &VersionVector) -> bool {

@@ -75,6 +75,7 @@ impl Synchronizer {
                 } else if let Some(link) = self.model.link(channel, &doc) {
                     link.denied = false;
                     link.refused = None;
+                    link.refusals = 0;
                     link.waiting = false;
                     link.attempts = 0;
                     shown.insert(doc);

@@ -201,9 +201,18 @@ impl Synchronizer {
         }
         let ours = self.model.version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
+        let said = match &transmission {
+            Transmission::UpToDate { version } | Transmission::Snapshot { version, .. } | Transmission::Update { version, .. } => {
+                Some(version)
+            }
+            Transmission::Unavailable | Transmission::Unknown => None,
+        };
         if purpose == Purpose::Answer {
             link.waiting = false;
-            link.attempts = 0;
+            // An answer that brings nothing new does not end the back-off: it would be asked for every second for ever.
+            if said.is_some_and(|said| link.known.as_ref() != Some(said) || (ours.includes(said) && said.includes(&ours))) {
+                link.attempts = 0;
+            }
         }
         link.absent = transmission == Transmission::Unavailable;
         if let Some(entry) = self.model.docs.get_mut(doc)
@@ -327,6 +336,10 @@ impl Synchronizer {
             link.unconfirmed_since.get_or_insert(now);
             link.last_push = now;
             let doc = doc.clone();
+            if std::mem::take(&mut link.attempts) > 1 {
+                // Something new to say ends the back-off.
+                self.model.armed.remove(&Timer::Verify(channel, doc.clone()));
+            }
             self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
             out.push(if self.model.is_extended(channel) {
@@ -351,8 +364,8 @@ impl Synchronizer {
         if link.refused.is_some() {
             return;
         }
-        let behind = link.known.as_ref().is_some_and(|known| !ours.includes(known));
-        let unconfirmed = link.subscribed && !link.confirms(&ours);
+        let behind = !link.denied && link.known.as_ref().is_some_and(|known| !ours.includes(known));
+        let unconfirmed = link.subscribed && !link.absent && !link.confirms(&ours);
         if !(behind || unconfirmed || link.waiting) {
             link.unconfirmed_since = None;
             link.attempts = 0;

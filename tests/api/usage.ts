@@ -1,9 +1,20 @@
 // Programs that must compile against the package's types.
-<<<<<<< HEAD
-import init, { BroadcastChannelAdapter, type Durability, EphemeralStore, IndexedDBAdapter, LoroDoc, LoroText, Repo, RepoError, WebSocketAdapter } from "../../pkg-template/index.js";
-=======
-import init, { BroadcastChannelAdapter, EphemeralStore, IndexedDBAdapter, LoroCounter, LoroDoc, LoroMap, LoroText, LoroTree, Repo, RepoError, UndoManager, WebSocketAdapter, getType } from "../../pkg-template/index.js";
->>>>>>> loro
+import init, {
+  BroadcastChannelAdapter,
+  type Durability,
+  EphemeralStore,
+  IndexedDBAdapter,
+  LoroCounter,
+  LoroDoc,
+  LoroMap,
+  LoroText,
+  LoroTree,
+  Repo,
+  RepoError,
+  UndoManager,
+  WebSocketAdapter,
+  getType,
+} from "../../pkg-template/index.js";
 
 export async function notebook(): Promise<string> {
   const repo = await Repo.open({

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod broadcast;
-mod durability;
 mod document;
+mod durability;
 mod indexed_db;
 mod listener;
 mod websocket;

@@ -246,13 +246,15 @@ fn a_push_or_an_announcement_of_an_unknown_document_needs_the_creation_permissio
 }
 
 #[test]
-fn a_change_that_may_not_be_made_is_refused_once_and_not_wanted() {
+fn a_change_that_may_not_be_made_is_refused_and_not_wanted() {
     let mut bench = bench(Interest::Opened, Forbid { mutability: true, ..Forbid::default() });
     let _ = bench.open("d");
     let peer = pipe(&mut bench, 1, "2");
     let effects = bench.receive(peer, told("d", vv(&[(5, 1), (7, 1)]), true));
     assert_eq!(sent(&effects), [heads(peer, "d", vv(&[(7, 1)]), false), refusal(peer, "d", RefusalReason::Mutability)]);
-    assert_eq!(sent(&bench.receive(peer, give("d", vv(&[(5, 2), (7, 1)])))), []);
+    assert_eq!(sent(&bench.receive(peer, told("d", vv(&[(5, 2), (7, 1)]), false))), []);
+    let pushed = give("d", vv(&[(5, 2), (7, 1)]));
+    assert_eq!(sent(&bench.receive(peer, pushed)), [refusal(peer, "d", RefusalReason::Mutability)]);
 }
 
 #[test]

@@ -15,9 +15,9 @@ use super::{hostile::MARK, known, model::Fate, table::STRANGERS, wire::Traffic, 
 pub const SETTLE_MS: u64 = 150_000;
 /// How long the silence afterwards is listened to.
 pub const QUIET_MS: u64 = 120_000;
-/// Messages other than ephemeral state a link may carry in [`QUIET_MS`]. Nothing needs any today; room is left for a slow comparison
-/// of what both sides have, one question and one answer per document each way.
-pub const QUIET_MESSAGES: u64 = 16;
+/// Messages other than ephemeral state a link may carry in [`QUIET_MS`]: four periodic comparisons, and what is offered again at growing
+/// intervals where one side refuses what the other has.
+pub const QUIET_MESSAGES: u64 = 32;
 /// Ephemeral messages per link, document and node: a renewal every 10 s, relayed at most once each way.
 pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
 /// How long a repo may take to confirm what has long arrived.

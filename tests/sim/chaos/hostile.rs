@@ -144,7 +144,7 @@ impl Hostile {
     }
 
     fn ranges(&self, chance: &Chance) -> Vec<AuthorRange> {
-        let mut counter = || chance.next() as i32 >> chance.below(31);
+        let counter = || chance.next() as i32 >> chance.below(31);
         (0..3).map(|_| AuthorRange { author: chance.next(), start: counter(), end: counter() }).collect()
     }
 

@@ -331,13 +331,12 @@ fn watch(plan: &Plan, table: &Rc<Table>, model: &Rc<RefCell<Model>>, hostiles: &
     let (table, model, hostiles) = (Rc::clone(table), Rc::clone(model), hostiles.clone());
     let groups: Vec<_> = plan.nodes.iter().map(|node| if node.kind == NodeKind::Hostile { STRANGERS } else { node.group }).collect();
     Rc::new(move |from, to, message| {
-        let refusal =
-            matches!(
-                message,
-                Message::SyncResponse { transmission: Transmission::Unavailable, .. }
-                    | Message::DeleteResponse { .. }
-                    | Message::Refusal { .. }
-            );
+        let refusal = matches!(
+            message,
+            Message::SyncResponse { transmission: Transmission::Unavailable, .. }
+                | Message::DeleteResponse { .. }
+                | Message::Refusal { .. }
+        );
         // A stranger that asks by name is told that there is nothing; who poses as another is told what that one may know.
         let exempt = hostiles.contains_key(&from) || hostiles.get(&to).is_some_and(|hostile| refusal || hostile.posed.get());
         for doc in named(message) {
