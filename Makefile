@@ -52,11 +52,11 @@ bench: ## benchmarks, with a table at the end
 	@node bench/run.mjs
 
 soak: ## the long forms of the fault tests
-	@SEEDS=2000 $(MAKE) --no-print-directory sim
+	@SEEDS=20000 $(MAKE) --no-print-directory sim
 	@CORELLA_SOAK=1 cargo test --quiet --features hub --test hub
 
-sim: ## the fault simulator (SEEDS, SEED_FROM)
-	@SEEDS=$(SEEDS) SEED_FROM=$(SEED_FROM) cargo test --quiet --release --test sim
+sim: ## random worlds under random faults (SEEDS, SEED_FROM, SIM_TRACE=1)
+	@SEEDS=$(SEEDS) SEED_FROM=$(SEED_FROM) cargo test --quiet --release --test sim -- --ignored --exact --nocapture chaos::as_many_worlds_as_asked_for
 
 clean: ## remove what was built
 	@cargo clean

@@ -347,7 +347,8 @@ impl Synchronizer {
         }
         self.model.links(doc).filter(|(channel, _)| self.model.channels.get(channel).is_some_and(|entry| entry.kind == kind)).any(
             |(_, link)| {
-                link.confirms(version)
+                !link.waiting
+                    && link.confirms(version)
                     && link.known.as_ref().is_some_and(|known| entry.version.includes(known))
                     && link.load != Load::Pending
             },

@@ -90,6 +90,8 @@ pub struct HubLimits {
     pub rate_bytes: u64,
     /// How long a client may take to introduce itself.
     pub establish_time: Duration,
+    /// How long a client that lags too far behind may take nothing of what is still queued for it.
+    pub stall_time: Duration,
     /// How long a client may be silent; it is pinged three times in that span.
     pub idle_time: Duration,
 }
@@ -104,6 +106,7 @@ impl Default for HubLimits {
             rate_messages: 2_000,
             rate_bytes: 32 * 1024 * 1024,
             establish_time: Duration::from_secs(30),
+            stall_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(90),
         }
     }

@@ -34,8 +34,6 @@ use crate::{
 
 /// How long a client may take to receive what is queued when its connection is closed in order.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
-/// How long a client that lags behind may take nothing at all of what is still queued for it.
-const STALL_TIME: Duration = Duration::from_secs(10);
 /// How long the closing handshake may take.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
 /// Bytes beyond the largest frame that carry it in one socket message.
@@ -228,7 +226,8 @@ pub(super) async fn serve(mut socket: WebSocket, sockets: Arc<Sockets>, remote: 
     }
     debug!(connection, %remote, "connected");
     let (sink, mut stream) = socket.split();
-    let writer = tokio::spawn(write(sink, outgoing, ended.clone(), Arc::clone(&pipe.queued), Arc::clone(&pipe.traffic)));
+    let writer =
+        tokio::spawn(write(sink, outgoing, ended.clone(), Arc::clone(&pipe.queued), Arc::clone(&pipe.traffic), sockets.limits.stall_time));
     let why = Reader::new(&pipe, &sockets).run(&mut stream, ended).await;
     let _ = sockets.events.send(Inbound::Closed { connection }).await;
     pipe.end(why.unwrap_or(Ending { code: 1000, reason: "", queued: Queued::Dropped }));
@@ -344,6 +343,7 @@ async fn write(
     mut ended: watch::Receiver<Option<Ending>>,
     queued: Arc<AtomicUsize>,
     traffic: Arc<Traffic>,
+    stall_time: Duration,
 ) {
     let ending = {
         let mut work = std::pin::pin!(async {
@@ -365,7 +365,7 @@ async fn write(
             }
             Some(Ending { queued: Queued::SentWhileTaken, .. }) => {
                 let mut taken = traffic.bytes_out.load(Relaxed);
-                while timeout(STALL_TIME, &mut work).await.is_err() {
+                while timeout(stall_time, &mut work).await.is_err() {
                     let before = std::mem::replace(&mut taken, traffic.bytes_out.load(Relaxed));
                     if taken == before {
                         break;

@@ -190,7 +190,7 @@ impl AdapterContext {
 pub trait Store {
     /// A short name, such as "indexeddb".
     fn name(&self) -> &str;
-    /// Reads all records of a document; `None` when there are none. A failed read is an error, never `None`.
+    /// Reads all records of a document; `None` when it was never stored; one that was deleted has an index and no records. A failed read is an error, never `None`.
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
     /// Lists all documents from their index records, without reading any document.
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;

@@ -108,6 +108,9 @@ impl DocHandle {
     /// Returns how every peer that has, or was asked for, the document stands to it.
     #[must_use]
     pub fn ready_states(&self) -> Vec<ReadyState> {
+        if self.is_gone() {
+            return Vec::new();
+        }
         let states = self.repo.sync.borrow().ready_states(&self.doc.id);
         states
             .into_iter()
@@ -148,6 +151,9 @@ impl DocHandle {
     /// Returns how safe what is here now is.
     #[must_use]
     pub fn durability(&self) -> Durability {
+        if self.is_gone() {
+            return Durability::Memory;
+        }
         let version = from_loro(&self.doc.doc.oplog_vv());
         self.repo.sync.borrow().durability(&self.doc.id, &version)
     }
@@ -155,7 +161,7 @@ impl DocHandle {
     /// Returns the number of operations here that no other machine has confirmed.
     #[must_use]
     pub fn unsynced(&self) -> u64 {
-        self.repo.unsynced(&self.doc)
+        if self.is_gone() { 0 } else { self.repo.unsynced(&self.doc) }
     }
 
     fn wait(&self, kind: ChannelKind, awaited: Awaited, timeout_ms: Option<u64>, unmet: String) -> LocalBoxFuture<Result<(), RepoError>> {
@@ -214,7 +220,7 @@ impl DocHandle {
             return Err(closed());
         }
         if self.doc.gone.get() {
-            return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted", self.doc.id)));
+            return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted or forgotten", self.doc.id)));
         }
         Ok(())
     }

@@ -258,6 +258,10 @@ impl RepoInner {
                 if let Some(dropped) = dropped {
                     dropped.gone.set(true);
                 }
+                let waiters: Vec<_> = self.waiters.borrow_mut().extract_if(.., |waiter| waiter.doc == doc).collect();
+                for waiter in waiters {
+                    let _ = waiter.done.send(Err(RepoError::new(ErrorCode::Deleted, format!("document {doc:?} was deleted or forgotten"))));
+                }
             }
             Effect::ImportDoc { doc, channel, data, announced } => self.import(doc, channel, &data, announced),
             Effect::ListDocs { channel } => self.list_docs(channel),

@@ -266,7 +266,7 @@ impl Repo {
         self.check_open()?;
         let id = doc_id(doc)?;
         if self.0.sync.borrow().is_deleted(&id) {
-            return Err(RepoError::new(ErrorCode::Deleted, format!("document {id:?} was deleted; create it to make it anew")));
+            return Err(RepoError::new(ErrorCode::Deleted, format!("document {id:?} was deleted; create it with replace to make it anew")));
         }
         let open = self.0.open_doc(&id);
         if !open.opened.replace(true) {

@@ -150,6 +150,7 @@ impl Synchronizer {
             if stored
                 && let Some(entry) = self.model.docs.get_mut(doc)
                 && self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network)
+                && !entry.confirmed_on_disk.includes(&ours)
             {
                 entry.confirmed_on_disk.merge(&ours);
                 self.model.confirmed.insert(doc.clone());

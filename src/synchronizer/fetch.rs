@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ChannelId, Effect, Synchronizer, Timer, Timestamp,
-    model::{Doc, DocState, Fetch, Link},
+    model::{Doc, DocState, Fetch, LONGEST_REST_MS, Link},
 };
 use crate::protocol::{DocId, Message, VersionVector, extension::AuthorRange};
 
@@ -70,7 +70,7 @@ impl Synchronizer {
         let mut missing: BTreeMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = BTreeMap::new();
         for (channel, link) in self.model.links(doc).filter(|(_, link)| !link.absent) {
             let Some(known) = &link.known else { continue };
-            let resting = link.failed_until.is_some_and(|until| now < until);
+            let resting = link.failed_until.is_some_and(|until| now < until && until.since(now) <= LONGEST_REST_MS);
             if resting || !self.model.is_extended(channel) || entry.version.includes(known) {
                 continue;
             }
@@ -103,8 +103,9 @@ impl Synchronizer {
     pub(super) fn fetch_due(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         self.settle_fetches(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let (late, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut entry.fetches).into_iter().partition(|(_, fetch)| now.since(fetch.since) >= FETCH_TIMEOUT_MS);
+        let (late, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut entry.fetches)
+            .into_iter()
+            .partition(|(_, fetch)| fetch.since > now || now.since(fetch.since) >= FETCH_TIMEOUT_MS);
         let next = rest.values().map(|fetch| fetch.since.plus(FETCH_TIMEOUT_MS).since(now)).min();
         entry.fetches = rest;
         for fetch in late.values().filter(|fetch| !fetch.arrived) {

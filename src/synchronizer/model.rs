@@ -13,6 +13,8 @@ const REMEMBERED_PEERS: usize = 4096;
 
 /// Milliseconds a source that failed is left alone, doubled each time.
 const RETRY_SOURCE_MS: u64 = 10_000;
+/// The longest such rest; one that seems longer is a clock's that was set back.
+pub(super) const LONGEST_REST_MS: u64 = RETRY_SOURCE_MS << 6;
 /// Documents one peer may make this side keep in mind.
 const MAX_DOCS_OF_PEER: usize = 200_000;
 

@@ -371,8 +371,10 @@ impl Synchronizer {
             link.attempts = 0;
             return;
         }
-        let typing = now.since(link.last_push) < delay;
-        let patient = link.unconfirmed_since.is_none_or(|since| now.since(since) < delay * VERIFY_PATIENCE);
+        // A clock that was set back must not make what was sent long ago count as just sent.
+        let lately = |then: Timestamp, ms: u64| then <= now && now.since(then) < ms;
+        let typing = lately(link.last_push, delay);
+        let patient = link.unconfirmed_since.is_none_or(|since| lately(since, delay * VERIFY_PATIENCE));
         if typing && patient && !behind && !link.waiting {
             return self.model.arm(Timer::Verify(channel, doc.clone()), delay, out);
         }

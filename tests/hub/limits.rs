@@ -135,7 +135,13 @@ async fn a_client_that_does_not_read_is_dropped() {
 
 #[tokio::test]
 async fn a_client_that_lags_behind_gets_what_is_queued_before_it_is_disconnected() {
-    let hub = start(HubLimits { outbound_bytes: 2 * 1024 * 1024, ..HubLimits::default() }).await;
+    let hub = start(HubLimits {
+        outbound_bytes: 2 * 1024 * 1024,
+        // It begins to read when everything was written, however long that takes on a busy machine.
+        stall_time: Duration::from_secs(300),
+        ..HubLimits::default()
+    })
+    .await;
     let mut writer = Client::connect(hub.address(), 1).await;
     let mut slow = Client::connect(hub.address(), 2).await;
     let doc = LoroDoc::new();

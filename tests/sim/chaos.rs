@@ -4,6 +4,7 @@
 
 mod actions;
 mod check;
+mod findings;
 mod hostile;
 mod known;
 mod model;
@@ -71,7 +72,7 @@ fn range(from: u64, count: u64) {
 }
 
 /// Schedules of one part of the fixed range.
-const PART: u64 = 40;
+const PART: u64 = 100;
 
 macro_rules! parts {
     ($($name:ident: $number:literal,)*) => {

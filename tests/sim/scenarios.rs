@@ -90,7 +90,7 @@ fn seeds() -> std::ops::Range<u64> {
 
 fn topology(repos: usize, edges: &[(usize, usize)]) {
     for seed in seeds() {
-        println!("seed {seed}; repeat with: make sim SEEDS=1 SEED_FROM={seed}");
+        println!("seed {seed}; repeat with: SEEDS=1 SEED_FROM={seed} cargo test --test sim scenarios");
         let mut net = Net::new(seed, repos, edges);
         net.world.run(1_000);
         for round in 0..10 {

@@ -25,6 +25,13 @@ pub struct Clock {
     spawner: LocalSpawner,
 }
 
+impl Clock {
+    /// Returns how many timers have not fired.
+    pub fn pending(&self) -> usize {
+        self.timers.borrow().len()
+    }
+}
+
 impl Env for Clock {
     fn now(&self) -> Timestamp {
         Timestamp(self.now.get())

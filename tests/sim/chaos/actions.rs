@@ -1,8 +1,8 @@
 //! What can be done to a world, drawn at random and carried out.
 
-use loro::LoroDoc;
+use loro::{ExportMode, Frontiers, LoroDoc};
 
-use super::{hostile::MARK, node::Alive, wire::Noise, world::Chaos};
+use super::{hostile::MARK, known, node::Alive, wire::Noise, world::Chaos};
 use crate::chance::Chance;
 
 /// Characters an edit may bring along: of one to four bytes, combining, joined, outside the basic plane.
@@ -41,6 +41,15 @@ pub enum Action {
     },
     Flush {
         node: usize,
+    },
+    AwaitSync {
+        node: usize,
+        doc: usize,
+    },
+    /// Shows the document as it was when it was empty; the next edit returns to the present.
+    LookBack {
+        node: usize,
+        doc: usize,
     },
     Discover {
         node: usize,
@@ -132,6 +141,8 @@ pub enum Commit {
     Bare,
     /// Later, with the next one or with a flush.
     Never,
+    /// Edits a copy, imports that and tells the repo.
+    Imported,
 }
 
 impl Chaos {
@@ -142,7 +153,7 @@ impl Chaos {
         let side = chance.index(2);
         let doc = chance.index(self.plan.docs.len());
         let only = |family: bool, weight: u64| if family { weight } else { 0 };
-        let weights: [(u64, &dyn Fn() -> Action); 22] = [
+        let weights: [(u64, &dyn Fn() -> Action); 24] = [
             (40, &|| Action::Edit { node, doc, edit: edit(chance), commit: commit(chance) }),
             (12, &|| Action::Open { node, doc }),
             (only(families.closing, 5), &|| Action::CloseDoc { node, doc }),
@@ -150,6 +161,8 @@ impl Chaos {
             (only(families.presence, 3), &|| Action::DeletePresence { node, doc }),
             (only(families.deletion, 3), &|| Action::DeleteDoc { node, doc: chance.pick(&self.plan.mortal).copied().unwrap_or(doc) }),
             (6, &|| Action::Flush { node }),
+            (4, &|| Action::AwaitSync { node, doc }),
+            (1, &|| Action::LookBack { node, doc }),
             (1, &|| Action::Discover { node }),
             (only(families.crashes, 2), &|| Action::Leave { node }),
             (only(families.crashes, 3), &|| Action::Crash { node, noticed: chance.percent(60) }),
@@ -178,7 +191,13 @@ impl Chaos {
             let fails = |percent| chance.percent(percent);
             let slow_ms = if fails(40) { chance.below(15_000) } else { 0 };
             let disk = chance.index(self.disks.len());
-            return Action::Disk { disk, fail_writes: fails(35), fail_loads: fails(25), fail_lists: fails(15), slow_ms };
+            return Action::Disk {
+                disk,
+                fail_writes: fails(35),
+                fail_loads: fails(25),
+                fail_lists: fails(15) && !known::RELAYS_ANSWER_BEFORE_THEY_KNOW,
+                slow_ms,
+            };
         }
         roll -= bad_disk;
         if roll < lie {
@@ -216,6 +235,12 @@ impl Chaos {
             Action::CloseDoc { node, doc } => self.close_doc(node, doc),
             Action::DeleteDoc { node, doc } => self.delete_doc(node, doc),
             Action::Flush { node } => _ = self.flush(node),
+            Action::AwaitSync { node, doc } => self.await_sync(node, doc),
+            Action::LookBack { node, doc } => {
+                if let Some(handle) = self.nodes[node].handle(doc) {
+                    handle.doc().checkout(&Frontiers::default()).unwrap();
+                }
+            }
             Action::Discover { node } => {
                 if let Some(alive) = self.nodes[node].working() {
                     alive.repo.discover();
@@ -312,7 +337,12 @@ impl Chaos {
         let (Some(handle), Some(alive)) = (self.nodes[node].handle(doc), self.nodes[node].working()) else { return };
         let mut model = self.model.borrow_mut();
         let mut token = || model.token(alive.run, doc);
-        let loro = handle.doc();
+        let open = handle.doc();
+        open.checkout_to_latest();
+        let loro = if commit == Commit::Imported { open.fork() } else { open.clone() };
+        if commit == Commit::Imported {
+            loro.set_peer_id(self.chance.next() >> 1).unwrap();
+        }
         let erased = match edit {
             Edit::Text { place, filler, times } => {
                 let content = format!("{}{}", token(), filler.repeat(*times));
@@ -361,6 +391,11 @@ impl Chaos {
             Commit::Change => handle.change(|_| (), None, None).unwrap(),
             Commit::Bare => loro.commit(),
             Commit::Never => {}
+            Commit::Imported => {
+                let update = loro.export(ExportMode::updates(&open.oplog_vv())).unwrap();
+                open.import(&update).unwrap();
+                handle.touch();
+            }
         }
     }
 
@@ -402,6 +437,7 @@ fn commit(chance: &Chance) -> Commit {
     match chance.below(10) {
         0 => Commit::Never,
         1 | 2 => Commit::Bare,
+        3 => Commit::Imported,
         _ => Commit::Change,
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use corella::{
-    runtime::{SyncKind, WaitOptions},
+    runtime::{ReadyStatus, SyncKind, WaitOptions},
     synchronizer::ChannelKind,
 };
 use loro::{LoroDoc, LoroValue, VersionVector};
 
-use super::{hostile::MARK, known, model::Fate, table::STRANGERS, wire::Traffic, world::Chaos};
+use super::{hostile::MARK, known, model::Fate, node::Alive, table::STRANGERS, wire::Traffic, world::Chaos};
 
 /// Everything is where it belongs this long after the last fault. Above the longest pauses between two attempts: 64 s for a question
 /// to a peer, 30 s for a store.
@@ -20,6 +20,8 @@ pub const QUIET_MS: u64 = 120_000;
 pub const QUIET_MESSAGES: u64 = 32;
 /// Ephemeral messages per link, document and node: a renewal every 10 s, relayed at most once each way.
 pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
+/// Timers a node may have pending for each document when nothing happens.
+const MOST_TIMERS: usize = 16;
 /// How long a repo may take to confirm what has long arrived.
 const CONFIRM_MS: u64 = 30_000;
 
@@ -55,11 +57,14 @@ impl Chaos {
         self.converged(&mut faults);
         self.nothing_is_lost(&mut faults);
         self.memory_is_bounded(&mut faults);
+        self.events_tell_what_is_there(&mut faults);
+        self.open_documents_stay(&mut faults);
+        self.everybody_knows_that_all_is_synced(&mut faults);
         self.the_hidden_stays_hidden(&mut faults);
         self.the_deleted_stays_deleted(&mut faults);
         self.refused_changes_stay_out(&mut faults);
-        self.presence_is_right(&mut faults);
         self.it_is_quiet(&mut faults);
+        self.presence_is_right(&mut faults);
         self.waiting_ends(&mut faults);
         self.disks_hold_what_they_promised(&mut faults);
         faults.append(&mut self.model.borrow_mut().violations);
@@ -131,10 +136,6 @@ impl Chaos {
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for island in self.islands(doc) {
-                let open = island.iter().any(|node| self.nodes[*node].handle(doc).is_some());
-                if known::RELAYS_ANSWER_BEFORE_THEY_KNOW && !open {
-                    continue;
-                }
                 let Some(first) = self.copy(island[0], doc) else { continue };
                 for node in &island[1..] {
                     let Some(copy) = self.copy(*node, doc) else { continue };
@@ -194,7 +195,7 @@ impl Chaos {
     fn memory_is_bounded(&self, faults: &mut Vec<String>) {
         let invented: u64 = self.hostiles.values().map(|hostile| hostile.invented.get()).sum();
         let most = self.plan.docs.len() + invented as usize;
-        for (node, alive) in self.nodes.iter().enumerate().filter_map(|(node, entry)| Some((node, entry.working()?))) {
+        for (node, alive) in self.living() {
             let known = alive.repo.list().len();
             if known > most {
                 faults.push(format!("node {node} knows of {known} documents where there are {most}"));
@@ -202,8 +203,59 @@ impl Chaos {
         }
     }
 
+    /// Whoever only listens to events knows what whoever asks is told.
+    fn events_tell_what_is_there(&self, faults: &mut Vec<String>) {
+        for (node, alive) in self.living() {
+            let told = alive.told.borrow();
+            let listed: BTreeSet<_> = alive.repo.list().into_iter().map(|info| info.doc).collect();
+            if told.docs != listed {
+                faults.push(format!("node {node} was told of {:?} and lists {listed:?}", told.docs));
+            }
+            let peers: BTreeSet<_> = alive.repo.peers().into_iter().map(|peer| peer.peer_id).collect();
+            if told.peers != peers {
+                faults.push(format!("node {node} was told of peers {:?} and has {peers:?}", told.peers));
+            }
+        }
+    }
+
+    /// A document nobody deleted is there for as long as it is open.
+    fn open_documents_stay(&self, faults: &mut Vec<String>) {
+        for (node, alive) in self.living() {
+            for doc in self.immortal() {
+                let Some(handle) = alive.handles.get(&doc) else { continue };
+                let listed = alive.repo.list().into_iter().any(|info| info.doc == *handle.doc_id() && info.open);
+                if handle.is_gone() || !listed {
+                    faults.push(format!("{} is gone from node {node}, and nobody deleted it", self.plan.docs[doc]));
+                }
+            }
+        }
+    }
+
+    fn everybody_knows_that_all_is_synced(&self, faults: &mut Vec<String>) {
+        if known::A_CLOCK_SET_BACK_DELAYS_QUESTIONS && self.plan.families.clock_jumps {
+            return;
+        }
+        for doc in self.immortal() {
+            for island in self.islands(doc) {
+                for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.nodes.iter().all(|node| island.contains(node))) {
+                    for (node, other) in [(wire.nodes[0], wire.nodes[1]), (wire.nodes[1], wire.nodes[0])] {
+                        let (Some(handle), Some(peer)) = (self.nodes[node].handle(doc), self.nodes[other].working()) else { continue };
+                        let state = handle.ready_states().into_iter().find(|state| state.peer == peer.peer).map(|state| state.state);
+                        if state != Some(ReadyStatus::Synced) {
+                            faults.push(format!("{}: node {node} takes node {other} to be {state:?}", self.plan.docs[doc]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn living(&self) -> impl Iterator<Item = (usize, &Alive)> {
+        self.nodes.iter().enumerate().filter_map(|(node, entry)| Some((node, entry.working()?)))
+    }
+
     fn the_hidden_stays_hidden(&self, faults: &mut Vec<String>) {
-        for (node, alive) in self.nodes.iter().enumerate().filter_map(|(node, entry)| Some((node, entry.working()?))) {
+        for (node, alive) in self.living() {
             for info in alive.repo.list() {
                 if self.table.is_hidden(info.doc.as_str(), self.group(node)) {
                     faults.push(format!("node {node} lists {}, which is hidden from it", info.doc));
@@ -277,6 +329,10 @@ impl Chaos {
         if known::THE_REFUSED_KEEP_ASKING && refusals {
             return;
         }
+        let timers = self.world.clock.pending();
+        if timers > MOST_TIMERS * self.nodes.len() * self.plan.docs.len() {
+            faults.push(format!("{timers} timers are pending"));
+        }
         for (wire, before) in self.wires.iter().zip(before) {
             let after = wire.traffic.get();
             let (other, ephemeral) = (after.other - before.other, after.ephemeral - before.ephemeral);
@@ -346,6 +402,6 @@ impl Chaos {
     }
 }
 
-fn includes(whole: &VersionVector, part: &VersionVector) -> bool {
+pub fn includes(whole: &VersionVector, part: &VersionVector) -> bool {
     part.iter().all(|(author, end)| whole.get(author).is_some_and(|known| known >= end))
 }

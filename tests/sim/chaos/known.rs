@@ -11,3 +11,6 @@ pub const RELAYS_ANSWER_BEFORE_THEY_KNOW: bool = false;
 /// Of two channels to the same peer only the older one is pushed to: while it is half open, and after it is gone, what should have been
 /// pushed is missing on the newer one.
 pub const DEAD_CHANNELS_SWALLOW_PUSHES: bool = false;
+/// A clock that is set back makes everything that was sent count as just sent, so nobody asks whether it arrived until the clock is where
+/// it was.
+pub const A_CLOCK_SET_BACK_DELAYS_QUESTIONS: bool = false;

@@ -1,13 +1,13 @@
 //! One participant: its repo for as long as it lives, and what outlives it.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
 use corella::{
-    DocHandle, PeerId, Repo,
+    DocHandle, DocId, PeerId, Repo,
     runtime::{Env, LocalBoxFuture},
     synchronizer::Timestamp,
 };
@@ -61,8 +61,16 @@ pub struct Alive {
     pub handles: BTreeMap<usize, DocHandle>,
     /// Handles the application has closed and still keeps.
     pub closed: BTreeMap<usize, DocHandle>,
+    pub told: Rc<RefCell<Told>>,
     /// It is closing; the application does nothing more.
     pub leaving: Rc<Cell<bool>>,
+}
+
+/// What is there according to the events of a repo.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub docs: BTreeSet<DocId>,
+    pub peers: BTreeSet<PeerId>,
 }
 
 impl Node {

@@ -233,12 +233,17 @@ impl Wire {
 
     /// Connects, if the client does not believe that it is connected and nothing is in the way.
     pub fn connect(self: &Rc<Self>) -> bool {
+        if known::DEAD_CHANNELS_SWALLOW_PUSHES && !self.believes(0) {
+            self.sweep();
+        }
+        self.connect_beside()
+    }
+
+    /// As [`Wire::connect`], whatever else the other side still believes in.
+    pub fn connect_beside(self: &Rc<Self>) -> bool {
         let ends = [self.end(0), self.end(1)];
         if self.blocked.get() || self.believes(0) || !ends.iter().all(End::is_there) {
             return false;
-        }
-        if known::DEAD_CHANNELS_SWALLOW_PUSHES {
-            self.sweep();
         }
         let connection = Rc::new(Connection { sides: [Side::new(), Side::new()] });
         self.connections.borrow_mut().push(Rc::clone(&connection));

@@ -9,14 +9,16 @@ use std::{
 use corella::{
     DocId, PeerId, Repo, RepoConfig,
     protocol::{Message, PeerType, Transmission},
-    runtime::{Adapter, Env, ErrorCode, RepoEvent},
-    synchronizer::Interest,
+    runtime::{Adapter, Env, ErrorCode, RepoEvent, SyncKind, WaitOptions},
+    synchronizer::{ChannelKind, Interest},
 };
 
 use super::{
+    check::includes,
     hostile::Hostile,
+    known,
     model::{Fate, Model, Promise, Run},
-    node::{Alive, Node, NodeEnv},
+    node::{Alive, Node, NodeEnv, Told},
     plan::{NodeKind, Plan},
     table::{STRANGERS, Seat, Table},
     trace::Trace,
@@ -127,20 +129,33 @@ impl Chaos {
             interest: if hub { Interest::Everything } else { Interest::Opened },
             permissions: Rc::new(Seat { table: Rc::clone(&self.table), group: entry.plan.group }),
             adapters,
+            store_delay_ms: if hub { 20 } else { 100 },
             ..RepoConfig::default()
         };
         let repo = Repo::new(env, config);
         let model = Rc::clone(&self.model);
+        let told = Rc::new(RefCell::new(Told::default()));
+        let notes = Rc::clone(&told);
         repo.on_event(move |event| {
-            if let RepoEvent::Error { error, doc } = event
-                && error.code() == ErrorCode::Panic
-            {
-                model.borrow_mut().violations.push(format!("node {node}: {error} ({doc:?})"));
+            let mut told = notes.borrow_mut();
+            let news = match event {
+                RepoEvent::Error { error, doc } if error.code() == ErrorCode::Panic => {
+                    model.borrow_mut().violations.push(format!("node {node}: {error} ({doc:?})"));
+                    true
+                }
+                RepoEvent::DocumentAdded { doc } => told.docs.insert(doc.clone()),
+                RepoEvent::DocumentRemoved { doc } => told.docs.remove(doc),
+                RepoEvent::PeerConnected { peer } => told.peers.insert(peer.clone()),
+                RepoEvent::PeerDisconnected { peer } => told.peers.remove(peer),
+                _ => true,
+            };
+            if !news {
+                model.borrow_mut().violations.push(format!("node {node} is told twice: {event:?}"));
             }
         })
         .detach();
         self.model.borrow_mut().fates.insert(run, Fate::Running);
-        let alive = Alive { run, repo, peer, life, handles: BTreeMap::new(), closed: BTreeMap::new(), leaving: Rc::default() };
+        let alive = Alive { run, repo, peer, life, handles: BTreeMap::new(), closed: BTreeMap::new(), told, leaving: Rc::default() };
         entry.alive = Some(alive);
     }
 
@@ -248,6 +263,32 @@ impl Chaos {
         Some(done)
     }
 
+    /// Waits until a peer has everything, and is wrong if it is told so too early.
+    pub fn await_sync(&self, node: usize, doc: usize) {
+        let Some(handle) = self.nodes[node].handle(doc) else { return };
+        let wait = handle.wait_for_sync(WaitOptions { kind: SyncKind::Network, timeout_ms: Some(10_000) });
+        let version = handle.doc().oplog_vv();
+        // Judged only where it can be known what the peers have, and that they are still those that were asked.
+        let peers: Option<Vec<_>> = self
+            .wires
+            .iter()
+            .filter(|wire| wire.kind == ChannelKind::Network)
+            .filter_map(|wire| Some((wire, wire.other(node)?)))
+            .map(|(wire, peer)| {
+                let life = Rc::clone(&self.nodes[peer].working()?.life);
+                wire.is_up().then_some((life, self.nodes[peer].handle(doc)?.clone()))
+            })
+            .collect();
+        let (model, name) = (Rc::clone(&self.model), self.plan.docs[doc].clone());
+        self.world.clock.spawn(Box::pin(async move {
+            let (Ok(()), Some(peers)) = (wait.await, peers) else { return };
+            let gone = peers.iter().any(|(life, handle)| !life.is_alive() || handle.is_gone());
+            if !gone && !peers.iter().any(|(_, handle)| includes(&handle.doc().oplog_vv(), &version)) {
+                model.borrow_mut().violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
+            }
+        }));
+    }
+
     /// Closes a repo in good order; the process ends when that is done.
     pub fn leave(&self, node: usize) {
         let promise = self.promise(node);
@@ -303,7 +344,10 @@ impl Chaos {
                 }
             }
             if let Some(alive) = &self.nodes[node].alive {
-                alive.handles.values().for_each(|handle| handle.doc().commit());
+                for handle in alive.handles.values() {
+                    handle.doc().checkout_to_latest();
+                    handle.doc().commit();
+                }
             }
         }
         // A client may be back before the other side has noticed that it was gone.
@@ -313,6 +357,15 @@ impl Chaos {
         }
         for wire in &self.wires {
             wire.sweep();
+        }
+        if known::RELAYS_ANSWER_BEFORE_THEY_KNOW {
+            for wire in &self.wires {
+                if wire.nodes.iter().all(|node| self.nodes[*node].is_hub()) {
+                    wire.disconnect();
+                }
+            }
+            // A store may have been asked while its disk was slow.
+            self.run(20_000);
         }
         self.run(500);
         for wire in &self.wires {

@@ -1,0 +1,208 @@
+//! What random worlds have found, each in its smallest form.
+
+use std::{cell::Cell, rc::Rc};
+
+use corella::{
+    DocHandle, DocId, Repo, RepoConfig,
+    protocol::{Message, PeerType},
+    runtime::{Adapter, ReadyStatus},
+    synchronizer::{ChannelKind, Interest},
+};
+
+use super::{
+    node::NodeEnv,
+    table::{Seat, Table},
+    trace::Trace,
+    wire::{Watch, Wire, WirePlan},
+};
+use crate::{
+    disk::{Disk, Drive},
+    life::Life,
+    world::World,
+};
+
+/// A world of a few nodes with wires that the test breaks by hand.
+struct Bench {
+    world: World,
+    table: Rc<Table>,
+    trace: Rc<Trace>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let world = World::new(1);
+        let trace = Trace::new(&world.clock);
+        Self { world, table: Rc::default(), trace }
+    }
+
+    fn wire(&self, nodes: [usize; 2]) -> Rc<Wire> {
+        let plan = WirePlan { kind: ChannelKind::Network, nodes, lossy: false, delay_ms: 10, jitter_ms: 0, threshold: 100_000 };
+        let watch: Watch = Rc::new(|_, _, _: &Message| {});
+        Wire::new(0, &plan, self.world.env(), 1, Rc::clone(&self.trace), watch)
+    }
+
+    /// Starts a leaf with a clock of its own.
+    fn leaf_with_clock(&self, node: usize, wires: &[&Rc<Wire>], offset_ms: &Rc<Cell<i64>>) -> Repo {
+        let env = NodeEnv { world: Rc::clone(&self.world.clock), offset_ms: Rc::clone(offset_ms) };
+        let life = Life::new();
+        let ends = wires.iter().filter_map(|wire| Some(wire.attach(wire.side_of(node)?, &life)));
+        Repo::new(Rc::new(env), RepoConfig { adapters: ends.collect(), ..RepoConfig::default() })
+    }
+
+    /// Starts a repo of group `node` at its side of every wire.
+    fn repo(&self, node: usize, interest: Interest, wires: &[&Rc<Wire>], store: Option<Rc<dyn Adapter>>) -> Repo {
+        let life = Life::new();
+        let ends = wires.iter().filter_map(|wire| Some(wire.attach(wire.side_of(node)?, &life)));
+        let repo = Repo::new(
+            self.world.env(),
+            RepoConfig {
+                interest,
+                peer_type: if interest == Interest::Everything { PeerType::Service } else { PeerType::User },
+                adapters: store.into_iter().chain(ends).collect(),
+                permissions: Rc::new(Seat { table: Rc::clone(&self.table), group: node }),
+                ..RepoConfig::default()
+            },
+        );
+        self.table.enter(repo.peer_id().clone(), node);
+        repo
+    }
+
+    fn leaf(&self, node: usize, wires: &[&Rc<Wire>]) -> Repo {
+        self.repo(node, Interest::Opened, wires, None)
+    }
+
+    fn hub(&self, node: usize, wires: &[&Rc<Wire>]) -> Repo {
+        self.repo(node, Interest::Everything, wires, None)
+    }
+
+    fn said_in_a_minute(&mut self, wire: &Wire) -> u64 {
+        self.world.run(60_000);
+        let before = wire.traffic.get().other;
+        self.world.run(60_000);
+        wire.traffic.get().other - before
+    }
+}
+
+fn write(handle: &DocHandle, text: &str) {
+    handle.change(|doc| doc.get_text("text").insert(0, text).unwrap(), None, None).unwrap();
+}
+
+fn text(handle: &DocHandle) -> String {
+    handle.doc().get_text("text").to_string()
+}
+
+#[test]
+fn a_peer_whose_changes_are_refused_does_not_ask_every_two_seconds() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    bench.table.forbid_changes("d", 0, true);
+    let (reader, owner) = (bench.leaf(0, &[&wire]), bench.leaf(1, &[&wire]));
+    let (_owned, read) = (owner.get("d").unwrap(), reader.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    write(&read, "refused");
+    let said = bench.said_in_a_minute(&wire);
+    assert!(said <= 8, "{said} messages in a minute in which nothing happened");
+}
+
+#[test]
+fn a_peer_that_is_told_a_document_is_deleted_does_not_ask_every_two_seconds() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (a, b) = (bench.leaf(0, &[&wire]), bench.leaf(1, &[&wire]));
+    let (kept, _deleted) = (a.get("d").unwrap(), b.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    write(&kept, "x");
+    bench.world.run(1_000);
+    drop(b.delete("d"));
+    bench.world.run(1_000);
+    write(&kept, "y");
+    let said = bench.said_in_a_minute(&wire);
+    assert!(said <= 8, "{said} messages in a minute in which nothing happened");
+}
+
+#[test]
+fn what_was_typed_offline_and_closed_is_sent_when_the_link_comes_up() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (leaf, hub) = (bench.leaf(0, &[&wire]), bench.hub(1, &[&wire]));
+    let handle = leaf.get("d").unwrap();
+    write(&handle, "typed offline");
+    bench.world.run(1_000);
+    handle.close();
+    bench.world.run(1_000);
+    wire.connect();
+    bench.world.run(60_000);
+    assert_eq!(text(&hub.get("d").unwrap()), "typed offline");
+}
+
+#[test]
+fn a_relay_tells_others_what_its_store_lists_after_they_asked() {
+    let mut bench = Bench::new();
+    let disk = Disk::new();
+    let store = |opens_after| -> Option<Rc<dyn Adapter>> { Some(Drive::new(&disk, bench.world.env(), 1, opens_after)) };
+    let writer = bench.repo(9, Interest::Opened, &[], store(0));
+    write(&writer.get("d").unwrap(), "stored");
+    let closing = writer.close();
+    let late = store(500);
+    let wire = bench.wire([0, 1]);
+    bench.world.wait(closing, 1_000).expect("in time").expect("flushed");
+    let (_first, second) = (bench.repo(0, Interest::Everything, &[&wire], late), bench.hub(1, &[&wire]));
+    wire.connect();
+    bench.world.run(60_000);
+    let listed: Vec<DocId> = second.list().into_iter().map(|info| info.doc).collect();
+    assert_eq!(listed, [DocId::new("d").unwrap()]);
+    assert_eq!(text(&second.get("d").unwrap()), "stored");
+}
+
+#[test]
+fn a_store_that_could_not_list_is_asked_again() {
+    let mut bench = Bench::new();
+    let disk = Disk::new();
+    let writer = bench.repo(0, Interest::Opened, &[], Some(Drive::new(&disk, bench.world.env(), 1, 0)));
+    write(&writer.get("d").unwrap(), "stored");
+    let closing = writer.close();
+    bench.world.wait(closing, 1_000).expect("in time").expect("flushed");
+    disk.fail_lists.set(true);
+    let again = bench.repo(1, Interest::Opened, &[], Some(Drive::new(&disk, bench.world.env(), 1, 0)));
+    bench.world.run(1_000);
+    disk.fail_lists.set(false);
+    bench.world.run(120_000);
+    assert_eq!(again.list().len(), 1);
+}
+
+#[test]
+fn a_push_reaches_a_peer_that_came_back_before_its_old_channel_was_known_to_be_dead() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (leaf, hub) = (bench.leaf(0, &[&wire]), bench.hub(1, &[&wire]));
+    let (here, there) = (leaf.get("d").unwrap(), hub.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    wire.drop_side(0);
+    bench.world.run(100);
+    wire.connect_beside();
+    bench.world.run(5_000);
+    write(&there, "pushed");
+    bench.world.run(5_000);
+    wire.sweep();
+    bench.world.run(120_000);
+    assert_eq!(text(&here), "pushed");
+}
+
+#[test]
+fn a_clock_set_back_does_not_delay_the_question_whether_an_edit_has_arrived() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let offset = Rc::new(Cell::new(0));
+    let (a, b) = (bench.leaf_with_clock(0, &[&wire], &offset), bench.leaf(1, &[&wire]));
+    let (here, _there) = (a.get("d").unwrap(), b.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    write(&here, "x");
+    bench.world.run(10);
+    offset.set(-300_000);
+    bench.world.run(60_000);
+    assert!(here.ready_states().iter().all(|state| state.state == ReadyStatus::Synced), "{:?}", here.ready_states());
+}
