@@ -107,12 +107,67 @@ export interface Permissions {
   deletion: DeletionPermission;
 }
 
+export type MessageKind =
+  | "sync-request"
+  | "sync-response"
+  | "update"
+  | "directory-request"
+  | "directory-response"
+  | "new-doc"
+  | "delete-request"
+  | "delete-response"
+  | "ephemeral"
+  | "heads"
+  | "want"
+  | "give"
+  | "ack"
+  | "refusal"
+  | "digest"
+  | "deleted"
+  | "prune";
+
+/** A message of a peer, before anything is done with it. */
+export interface AdmissionMessage {
+  readonly kind: MessageKind;
+  /** The document it is about, if that is exactly one. */
+  readonly docId?: string;
+  /** Bytes of payload: document data, ephemeral entries, lists and version vectors. */
+  readonly bytes: number;
+  readonly peer: PermissionPeer;
+}
+
+/** `reason` is "unauthorized" unless told. After `retryMs` milliseconds trying again makes sense. */
+export interface AdmissionRefusal {
+  reason?: RefusalReason;
+  retryMs?: number;
+}
+
+/**
+ * Asked about every message of a peer, from the network and from other tabs, in order; not about handshakes. What comes after a
+ * message whose answer is a promise is asked about at once and waits behind it, with more than 16384 messages or 64 MiB the peer is
+ * disconnected. A refused message has no effect, and its sender is told why if it speaks corella's extension of the protocol. What
+ * throws, rejects or gives anything else refuses as "unauthorized", and is reported once as an "error" event. A call into the repo
+ * before the first `await` throws "reentrant".
+ */
+export type Admission = (message: AdmissionMessage) => boolean | AdmissionRefusal | Promise<boolean | AdmissionRefusal>;
+
+/**
+ * Refuses what a peer sends faster than this, as "rate-limited" and with the time after which it would pass. Rates are counted per
+ * peer id, by every repo for itself. `burst` and `byteBurst` are what may come at once after a pause, what one second gives unless
+ * told; a message of more bytes than `byteBurst` is refused as "too-large". With `kinds` only those are counted and limited.
+ */
+export class RateLimiter {
+  constructor(options: { messagesPerSecond?: number; burst?: number; bytesPerSecond?: number; byteBurst?: number; kinds?: MessageKind[] });
+}
+
 export interface RepoOptions {
   identity?: { name?: string; type?: PeerType; peerId?: string };
   /** "leaf", unless told, fetches the documents that are opened and only lists the others; "relay" fetches and keeps every document. */
   role?: "leaf" | "relay";
   adapters?: Adapter[];
   permissions?: Partial<Permissions>;
+  /** Judges what peers send; of several the first refusal counts. */
+  admission?: Admission | RateLimiter | (Admission | RateLimiter)[];
   /**
    * How long deletions are remembered: `keep` milliseconds, half a year unless told, and at most `max` documents, 100000 unless told,
    * the latest ones. A device that was away for longer may bring a deleted document back.

@@ -2,6 +2,7 @@
 export { init as default, init, initSync } from "./ready.js";
 export { RepoError } from "./errors.js";
 export { Repo, DocHandle } from "./repo.js";
+export { RateLimiter } from "./admission.js";
 export { IndexedDBAdapter, WebSocketAdapter, BroadcastChannelAdapter } from "./adapters.js";
 export { EphemeralStore, EphemeralStoreWasm } from "./ephemeral.js";
 export { Awareness, Loro, getType, idStrToId, newContainerID, newRootContainerID, run, setDebug } from "./document.js";

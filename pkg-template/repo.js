@@ -1,6 +1,7 @@
 // Repo and DocHandle: argument checks, one handle per document, listeners. What they do is done by the module.
 import { WasmRepo } from "./corella.js";
 import { isAdapter } from "./adapters.js";
+import { checkedAdmission, wrappedAdmission } from "./admission.js";
 import { EphemeralStore, call } from "./ephemeral.js";
 import { RepoError, invalid } from "./errors.js";
 import { init } from "./ready.js";
@@ -22,11 +23,20 @@ const HOOKS = ["visibility", "mutability", "creation", "deletion"];
 const DEFAULT_TIMEOUT = 30000;
 const dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
 
-// How many permission hooks are running: calls made inside one would change what is being decided.
+// How many hooks are running: calls made inside one would change what is being decided.
 let hooks = 0;
 
 function outsideHooks() {
-  if (hooks > 0) throw new RepoError("reentrant", "a repo must not be called inside one of its permission hooks");
+  if (hooks > 0) throw new RepoError("reentrant", "a repo must not be called inside one of its permission or admission hooks");
+}
+
+function insideHook(work) {
+  hooks += 1;
+  try {
+    return work();
+  } finally {
+    hooks -= 1;
+  }
 }
 
 function record(owner, value, known) {
@@ -81,11 +91,12 @@ export class Repo {
   /** Opens a repo and starts its adapters. */
   static async open(options) {
     outsideHooks();
-    const known = ["identity", "role", "adapters", "permissions", "tombstones"];
-    const { identity, role = "leaf", adapters = [], permissions, tombstones } = record("the options of Repo.open", options, known);
+    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones"];
+    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones } = record("the options of Repo.open", options, known);
     const who = checkedIdentity(identity);
     if (role !== "leaf" && role !== "relay") throw invalid('role is "leaf" or "relay"');
     const limits = checkedTombstones(tombstones);
+    const judges = checkedAdmission(admission);
     if (!Array.isArray(adapters) || !adapters.every(isAdapter)) throw invalid("adapters is an array of adapters");
     const asked = record("permissions", permissions, HOOKS);
     for (const name of HOOKS) {
@@ -103,8 +114,9 @@ export class Repo {
     for (const name of HOOKS) {
       if (asked[name]) wrapped[name] = repo.#hook(name, asked[name]);
     }
+    const judged = judges.map((judge) => wrappedAdmission(judge, insideHook, (error) => repo.#reportOnce("admission", error)));
     repo.#inner = new WasmRepo(
-      { ...who, role, tombstones: limits, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped },
+      { ...who, role, tombstones: limits, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
       (event) => repo.#deliver(event),
     );
     repo.#flushWhenLeaving();
@@ -243,16 +255,13 @@ export class Repo {
   /** Asks the application: plain data in, true or false out. Anything else refuses, and is reported once. */
   #hook(name, ask) {
     return (doc, peer) => {
-      hooks += 1;
       try {
         Object.freeze(doc.creator);
-        const answer = ask(Object.freeze(doc), Object.freeze(peer));
+        const answer = insideHook(() => ask(Object.freeze(doc), Object.freeze(peer)));
         if (typeof answer === "boolean") return answer;
         this.#reportOnce(name, invalid(`permissions.${name} must return true or false at once, not ${typeof answer}`));
       } catch (cause) {
         this.#reportOnce(name, new RepoError("refused", `permissions.${name} threw; that counts as a refusal`, { cause }));
-      } finally {
-        hooks -= 1;
       }
       return false;
     };

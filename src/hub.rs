@@ -5,6 +5,7 @@
 mod config;
 mod connection;
 mod env;
+mod limiter;
 mod origin;
 mod relay;
 mod server;

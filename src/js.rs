@@ -6,6 +6,7 @@
 //! The document API (`loro`) is exported as it is. The repo is exported as `Wasm…` classes that the package's own JavaScript wraps:
 //! there its classes can exist before the module is loaded.
 
+pub mod admission;
 pub mod doc_handle;
 pub mod ephemeral;
 pub mod error;

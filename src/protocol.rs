@@ -6,11 +6,13 @@ pub mod codec;
 pub mod extension;
 pub mod frame;
 mod ids;
+mod kind;
 mod message;
 mod version;
 
 pub use extension::{Capabilities, Features, RefusalReason, Role, Tombstone};
 pub use ids::{DocId, InvalidDocId, PeerId};
+pub use kind::MessageKind;
 pub use message::{DeleteStatus, EphemeralPayload, Identity, Message, PeerType, Transmission};
 pub use version::{VersionError, VersionVector};
 

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing about who gets what; knows no browser and no async runtime.
 
+mod admission;
 mod backoff;
 mod channel;
 mod doc_handle;
@@ -12,10 +13,12 @@ mod ephemeral_state;
 mod error;
 mod inner;
 pub mod memory;
+mod rate_limit;
 mod repo;
 mod storage;
 pub mod utf16;
 
+pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
 pub use backoff::Backoff;
 pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
@@ -26,4 +29,5 @@ pub use env::{Env, LocalBoxFuture};
 pub use ephemeral::{EphemeralBy, EphemeralEvent, EphemeralHandle};
 pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState};
 pub use error::{ErrorCode, RepoError};
+pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

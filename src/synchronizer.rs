@@ -320,6 +320,12 @@ impl Synchronizer {
         peers
     }
 
+    /// Returns who is at the other end of a channel, once that is established.
+    #[must_use]
+    pub fn peer(&self, channel: ChannelId) -> Option<Rc<PeerContext>> {
+        self.model.context(channel)
+    }
+
     /// Returns how every peer that has, or was asked for, the document stands to it.
     #[must_use]
     pub fn ready_states(&self, doc: &DocId) -> Vec<PeerReadiness> {

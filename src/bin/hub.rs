@@ -43,6 +43,12 @@ struct Arguments {
     /// Connections at a time
     #[arg(long, env = "CORELLA_MAX_CONNECTIONS", default_value_t = at_least_one(HubLimits::default().connections), value_name = "N")]
     max_connections: NonZeroUsize,
+    /// Messages a second of one client, ten seconds' worth at once; 0 for any number
+    #[arg(long, env = "CORELLA_RATE_MESSAGES", default_value_t = HubLimits::default().rate_messages, value_name = "N")]
+    rate_messages: u32,
+    /// Bytes a second of one client, ten seconds' worth at once; 0 for any number
+    #[arg(long, env = "CORELLA_RATE_BYTES", default_value_t = HubLimits::default().rate_bytes, value_name = "N")]
+    rate_bytes: u64,
     /// Who may delete documents for everybody: nobody, creator, anyone
     #[arg(long, env = "CORELLA_DELETION", default_value = "creator", value_name = "WHO")]
     deletion: DeletionRule,
@@ -62,6 +68,8 @@ impl Arguments {
             limits: HubLimits {
                 message_bytes: self.max_message_bytes.get(),
                 connections: self.max_connections.get(),
+                rate_messages: self.rate_messages,
+                rate_bytes: self.rate_bytes,
                 ..HubLimits::default()
             },
             deletion: self.deletion,

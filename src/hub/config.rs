@@ -84,6 +84,10 @@ pub struct HubLimits {
     pub outbound_bytes: usize,
     /// Bytes received from all clients together that wait to be processed; readers pause beyond.
     pub inbound_bytes: usize,
+    /// Messages a second of one client, ten seconds' worth of them at once after a pause; 0 for any number. More are refused.
+    pub rate_messages: u32,
+    /// Payload bytes a second of one client, likewise; the burst is never smaller than the largest message.
+    pub rate_bytes: u64,
     /// How long a client may take to introduce itself.
     pub establish_time: Duration,
     /// How long a client that lags too far behind may take nothing of what is still queued for it.
@@ -99,6 +103,8 @@ impl Default for HubLimits {
             connections: 1_000,
             outbound_bytes: 64 * 1024 * 1024,
             inbound_bytes: 256 * 1024 * 1024,
+            rate_messages: 2_000,
+            rate_bytes: 32 * 1024 * 1024,
             establish_time: Duration::from_secs(30),
             stall_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(90),

@@ -12,16 +12,17 @@ use std::{
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::config::DeletionRule;
 use super::{
+    config::{DeletionRule, HubLimits},
     connection::{Inbound, Pipe},
     env::NativeEnv,
+    limiter::ClientLimiter,
     storage::{RedbAdapter, RedbStore},
 };
 use crate::{
     Repo, RepoConfig,
     protocol::{Message, PeerType},
-    runtime::{Adapter, AdapterContext, AdapterState, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent},
+    runtime::{Adapter, AdapterContext, AdapterState, Admission, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent},
     synchronizer::{ChannelKind, Interest},
 };
 
@@ -38,7 +39,12 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Starts the thread; everything arriving in `inbound` is handled there.
-    pub(super) fn start(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule) -> std::io::Result<Self> {
+    pub(super) fn start(
+        store: RedbStore,
+        inbound: mpsc::Receiver<Inbound>,
+        deletion: DeletionRule,
+        limits: HubLimits,
+    ) -> std::io::Result<Self> {
         let (stop, stopping) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
         let failed = Arc::new(Notify::new());
@@ -47,7 +53,7 @@ impl Relay {
         thread::Builder::new().name("corella-repo".into()).spawn(move || {
             let guard = FailNotice(Arc::clone(&notice));
             tokio::task::LocalSet::new().block_on(&runtime, async move {
-                let repo = make_repo(store, inbound, deletion, notice);
+                let repo = make_repo(store, inbound, deletion, &limits, notice);
                 // A dropped handle stops the repo as well.
                 let _ = stopping.await;
                 let _ = done.send(repo.close().await);
@@ -82,7 +88,7 @@ impl Drop for FailNotice {
     }
 }
 
-fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule, failed: Arc<Notify>) -> Repo {
+fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule, limits: &HubLimits, failed: Arc<Notify>) -> Repo {
     let env = Rc::new(NativeEnv::new(move || failed.notify_one()));
     // The store comes first: whoever connects is answered from it.
     let adapters: Vec<Rc<dyn Adapter>> = vec![Rc::new(RedbAdapter::new(store)), Rc::new(HubAdapter::new(inbound))];
@@ -93,6 +99,7 @@ fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: Delet
         interest: Interest::Everything,
         store_delay_ms: STORE_DELAY_MS,
         permissions: Rc::new(deletion),
+        admission: ClientLimiter::new(limits).map(|limiter| Rc::new(limiter) as Rc<dyn Admission>),
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);

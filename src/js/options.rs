@@ -1,4 +1,4 @@
-//! What a repo is opened with: identity, role, adapters, permissions, limits.
+//! What a repo is opened with: identity, role, adapters, permissions, admission, limits.
 //!
 //! The package's JavaScript has checked the shapes; here they become values.
 
@@ -9,6 +9,7 @@ use wasm_bindgen::{JsCast, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 
 use super::{
+    admission::admission,
     error,
     loro::{get, object, set},
 };
@@ -85,6 +86,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
             deletion: hook(options, "deletion"),
         }),
         interest: if text("role").as_deref() == Some("relay") { Interest::Everything } else { Interest::Opened },
+        admission: admission(options),
         tombstones: tombstones(options),
         ..RepoConfig::default()
     }
@@ -111,21 +113,29 @@ struct Hooks {
     deletion: Option<Function>,
 }
 
-fn ask(hook: &Function, doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
-    let name = |name: Option<&str>| name.map_or(JsValue::UNDEFINED, JsValue::from_str);
-    let about = object(&[("id", doc.as_str().into())]);
-    if let Some(creator) = creator {
-        let creator = object(&[("peerId", creator.peer_id.as_str().into()), ("name", name(creator.name.as_deref()))]);
-        set(&about, "creator", &creator);
-    }
+fn name_to_js(name: Option<&str>) -> JsValue {
+    name.map_or(JsValue::UNDEFINED, JsValue::from_str)
+}
+
+/// Makes plain data of the peer a hook is asked about.
+pub(super) fn peer_to_js(peer: &PeerContext) -> JsValue {
     let peer = object(&[
         ("peerId", peer.peer_id.as_str().into()),
-        ("name", name(peer.name.as_deref())),
+        ("name", name_to_js(peer.name.as_deref())),
         ("type", peer.peer_type.as_str().into()),
         ("channelId", (peer.channel.0 as f64).into()),
         ("kind", peer.kind.as_str().into()),
     ]);
-    hook.call2(&JsValue::UNDEFINED, &about, &peer).is_ok_and(|answer| answer.as_bool() == Some(true))
+    peer.into()
+}
+
+fn ask(hook: &Function, doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
+    let about = object(&[("id", doc.as_str().into())]);
+    if let Some(creator) = creator {
+        let creator = object(&[("peerId", creator.peer_id.as_str().into()), ("name", name_to_js(creator.name.as_deref()))]);
+        set(&about, "creator", &creator);
+    }
+    hook.call2(&JsValue::UNDEFINED, &about, &peer_to_js(peer)).is_ok_and(|answer| answer.as_bool() == Some(true))
 }
 
 impl Permissions for Hooks {

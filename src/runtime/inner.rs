@@ -15,7 +15,10 @@ use futures_util::StreamExt;
 
 use super::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, IndexEntry, LocalBoxFuture, Opening, Problem, RepoError,
-    RepoEvent, Store, docs::OpenDoc, storage::OpenStore,
+    RepoEvent, Store,
+    admission::{Gate, Line},
+    docs::OpenDoc,
+    storage::OpenStore,
 };
 use crate::{
     protocol::{DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
@@ -25,6 +28,7 @@ use crate::{
 pub(super) struct OpenChannel {
     pub(super) channel: Rc<dyn Channel>,
     pub(super) adapter: usize,
+    pub(super) line: Line,
 }
 
 /// What somebody waits for.
@@ -71,6 +75,7 @@ pub(super) struct RepoInner {
     pub(super) changed: mpsc::UnboundedSender<DocId>,
     pub(super) writer: u64,
     pub(super) closed: Cell<bool>,
+    pub(super) gate: Option<Gate>,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     exports: RefCell<Exports>,
@@ -83,7 +88,7 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer) -> Rc<Self> {
+    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer, gate: Option<Gate>) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
         let writer = env.random_u64();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
@@ -104,6 +109,7 @@ impl RepoInner {
             changed,
             writer,
             closed: Cell::new(false),
+            gate,
             queue: RefCell::default(),
             outbox: RefCell::default(),
             exports: RefCell::default(),
@@ -170,6 +176,9 @@ impl RepoInner {
                 for effect in effects {
                     self.execute(effect);
                 }
+                continue;
+            }
+            if self.judge_next() {
                 continue;
             }
             self.exports.borrow_mut().clear();
@@ -473,7 +482,7 @@ impl AdapterSink for RepoInner {
     fn open_channel(&self, adapter: usize, channel: Rc<dyn Channel>, opening: Opening) -> ChannelId {
         let id = ChannelId(self.next_id());
         let kind = self.adapters.borrow().get(adapter).map_or(ChannelKind::Network, |adapter| adapter.kind());
-        self.pipes.borrow_mut().insert(id, OpenChannel { channel, adapter });
+        self.pipes.borrow_mut().insert(id, OpenChannel { channel, adapter, line: Line::default() });
         self.enqueue(Input::ChannelOpened { channel: id, kind, initiate: opening == Opening::Initiate });
         self.pump();
         id
@@ -493,8 +502,9 @@ impl AdapterSink for RepoInner {
         if !self.pipes.borrow().contains_key(&channel) {
             return;
         }
-        for message in messages {
-            self.enqueue(Input::Received { channel, message });
+        match &self.gate {
+            Some(gate) => gate.take(channel, messages),
+            None => messages.into_iter().for_each(|message| self.enqueue(Input::Received { channel, message })),
         }
         self.pump();
     }

@@ -7,7 +7,8 @@ use std::{fmt, rc::Rc};
 use futures_channel::oneshot;
 
 use super::{
-    Adapter, AdapterState, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RepoError,
+    Adapter, AdapterState, Admission, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RepoError,
+    admission::Gate,
     inner::{FlushWaiter, RepoInner},
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct RepoConfig {
     pub adapters: Vec<Rc<dyn Adapter>>,
     /// Asked at every decision. They must not call the repo.
     pub permissions: Rc<dyn Permissions>,
+    /// Judges every message of a peer before it counts; without one all are admitted.
+    pub admission: Option<Rc<dyn Admission>>,
     /// Which documents it fetches of those it hears of.
     pub interest: Interest,
     /// Milliseconds edits are gathered before they are written.
@@ -51,6 +54,7 @@ impl Default for RepoConfig {
             peer_id: None,
             adapters: Vec::new(),
             permissions: Rc::new(AllowAll),
+            admission: None,
             interest: Interest::Opened,
             store_delay_ms: 100,
             verify_delay_ms: 1_000,
@@ -241,7 +245,7 @@ impl Repo {
             tombstones: config.tombstones,
             features: config.features,
         };
-        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions));
+        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }

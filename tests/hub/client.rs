@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use corella::{
     DocId, PeerId, VersionVector,
     protocol::{
-        Identity, Limits, Message, PeerType, Transmission,
+        Capabilities, Identity, Limits, Message, PeerType, Role, Transmission,
         frame::{FRAGMENT_THRESHOLD, Reassembler, encode_transport},
     },
 };
@@ -55,8 +55,17 @@ impl Client {
     }
 
     pub(crate) async fn named(address: SocketAddr, peer: u64, name: &str) -> Self {
+        Self::introduced(address, peer, name, None).await
+    }
+
+    /// Connects as one that speaks the extension of the protocol.
+    pub(crate) async fn corella(address: SocketAddr, peer: u64) -> Self {
+        Self::introduced(address, peer, "corella", Some(Capabilities::own(Role::Leaf))).await
+    }
+
+    async fn introduced(address: SocketAddr, peer: u64, name: &str, capabilities: Option<Capabilities>) -> Self {
         let mut client = Self::raw(address, peer).await;
-        let identity = Identity { peer_id: client.peer.clone(), name: Some(name.into()), peer_type: PeerType::User, capabilities: None };
+        let identity = Identity { peer_id: client.peer.clone(), name: Some(name.into()), peer_type: PeerType::User, capabilities };
         client.send(&[Message::EstablishRequest(identity)]).await;
         match client.next().await {
             Message::EstablishResponse(hub) => {

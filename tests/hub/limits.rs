@@ -6,7 +6,7 @@ use bytes::Bytes;
 use corella::{
     DocId, VersionVector,
     hub::HubLimits,
-    protocol::{Message, Transmission},
+    protocol::{Message, RefusalReason, Transmission, extension::Head},
 };
 use futures_util::SinkExt;
 use loro::{ExportMode, LoroDoc};
@@ -214,4 +214,108 @@ fn noise(seed: u64) -> Vec<u8> {
         (state >> 40) as u8
     };
     (0..1024 * 1024).map(|_| next()).collect()
+}
+
+fn directory() -> Message {
+    Message::DirectoryRequest { docs: None }
+}
+
+/// Counts the answers to what was sent so far; the connection is still there.
+async fn answers(client: &mut Client) -> usize {
+    client.socket.send(Frame::text("ping")).await.unwrap();
+    let mut count = 0;
+    loop {
+        match client.frame().await.unwrap() {
+            Frame::Binary(payload) => {
+                let messages = client.reassembler.push(payload, 0).unwrap();
+                count += messages.iter().filter(|message| matches!(message, Message::DirectoryResponse { .. })).count();
+            }
+            frame if frame == Frame::text("pong") => return count,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_floods_is_limited_and_stays_connected_and_others_notice_nothing() {
+    let hub = start(HubLimits { rate_messages: 10, ..HubLimits::default() }).await;
+    let mut flooding = Client::connect(hub.address(), 1).await;
+    let mut other = Client::connect(hub.address(), 2).await;
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        flooding.send(&vec![directory(); 100]).await;
+    }
+    let doc = LoroDoc::new();
+    write(&doc, "not affected");
+    other.share("d", &doc).await;
+    other.until_held("d").await;
+    let mut answered = 0;
+    while answered < 100 {
+        answered += answers(&mut flooding).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    answered += answers(&mut flooding).await;
+    let granted = 100 + began.elapsed().as_millis() as usize / 100;
+    assert!(answered <= granted, "{answered} of 2000 answered, {granted} granted");
+    flooding.send(&[directory()]).await;
+    timeout(WAIT, async { while answers(&mut flooding).await == 0 {} }).await.expect("it is heard again after a pause");
+}
+
+#[tokio::test]
+async fn a_corella_client_is_told_what_came_too_fast_and_when_to_try_again() {
+    let hub = start(HubLimits { rate_messages: 2, ..HubLimits::default() }).await;
+    let mut client = Client::corella(hub.address(), 1).await;
+    let want = |number: usize| Message::Want { doc: DocId::new(&format!("d{number}")).unwrap(), lineage: 0, ranges: vec![] };
+    client.send(&(0..30).map(want).collect::<Vec<_>>()).await;
+    let mut refused = Vec::new();
+    while refused.last() != Some(&DocId::new("d29").unwrap()) {
+        let (doc, reason, retry_ms) = client
+            .until(|message| match message {
+                Message::Refusal { doc, reason, retry_ms } => Some((doc.clone(), *reason, *retry_ms)),
+                _ => None,
+            })
+            .await;
+        assert_eq!(reason, RefusalReason::RateLimited);
+        assert!(retry_ms.is_some_and(|ms| (1..=500).contains(&ms)), "{retry_ms:?}");
+        refused.push(doc);
+    }
+    assert!((8..=10).contains(&refused.len()), "the first twenty passed: {refused:?}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let head = Head { doc: DocId::new("again").unwrap(), lineage: 0, version: VersionVector::new() };
+    client.send(&[Message::Heads { heads: vec![head], reply: true }]).await;
+    client.until(|message| matches!(message, Message::Heads { heads, .. } if heads[0].doc.as_str() == "again").then_some(())).await;
+}
+
+#[tokio::test]
+async fn bytes_are_limited_too_and_a_message_of_the_largest_size_passes() {
+    let hub = start(HubLimits { message_bytes: 10_000, rate_bytes: 500, ..HubLimits::default() }).await;
+    let mut client = Client::corella(hub.address(), 1).await;
+    let update = |id: &str| {
+        let transmission = Transmission::Update { data: vec![0; 9_000].into(), version: VersionVector::new() };
+        Message::Update { doc: DocId::new(id).unwrap(), transmission }
+    };
+    client.send(&[update("first")]).await;
+    client.send(&[update("second")]).await;
+    let refusal = |message: &Message| match message {
+        Message::Refusal { doc, reason: RefusalReason::RateLimited, retry_ms: Some(ms) } => Some((doc.as_str().to_owned(), *ms)),
+        _ => None,
+    };
+    let (doc, retry_ms) = client.until(refusal).await;
+    assert_eq!(doc, "second");
+    assert!((10_000..=16_000).contains(&retry_ms), "{retry_ms}");
+}
+
+#[tokio::test]
+async fn nothing_is_limited_when_both_rates_are_0() {
+    let hub = start(HubLimits { rate_messages: 0, rate_bytes: 0, ..HubLimits::default() }).await;
+    let mut client = Client::connect(hub.address(), 1).await;
+    client.send(&vec![directory(); 50_000]).await;
+    let mut answered = 0;
+    timeout(WAIT, async {
+        while answered < 50_000 {
+            answered += answers(&mut client).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{answered}"));
 }

@@ -11,7 +11,7 @@ use std::{
 use corella::{
     DocId,
     hub::{Hub, HubConfig, StorageConfig},
-    protocol::{Message, Transmission},
+    protocol::{Message, RefusalReason, Transmission},
 };
 use loro::{ExportMode, LoroDoc};
 
@@ -28,9 +28,14 @@ struct Process {
 
 impl Process {
     fn start(data: &Path) -> Self {
+        Self::with(data, &[])
+    }
+
+    fn with(data: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corella-hub"))
             .args(["--listen", "127.0.0.1:0", "--log", "warn", "--data"])
             .arg(data)
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -151,6 +156,16 @@ async fn signals_end_the_process_with_a_goodbye_and_code_0() {
     }
 }
 
+#[tokio::test]
+async fn the_binary_limits_clients_as_its_arguments_say() {
+    let data = tempfile::tempdir().unwrap();
+    let hub = Process::with(data.path(), &["--rate-messages", "1", "--rate-bytes", "0"]);
+    let mut client = Client::corella(hub.address, 1).await;
+    let want = Message::Want { doc: DocId::new("d").unwrap(), lineage: 0, ranges: vec![] };
+    client.send(&vec![want; 20]).await;
+    client.until(|message| matches!(message, Message::Refusal { reason: RefusalReason::RateLimited, .. }).then_some(())).await;
+}
+
 #[test]
 fn what_cannot_be_used_is_named_in_one_line() {
     let data = tempfile::tempdir().unwrap();
@@ -180,6 +195,8 @@ fn what_cannot_be_used_is_named_in_one_line() {
         (vec!["--max-connections", "many"], "--max-connections"),
         (vec!["--max-connections", "0"], "--max-connections"),
         (vec!["--max-message-bytes", "0"], "--max-message-bytes"),
+        (vec!["--rate-messages", "many"], "--rate-messages"),
+        (vec!["--rate-bytes", "1.5"], "--rate-bytes"),
         (vec!["--allow-origin", "example.com"], "an origin looks like"),
         (vec!["--log", "a=b=c"], "--log a=b=c"),
         (vec!["--log", "verbose"], "--log verbose"),

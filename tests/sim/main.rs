@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
+mod admission;
 mod chance;
 mod chaos;
 mod disk;
