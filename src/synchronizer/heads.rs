@@ -3,9 +3,11 @@
 //! Decides what a peer is told of a document, what an answer means, which path changes take to it, and when a path is
 //! redundant. What is fetched from whom is decided in `fetch`.
 
+use std::collections::BTreeSet;
+
 use super::{
     ChannelId, ChannelKind, Effect, EphemeralSelection, Event, Interest, Synchronizer, Timer, Timestamp,
-    model::{DocState, Request},
+    model::{Doc, DocState, Request, RequestKind},
 };
 use crate::protocol::{
     DocId, Message, RefusalReason, VersionVector,
@@ -45,7 +47,7 @@ impl Synchronizer {
             // It has a newer creation: it answers the older one with the tombstone, and that decides.
             return self.tell_heads(channel, &doc, false, out);
         }
-        let request = Request { channel, version, bidirectional: reply, heads: true };
+        let request = Request { channel, version, bidirectional: reply, kind: RequestKind::Heads };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Ready) => self.compare_heads(request, &doc, now, out),
             Some(DocState::Loading { requests, .. }) => requests.push(request),
@@ -174,14 +176,15 @@ impl Synchronizer {
         if self.model.is_buried(&doc, lineage) {
             return self.tell_tombstone(channel, &doc, out);
         }
-        let (ours, same) = match self.model.docs.get(&doc) {
-            Some(entry) if matches!(entry.state, DocState::Ready) => (entry.version.clone(), entry.lineage == lineage),
-            Some(_) => return,
+        let request = |ranges| Request { channel, version: VersionVector::new(), bidirectional: false, kind: RequestKind::Want(ranges) };
+        let (ours, same) = match self.model.docs.get_mut(&doc) {
+            Some(Doc { state: DocState::Ready, version, lineage: here, .. }) => (version.clone(), *here == lineage),
+            Some(Doc { state: DocState::Loading { requests, .. }, .. }) => return requests.push(request(ranges)),
             None => {
-                // It was told of what a store has: that is read now, and told again.
+                // It was told of what a store has: that is read now.
                 if let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) {
                     let lineage = known.lineage;
-                    self.begin(&doc, lineage, false, [channel].into(), Vec::new(), now, out);
+                    self.begin(&doc, lineage, false, BTreeSet::new(), vec![request(ranges)], now, out);
                 }
                 return;
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
-use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector};
+use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
@@ -265,8 +265,18 @@ pub(super) struct Request {
     pub(super) channel: ChannelId,
     pub(super) version: VersionVector,
     pub(super) bidirectional: bool,
-    /// It came as heads and is answered with heads.
-    pub(super) heads: bool,
+    pub(super) kind: RequestKind,
+}
+
+/// How a request came, and so how it is answered.
+#[derive(Debug)]
+pub(super) enum RequestKind {
+    /// As a question of the reference protocol.
+    Sync,
+    /// As heads.
+    Heads,
+    /// As a wish for operations.
+    Want(Vec<AuthorRange>),
 }
 
 /// How a peer stands to a document.

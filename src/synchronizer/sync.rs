@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Interest, Purpose, Synchronizer, Timer, Timestamp,
     heads::HEADS_DELAY_MS,
-    model::{DocState, Request},
+    model::{DocState, Request, RequestKind},
 };
 use crate::protocol::{DocId, Message, RefusalReason, Transmission, VersionVector};
 
@@ -58,7 +58,7 @@ impl Synchronizer {
             self.refuse(channel, doc.clone(), out);
             return self.tell_tombstone(channel, &doc, out);
         }
-        let request = Request { channel, version, bidirectional, heads: false };
+        let request = Request { channel, version, bidirectional, kind: RequestKind::Sync };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Ready) => self.answer(request, &doc, now, out),
             Some(DocState::Loading { requests, .. }) => requests.push(request),
@@ -96,10 +96,10 @@ impl Synchronizer {
                     self.made_by(doc, request.channel);
                 }
                 answered = true;
-                if request.heads {
-                    self.compare_heads(request, doc, now, out);
-                } else {
-                    self.answer(request, doc, now, out);
+                match request.kind {
+                    RequestKind::Sync => self.answer(request, doc, now, out),
+                    RequestKind::Heads => self.compare_heads(request, doc, now, out),
+                    RequestKind::Want(ranges) => self.wanted(request.channel, doc.clone(), lineage, ranges, now, out),
                 }
             } else {
                 if self.config.interest == Interest::Opened {

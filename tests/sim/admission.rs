@@ -225,7 +225,8 @@ fn verdicts_at_once_need_no_later_task() {
 
 #[test]
 fn members_of_a_batch_are_judged_one_by_one_and_handshakes_never() {
-    let seen: Rc<RefCell<Vec<(MessageKind, Option<DocId>, usize, PeerId)>>> = Rc::default();
+    type Seen = Vec<(MessageKind, Option<DocId>, usize, PeerId)>;
+    let seen: Rc<RefCell<Seen>> = Rc::default();
     let told = Rc::clone(&seen);
     let stage = Stage::new(Rc::new(By(move |request: &AdmissionRequest| {
         assert_eq!((request.peer.kind, &request.peer.peer_type), (ChannelKind::Network, &PeerType::User));

@@ -6,7 +6,6 @@ mod actions;
 mod check;
 mod findings;
 mod hostile;
-mod known;
 mod model;
 mod node;
 mod plan;

@@ -2,7 +2,7 @@
 
 use loro::{ExportMode, Frontiers, LoroDoc};
 
-use super::{hostile::MARK, known, node::Alive, wire::Noise, world::Chaos};
+use super::{hostile::MARK, node::Alive, wire::Noise, world::Chaos};
 use crate::chance::Chance;
 
 /// Characters an edit may bring along: of one to four bytes, combining, joined, outside the basic plane.
@@ -191,13 +191,7 @@ impl Chaos {
             let fails = |percent| chance.percent(percent);
             let slow_ms = if fails(40) { chance.below(15_000) } else { 0 };
             let disk = chance.index(self.disks.len());
-            return Action::Disk {
-                disk,
-                fail_writes: fails(35),
-                fail_loads: fails(25),
-                fail_lists: fails(15) && !known::RELAYS_ANSWER_BEFORE_THEY_KNOW,
-                slow_ms,
-            };
+            return Action::Disk { disk, fail_writes: fails(35), fail_loads: fails(25), fail_lists: fails(15), slow_ms };
         }
         roll -= bad_disk;
         if roll < lie {

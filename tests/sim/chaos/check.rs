@@ -8,7 +8,7 @@ use corella::{
 };
 use loro::{LoroDoc, LoroValue, VersionVector};
 
-use super::{hostile::MARK, known, model::Fate, node::Alive, table::STRANGERS, wire::Traffic, world::Chaos};
+use super::{hostile::MARK, model::Fate, node::Alive, table::STRANGERS, wire::Traffic, world::Chaos};
 
 /// Everything is where it belongs this long after the last fault. Above the longest pauses between two attempts: 64 s for a question
 /// to a peer, 30 s for a store.
@@ -182,8 +182,7 @@ impl Chaos {
                 for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.kind == ChannelKind::Network) {
                     let Some(hub) = wire.other(node).filter(|hub| self.nodes[*hub].is_hub()) else { continue };
                     let reached = islands.iter().any(|island| island.contains(&hub));
-                    let spoilt = known::CLOSED_DOCUMENTS_STAY_BEHIND && entry.handle(doc).is_none();
-                    if reached && !spoilt && copies.get(&hub).is_some_and(|copy| !copy.has(&token.text)) {
+                    if reached && copies.get(&hub).is_some_and(|copy| !copy.has(&token.text)) {
                         let open = entry.handle(doc).is_some();
                         faults.push(format!("{name}: {} did not reach hub {hub} (open where it was typed: {open})", token.text));
                     }
@@ -232,9 +231,6 @@ impl Chaos {
     }
 
     fn everybody_knows_that_all_is_synced(&self, faults: &mut Vec<String>) {
-        if known::A_CLOCK_SET_BACK_DELAYS_QUESTIONS && self.plan.families.clock_jumps {
-            return;
-        }
         for doc in self.immortal() {
             for island in self.islands(doc) {
                 for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.nodes.iter().all(|node| island.contains(node))) {
@@ -325,10 +321,6 @@ impl Chaos {
         let before: Vec<Traffic> = self.wires.iter().map(|wire| wire.traffic.get()).collect();
         self.run(QUIET_MS);
         let renewals = QUIET_EPHEMERAL * (self.plan.docs.len() * self.nodes.len()) as u64;
-        let refusals = self.plan.read_only.iter().any(|(_, group)| *group != STRANGERS) || !self.model.borrow().deleted.is_empty();
-        if known::THE_REFUSED_KEEP_ASKING && refusals {
-            return;
-        }
         let timers = self.world.clock.pending();
         if timers > MOST_TIMERS * self.nodes.len() * self.plan.docs.len() {
             faults.push(format!("{timers} timers are pending"));

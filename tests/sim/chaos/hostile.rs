@@ -15,7 +15,6 @@ use corella::{
 };
 use loro::{ExportMode, LoroDoc};
 
-use super::known;
 use crate::chance::Chance;
 
 /// What it writes into documents.
@@ -62,7 +61,7 @@ impl Hostile {
 
     /// Introduces itself, as itself or as one of `others`.
     pub fn greeting(&self, chance: &Chance, others: &[PeerId], answer: bool) -> Message {
-        let other = if chance.percent(20) && !known::DEAD_CHANNELS_SWALLOW_PUSHES { chance.pick(others) } else { None };
+        let other = if chance.percent(20) { chance.pick(others) } else { None };
         self.posed.set(self.posed.get() || other.is_some());
         let peer_id = other.unwrap_or(&self.peer).clone();
         let peer_type = if chance.percent(30) { PeerType::Service } else { PeerType::User };

@@ -15,7 +15,6 @@ use corella::{
 
 use super::{
     hostile::Hostile,
-    known,
     trace::{Trace, brief},
 };
 use crate::{chance::Chance, life::Life};
@@ -233,9 +232,6 @@ impl Wire {
 
     /// Connects, if the client does not believe that it is connected and nothing is in the way.
     pub fn connect(self: &Rc<Self>) -> bool {
-        if known::DEAD_CHANNELS_SWALLOW_PUSHES && !self.believes(0) {
-            self.sweep();
-        }
         self.connect_beside()
     }
 

@@ -16,7 +16,6 @@ use corella::{
 use super::{
     check::includes,
     hostile::Hostile,
-    known,
     model::{Fate, Model, Promise, Run},
     node::{Alive, Node, NodeEnv, Told},
     plan::{NodeKind, Plan},
@@ -357,15 +356,6 @@ impl Chaos {
         }
         for wire in &self.wires {
             wire.sweep();
-        }
-        if known::RELAYS_ANSWER_BEFORE_THEY_KNOW {
-            for wire in &self.wires {
-                if wire.nodes.iter().all(|node| self.nodes[*node].is_hub()) {
-                    wire.disconnect();
-                }
-            }
-            // A store may have been asked while its disk was slow.
-            self.run(20_000);
         }
         self.run(500);
         for wire in &self.wires {
