@@ -23,6 +23,8 @@ export class EphemeralStoreWasm {
   #state;
   #listeners = new Set();
   #updateListeners = new Set();
+  #queue = [];
+  #telling = false;
 
   constructor(timeout) {
     if (typeof timeout !== "number" || !(timeout > 0)) throw invalid("EphemeralStore: timeout is a number of milliseconds");
@@ -90,17 +92,20 @@ export class EphemeralStoreWasm {
   }
 
   #changed(event) {
-    this.#tell(event);
-    if (this.#updateListeners.size === 0) return;
-    for (const key of [...event.added, ...event.updated, ...event.removed]) {
-      const bytes = this.#state.encode(key);
-      for (const listener of [...this.#updateListeners]) call(listener, bytes);
-    }
+    if (this.#updateListeners.size === 0) return this.#tell(event);
+    const updates = [...event.added, ...event.updated, ...event.removed].map((key) => this.#state.encode(key));
+    this.#tell(event, updates.flatMap((bytes) => [...this.#updateListeners].map((listener) => [listener, bytes])));
   }
 
-  #tell(event) {
-    if (event.added.length + event.updated.length + event.removed.length === 0) return;
-    for (const listener of [...this.#listeners]) call(listener, event);
+  /** Calls the listeners; what one of them causes is told when all have been called. */
+  #tell(event, more = []) {
+    const isOne = event.added.length + event.updated.length + event.removed.length > 0;
+    if (isOne) for (const listener of this.#listeners) this.#queue.push([listener, event]);
+    this.#queue.push(...more);
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) call(...next);
+    this.#telling = false;
   }
 }
 

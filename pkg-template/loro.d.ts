@@ -169,7 +169,8 @@ export type JsonChange = {
   timestamp: number;
   deps: JsonOpID[];
   lamport: number;
-  msg: string | null;
+  /** Null in whole exports, undefined in parts of them. */
+  msg: string | null | undefined;
   ops: JsonOp[];
 };
 export type JsonOp = {

@@ -156,6 +156,7 @@ impl Synchronizer {
             Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
             Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
             Input::Listed { channel: _, docs } => self.listed(docs, now, out),
+            Input::ListFailed { channel } => self.list_failed(channel, out),
             Input::Loaded { channel, doc, stored, version, size, whole } => {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
             }
@@ -253,7 +254,7 @@ impl Synchronizer {
                     self.heads_received(channel, head, reply, now, out);
                 }
             }
-            Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, out),
+            Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, now, out),
             Message::Give { doc, lineage, ranges, data, version } => self.given(channel, doc, lineage, ranges, data, version, now, out),
             Message::Ack { doc, lineage, version, durable } => self.acknowledged(channel, &doc, lineage, &version, durable, now, out),
             Message::Refusal { doc, reason, retry_ms } => self.refused(channel, &doc, reason, retry_ms, out),
@@ -287,6 +288,7 @@ impl Synchronizer {
             Timer::Heartbeat => self.heartbeat(out),
             Timer::LoadTimeout(doc) => self.load_timed_out(&doc, now, out),
             Timer::Reload(channel, doc) => self.reload(channel, &doc, out),
+            Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, out),

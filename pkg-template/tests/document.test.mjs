@@ -95,6 +95,15 @@ same("containers that merge", ({ note, attempt, doc }) => {
   note(diff, a.toJSON());
 });
 
+same("values that cannot be stored", ({ note, attempt, doc }) => {
+  const map = doc().getMap("m");
+  for (const value of [{ [Symbol("s")]: 1 }, { a: { [Symbol("s")]: 1 } }, [{ [Symbol("s")]: 1 }], 1n, () => {}, Symbol("s")]) {
+    attempt("set", () => map.set("k", value));
+  }
+  for (const value of [undefined, -0, NaN, Infinity, 2 ** 60, new Date(0), new Map([["k", new Map()]]), [undefined], { u: undefined }]) attempt("set", () => map.set("v", value));
+  note(map.toJSON());
+});
+
 same("texts in other units", ({ note, attempt, doc }) => {
   const a = doc();
   a.configDefaultTextStyle({ expand: "after" });
@@ -262,6 +271,14 @@ test("names stay what they are: Loro is a LoroDoc, and a store without a timer i
   inner.delete("a");
   other.inner.apply(inner.encode("a"));
   assert.deepEqual(other.keys(), ["b"]);
+  const order = [];
+  inner.subscribe((event) => {
+    order.push(event.by + [...event.added, ...event.updated]);
+    if (order.length === 1) inner.set("c", 2);
+  });
+  inner.subscribeLocalUpdates(() => order.push("bytes"));
+  inner.set("c", 1);
+  assert.deepEqual(order, ["localc", "bytes", "localc", "bytes"], "what a listener causes is told after what it was told");
   inner.removeOutdated();
   inner.free();
   other.destroy();

@@ -30,7 +30,7 @@ same("nodes are made, moved, deleted and found", ({ doc, note, attempt }) => {
   note(tree.has(second.id), tree.has("9@9"), tree.has("x"), tree.isNodeDeleted(second.id), second.isDeleted(), root.isDeleted());
   attempt("deleted or not?", () => tree.isNodeDeleted("9@9"));
   note(tree.getNodeByID(second.id), tree.getNodeByID("9@9"), tree.getNodeByID("x"), second.parent());
-  attempt("data of a deleted node", () => second.data.toJSON());
+  attempt("data of a deleted node", () => [second.data.toJSON(), second.toJSON(), second.index(), second.fractionalIndex()]);
   attempt("deleted again", () => tree.delete(second.id));
   attempt("child of a deleted node", () => second.createNode());
   note(tree.getNodes(), tree.getNodes({ withDeleted: true }).length, tree.nodes().length, tree.roots());

@@ -74,7 +74,10 @@ impl RepoInner {
                     inner.stored.borrow_mut().extend(live.map(|info| (info.doc, info.index)));
                     inner.enqueue(Input::Listed { channel, docs });
                 }
-                Err(error) => inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(storage_error("list documents", error)) }),
+                Err(error) => {
+                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(storage_error("list documents", error)) });
+                    inner.enqueue(Input::ListFailed { channel });
+                }
             }
             inner.pump();
         }));

@@ -86,7 +86,9 @@ impl Synchronizer {
             .model
             .docs
             .iter()
-            .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || relays || remembered.contains(doc)))
+            .filter(|(doc, entry)| {
+                matches!(entry.state, DocState::Ready) && (entry.opened || relays || remembered.contains(doc) || entry.is_unsynced())
+            })
             .map(|(doc, _)| doc.clone())
             .collect();
         if !extended {
@@ -98,7 +100,8 @@ impl Synchronizer {
             }
             return;
         }
-        if entry.role == Role::Relay {
+        let entry_role = entry.role;
+        if entry_role == Role::Relay {
             self.tell_deletions(channel, out);
         }
         // Both sides remember what they followed together, so that one sum over it may be enough.
@@ -126,6 +129,13 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
         }
+        if entry_role == Role::Relay {
+            for doc in self.model.stranded() {
+                if self.sees(channel, &doc) {
+                    self.tell_heads(channel, &doc, true, out);
+                }
+            }
+        }
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.
@@ -138,7 +148,7 @@ impl Synchronizer {
             .iter()
             .filter(|(doc, entry)| {
                 let link = self.model.peek(channel, doc);
-                let concerned = entry.opened || relays || link.is_some_and(|link| link.subscribed);
+                let concerned = entry.opened || relays || entry.is_unsynced() || link.is_some_and(|link| link.subscribed);
                 matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && link.is_agreed())
             })
             .map(|(doc, _)| doc.clone())
@@ -161,7 +171,7 @@ impl Synchronizer {
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) => *of != channel,
-            Timer::StoreDue(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
+            Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
         });
         for doc in self.model.docs.values_mut() {

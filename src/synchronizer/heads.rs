@@ -159,7 +159,15 @@ impl Synchronizer {
         }
     }
 
-    pub(super) fn wanted(&mut self, channel: ChannelId, doc: DocId, lineage: u64, ranges: Vec<AuthorRange>, out: &mut Vec<Effect>) {
+    pub(super) fn wanted(
+        &mut self,
+        channel: ChannelId,
+        doc: DocId,
+        lineage: u64,
+        ranges: Vec<AuthorRange>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         if !self.sees(channel, &doc) {
             return self.refuse(channel, doc, out);
         }
@@ -168,7 +176,15 @@ impl Synchronizer {
         }
         let (ours, same) = match self.model.docs.get(&doc) {
             Some(entry) if matches!(entry.state, DocState::Ready) => (entry.version.clone(), entry.lineage == lineage),
-            _ => return,
+            Some(_) => return,
+            None => {
+                // It was told of what a store has: that is read now, and told again.
+                if let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) {
+                    let lineage = known.lineage;
+                    self.begin(&doc, lineage, false, [channel].into(), Vec::new(), now, out);
+                }
+                return;
+            }
         };
         let mut given: Vec<AuthorRange> = ranges
             .into_iter()

@@ -74,6 +74,11 @@ pub enum Input {
         /// Its documents.
         docs: Vec<(DocId, Stored)>,
     },
+    /// A store could not tell which documents it has.
+    ListFailed {
+        /// The store.
+        channel: ChannelId,
+    },
     /// A store was read and what it had is imported.
     Loaded {
         /// The store.

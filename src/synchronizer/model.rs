@@ -54,6 +54,8 @@ pub(super) struct Known {
     pub(super) lineage: u64,
     /// What stores have.
     pub(super) version: VersionVector,
+    /// What another machine is known to have.
+    pub(super) confirmed: VersionVector,
     pub(super) creator: Option<Creator>,
 }
 
@@ -94,6 +96,7 @@ pub(super) struct StoreState {
     /// When the last write completed.
     pub(super) written: Timestamp,
     pub(super) failures: u32,
+    pub(super) lists_failed: u32,
 }
 
 /// What is known of one document at each channel, in order of their opening.
@@ -225,6 +228,13 @@ pub(super) struct Fetch {
     pub(super) since: Timestamp,
     /// They came and wait for operations they depend on.
     pub(super) arrived: bool,
+}
+
+impl Doc {
+    /// Something of it is on no other machine, as far as is known.
+    pub(super) fn is_unsynced(&self) -> bool {
+        !self.confirmed.includes(&self.version)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -409,6 +419,12 @@ impl Model {
         self.links(doc).map(|(channel, _)| channel).filter(|channel| !self.stores.contains(channel)).collect()
     }
 
+    /// Returns the documents that only stores have, with something in them that no other machine is known to have.
+    pub(super) fn stranded(&self) -> Vec<DocId> {
+        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(*doc) && !known.confirmed.includes(&known.version);
+        self.catalogue.iter().filter(stranded).map(|(doc, _)| doc.clone()).collect()
+    }
+
     /// Returns the documents with something known at the end of a channel.
     pub(super) fn docs_of(&self, channel: ChannelId) -> Vec<DocId> {
         self.channels.get(&channel).map(|entry| entry.docs.iter().cloned().collect()).unwrap_or_default()
@@ -461,6 +477,9 @@ impl Model {
     /// Another machine has `version`.
     pub(super) fn confirm(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
         let network = self.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
+        if network && let Some(known) = self.catalogue.get_mut(doc) {
+            known.confirmed.merge(version);
+        }
         if network
             && let Some(entry) = self.docs.get_mut(doc)
             && !entry.confirmed.includes(version)

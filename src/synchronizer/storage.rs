@@ -76,6 +76,14 @@ impl Synchronizer {
         self.forget_tombstones(now, out);
     }
 
+    pub(super) fn list_failed(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        if let Some(entry) = self.model.channels.get_mut(&channel) {
+            let after = (RETRY_MS << entry.store.lists_failed.min(5)).min(MAX_RETRY_MS);
+            entry.store.lists_failed = entry.store.lists_failed.saturating_add(1);
+            self.model.arm(Timer::Relist(channel), after, out);
+        }
+    }
+
     /// A store remembers a deletion.
     fn take_tombstone(&mut self, doc: &DocId, stored: &Stored, out: &mut Vec<Effect>) {
         if let Some(tombstone) = &stored.tombstone {
@@ -93,6 +101,7 @@ impl Synchronizer {
             }
             if known.lineage == stored.lineage {
                 known.version.merge(&stored.version);
+                known.confirmed.merge(&stored.confirmed);
                 known.creator = known.creator.take().or(stored.creator);
             }
         }

@@ -27,6 +27,8 @@ pub enum Timer {
     LoadTimeout(crate::protocol::DocId),
     /// Read a document from a store again after a failure.
     Reload(super::ChannelId, crate::protocol::DocId),
+    /// Ask a store for its documents again after a failure.
+    Relist(super::ChannelId),
     /// Write what is dirty to a store.
     StoreDue(super::ChannelId),
     /// Ask a peer whether what was sent has arrived.

@@ -427,6 +427,24 @@ fn a_deletion_that_is_not_allowed_changes_nothing_and_is_answered() {
 }
 
 #[test]
+fn what_was_typed_offline_reaches_the_hub_after_restarts_without_being_opened() {
+    let mut world = World::new(35);
+    let disk = Disk::new();
+    let offline = leaf(&world, vec![Drive::new(&disk, world.env(), 5, 0)]);
+    insert(&offline.get("d").unwrap(), "typed on a plane");
+    world.run(500);
+    drop(offline);
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let hub = relay(&world, vec![link.end(1)], Rc::new(CreatorDeletes));
+    let client = leaf(&world, vec![Drive::new(&disk, world.env(), 5, 0), link.end(0)]);
+    world.run(100);
+    link.connect();
+    world.run(20_000);
+    assert_eq!(text(&hub.get("d").unwrap()), "typed on a plane");
+    assert_eq!(client.list().iter().filter(|info| info.open).count(), 0);
+}
+
+#[test]
 fn forgetting_drops_only_the_own_copy() {
     let mut trio = Trio::new(28, [true, true]);
     let one = trio.clients[0].get("d").unwrap();

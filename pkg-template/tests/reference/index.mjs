@@ -1,16 +1,36 @@
 // Runs one program on the built package and on the engine's own npm package, and compares everything it noted.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as corella from "../../../pkg/index.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-if (!existsSync(`${here}node_modules/loro-crdt`)) {
-  execFileSync("npm", ["ci", "--ignore-scripts", "--no-fund", "--no-audit"], { cwd: here, stdio: "ignore" });
+
+/** Installs the locked reference once: test files run at the same time. */
+function install() {
+  const done = `${here}node_modules/.package-lock.json`;
+  const busy = `${here}node_modules.installing`;
+  const until = Date.now() + 120_000;
+  while (!existsSync(done)) {
+    try {
+      mkdirSync(busy);
+    } catch (error) {
+      if (error.code !== "EEXIST" || Date.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      continue;
+    }
+    try {
+      execFileSync("npm", ["ci", "--ignore-scripts", "--no-fund", "--no-audit"], { cwd: here, stdio: "ignore" });
+    } finally {
+      rmdirSync(busy);
+    }
+  }
 }
+
+install();
 const reference = createRequire(import.meta.url)("loro-crdt");
 await corella.init();
 

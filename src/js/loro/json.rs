@@ -22,16 +22,17 @@ fn texts(items: impl IntoIterator<Item = impl ToString>) -> JsValue {
     items.into_iter().map(|item| JsValue::from_str(&item.to_string())).collect::<Array>().into()
 }
 
-/// Writes a value: containers by their marked id, bytes as numbers.
-fn value_to_js(value: &LoroValue) -> JsValue {
+/// Writes a value: containers by their marked id, bytes as numbers, null as `missing`.
+fn value_to_js(value: &LoroValue, missing: &JsValue) -> JsValue {
     match value {
+        LoroValue::Null => missing.clone(),
         LoroValue::Container(id) => JsValue::from_str(&id.to_loro_value_string()),
         LoroValue::Binary(bytes) => bytes.iter().map(|byte| JsValue::from(*byte)).collect::<Array>().into(),
-        LoroValue::List(items) => items.iter().map(value_to_js).collect::<Array>().into(),
+        LoroValue::List(items) => items.iter().map(|item| value_to_js(item, missing)).collect::<Array>().into(),
         LoroValue::Map(entries) => {
             let out = Object::new();
             for (key, value) in entries.iter() {
-                set(&out, key, &value_to_js(value));
+                set(&out, key, &value_to_js(value, missing));
             }
             out.into()
         }
@@ -47,24 +48,24 @@ fn delete_to_js(pos: i32, len: i32, start_id: ID) -> Object {
     object(&[("type", "delete".into()), ("pos", pos.into()), ("len", len.into()), ("start_id", start_id.to_string().into())])
 }
 
-fn insert_to_js(pos: u32, values: &[LoroValue]) -> Object {
-    let values: Array = values.iter().map(value_to_js).collect();
+fn insert_to_js(pos: u32, values: &[LoroValue], missing: &JsValue) -> Object {
+    let values: Array = values.iter().map(|value| value_to_js(value, missing)).collect();
     object(&[("type", "insert".into()), ("pos", pos.into()), ("value", values.into())])
 }
 
-fn node_to_js(kind: &str, target: TreeID, parent: Option<TreeID>, index: &loro::FractionalIndex) -> Object {
+fn node_to_js(kind: &str, target: TreeID, parent: Option<TreeID>, index: &loro::FractionalIndex, missing: &JsValue) -> Object {
     object(&[
         ("type", kind.into()),
         ("target", target.to_string().into()),
-        ("parent", parent.map_or(JsValue::NULL, |parent| parent.to_string().into())),
+        ("parent", parent.map_or_else(|| missing.clone(), |parent| parent.to_string().into())),
         ("fractional_index", index.to_string().into()),
     ])
 }
 
-fn content_to_js(content: &JsonOpContent) -> Result<Object, JsValue> {
+fn content_to_js(content: &JsonOpContent, missing: &JsValue) -> Result<Object, JsValue> {
     Ok(match content {
         JsonOpContent::List(JsonListOp::Insert { pos, value }) | JsonOpContent::MovableList(JsonMovableListOp::Insert { pos, value }) => {
-            insert_to_js(*pos, value)
+            insert_to_js(*pos, value, missing)
         }
         JsonOpContent::List(JsonListOp::Delete { pos, len, start_id })
         | JsonOpContent::MovableList(JsonMovableListOp::Delete { pos, len, start_id })
@@ -73,10 +74,10 @@ fn content_to_js(content: &JsonOpContent) -> Result<Object, JsValue> {
             object(&[("type", "move".into()), ("from", (*from).into()), ("to", (*to).into()), ("elem_id", elem_to_js(*elem_id))])
         }
         JsonOpContent::MovableList(JsonMovableListOp::Set { elem_id, value }) => {
-            object(&[("type", "set".into()), ("elem_id", elem_to_js(*elem_id)), ("value", value_to_js(value))])
+            object(&[("type", "set".into()), ("elem_id", elem_to_js(*elem_id)), ("value", value_to_js(value, missing))])
         }
         JsonOpContent::Map(JsonMapOp::Insert { key, value }) => {
-            object(&[("type", "insert".into()), ("key", key.into()), ("value", value_to_js(value))])
+            object(&[("type", "insert".into()), ("key", key.into()), ("value", value_to_js(value, missing))])
         }
         JsonOpContent::Map(JsonMapOp::Delete { key }) => object(&[("type", "delete".into()), ("key", key.into())]),
         JsonOpContent::Text(JsonTextOp::Insert { pos, text }) => {
@@ -87,15 +88,15 @@ fn content_to_js(content: &JsonOpContent) -> Result<Object, JsValue> {
             ("start", (*start).into()),
             ("end", (*end).into()),
             ("style_key", style_key.into()),
-            ("style_value", value_to_js(style_value)),
+            ("style_value", value_to_js(style_value, missing)),
             ("info", (*info).into()),
         ]),
         JsonOpContent::Text(JsonTextOp::MarkEnd) => object(&[("type", "mark_end".into())]),
         JsonOpContent::Tree(JsonTreeOp::Create { target, parent, fractional_index }) => {
-            node_to_js("create", *target, *parent, fractional_index)
+            node_to_js("create", *target, *parent, fractional_index, missing)
         }
         JsonOpContent::Tree(JsonTreeOp::Move { target, parent, fractional_index }) => {
-            node_to_js("move", *target, *parent, fractional_index)
+            node_to_js("move", *target, *parent, fractional_index, missing)
         }
         JsonOpContent::Tree(JsonTreeOp::Delete { target }) => object(&[("type", "delete".into()), ("target", target.to_string().into())]),
         JsonOpContent::Future(JsonFutureOpWrapper { value, prop }) => {
@@ -127,10 +128,11 @@ fn count_by(amount: f64) -> Option<JsonOpContent> {
     exported.into_iter().next()?.ops.into_iter().next().map(|op| op.content)
 }
 
-fn change_to_js(change: &JsonChange) -> Result<JsValue, JsValue> {
+/// Writes a change. The reference has null in whole exports and undefined in parts of them: `missing`.
+fn change_to_js(change: &JsonChange, missing: &JsValue) -> Result<JsValue, JsValue> {
     let ops = Array::new();
     for op in &change.ops {
-        let content = content_to_js(&op.content)?.into();
+        let content = content_to_js(&op.content, missing)?.into();
         ops.push(&object(&[("container", op.container.to_string().into()), ("content", content), ("counter", op.counter.into())]));
     }
     Ok(object(&[
@@ -138,14 +140,14 @@ fn change_to_js(change: &JsonChange) -> Result<JsValue, JsValue> {
         ("timestamp", JsValue::from_f64(change.timestamp as f64)),
         ("deps", texts(&change.deps)),
         ("lamport", change.lamport.into()),
-        ("msg", change.msg.as_deref().map_or(JsValue::NULL, JsValue::from_str)),
+        ("msg", change.msg.as_deref().map_or_else(|| missing.clone(), JsValue::from_str)),
         ("ops", ops.into()),
     ])
     .into())
 }
 
-fn changes_to_js(changes: &[JsonChange]) -> Result<JsValue, JsValue> {
-    changes.iter().map(change_to_js).collect::<Result<Array, _>>().map(JsValue::from)
+fn changes_to_js(changes: &[JsonChange], missing: &JsValue) -> Result<JsValue, JsValue> {
+    changes.iter().map(|change| change_to_js(change, missing)).collect::<Result<Array, _>>().map(JsValue::from)
 }
 
 fn to_json(schema: &JsonSchema) -> Result<JsValue, JsValue> {
@@ -157,7 +159,7 @@ fn to_json(schema: &JsonSchema) -> Result<JsValue, JsValue> {
         ("schema_version", schema.schema_version.into()),
         ("start_version", start.into()),
         ("peers", schema.peers.as_ref().map_or(JsValue::NULL, texts)),
-        ("changes", changes_to_js(&schema.changes)?),
+        ("changes", changes_to_js(&schema.changes, &JsValue::NULL)?),
     ])
     .into())
 }
@@ -339,7 +341,7 @@ impl JsLoroDoc {
         // Inside a commit nothing may commit.
         let exported = if is_inside_commit() { export() } else { self.doc().inner().with_barrier(export) };
         events::drain();
-        changes_to_js(&exported)
+        changes_to_js(&exported, &JsValue::UNDEFINED)
     }
 
     /// Returns the change an operation is in, as JSON.
@@ -349,7 +351,7 @@ impl JsLoroDoc {
         let change = self.doc().get_change(id).ok_or_else(|| error::invalid(&format!("there is no operation {id}")))?;
         let end = change.id.counter.saturating_add(change.len as i32);
         let exported = self.doc().export_json_in_id_span(IdSpan::new(change.id.peer, change.id.counter, end));
-        exported.first().map_or(Ok(JsValue::UNDEFINED), change_to_js)
+        exported.first().map_or(Ok(JsValue::UNDEFINED), |change| change_to_js(change, &JsValue::NULL))
     }
 
     /// Imports what `exportJsonUpdates` returned, or its JSON.

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use js_sys::Array;
-use loro::{ContainerTrait, LoroTree, TreeID, TreeParentId};
+use loro::{ContainerTrait, FractionalIndex, LoroTree, TreeID, TreeParentId};
 use wasm_bindgen::prelude::*;
 
 use super::{
@@ -60,7 +60,7 @@ fn node_to_js(tree: &LoroTree, id: TreeID, index: usize, as_json: bool, children
         ("id", id.to_string().into()),
         ("parent", parent.map_or(JsValue::UNDEFINED, |parent| parent.to_string().into())),
         ("index", index.into()),
-        ("fractionalIndex", tree.fractional_index(id).unwrap_or_default().into()),
+        ("fractionalIndex", tree.fractional_index(id).unwrap_or_else(|| FractionalIndex::default().to_string()).into()),
         ("meta", meta),
         ("children", children.into()),
     ])

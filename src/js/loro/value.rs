@@ -97,6 +97,9 @@ fn convert(value: &JsValue, marked: bool, depth: usize) -> Result<LoroValue, JsV
             return Err(error);
         }
     } else {
+        if Object::get_own_property_symbols(value.unchecked_ref::<Object>()).length() > 0 {
+            return Err(error::invalid("Object keys must be strings: a document has no place for symbols"));
+        }
         for entry in Object::entries(value.unchecked_ref()).iter() {
             let entry: Array = entry.unchecked_into();
             entries.push((entry.get(0).as_string().unwrap_or_default(), convert(&entry.get(1), marked, depth + 1)?));
