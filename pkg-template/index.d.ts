@@ -158,6 +158,7 @@ export type Admission = (message: AdmissionMessage) => boolean | AdmissionRefusa
  * of more bytes than `byteBurst` is refused as "too-large". With `kinds` only those are counted and limited.
  */
 export class RateLimiter {
+  #private;
   constructor(options: { messagesPerSecond?: number; burst?: number; bytesPerSecond?: number; byteBurst?: number; kinds?: MessageKind[] });
 }
 

@@ -102,6 +102,9 @@ fn hello(peer: u64, corella: bool) -> Message {
     Message::EstablishRequest(Identity { peer_id: PeerId::from(peer), name: None, peer_type: PeerType::User, capabilities })
 }
 
+/// What an admission was told: the kind, the document, the bytes and the peer.
+type Seen = (MessageKind, Option<DocId>, usize, PeerId);
+
 /// Judges by a function.
 struct By<F>(F);
 
@@ -225,7 +228,7 @@ fn verdicts_at_once_need_no_later_task() {
 
 #[test]
 fn members_of_a_batch_are_judged_one_by_one_and_handshakes_never() {
-    let seen: Rc<RefCell<Vec<(MessageKind, Option<DocId>, usize, PeerId)>>> = Rc::default();
+    let seen: Rc<RefCell<Vec<Seen>>> = Rc::default();
     let told = Rc::clone(&seen);
     let stage = Stage::new(Rc::new(By(move |request: &AdmissionRequest| {
         assert_eq!((request.peer.kind, &request.peer.peer_type), (ChannelKind::Network, &PeerType::User));
