@@ -23,6 +23,8 @@ const KINDS = [
 ];
 const REASONS = ["mutability", "creation", "deletion", "rate-limited", "too-large", "unauthorized", "deleted", "invalid"];
 const LIMITS = ["messagesPerSecond", "burst", "bytesPerSecond", "byteBurst", "kinds"];
+// A document takes several messages to come over.
+const LEAST_BURST = 10;
 const MAX_RETRY = 2 ** 32 - 1;
 
 /** Refuses what a peer sends too fast, as "rate-limited". Every repo it is given to counts for itself. */
@@ -34,8 +36,8 @@ export class RateLimiter {
     }
     const { messagesPerSecond, bytesPerSecond, kinds } = options;
     if (messagesPerSecond === undefined && bytesPerSecond === undefined) throw invalid("RateLimiter: messagesPerSecond, bytesPerSecond or both");
-    const burst = burstOf(options, "burst", "messagesPerSecond");
-    const byteBurst = burstOf(options, "byteBurst", "bytesPerSecond");
+    const burst = burstOf(options, "burst", "messagesPerSecond", LEAST_BURST);
+    const byteBurst = burstOf(options, "byteBurst", "bytesPerSecond", 1);
     if (kinds !== undefined && !(Array.isArray(kinds) && kinds.every((kind) => KINDS.includes(kind)))) {
       throw invalid(`RateLimiter: kinds is an array of ${KINDS.join(", ")}`);
     }
@@ -43,12 +45,12 @@ export class RateLimiter {
   }
 }
 
-/** Returns the burst: what one second gives, unless told. */
-function burstOf(options, key, rateKey) {
+/** Returns the burst: what one second gives unless told, and at least `least`. */
+function burstOf(options, key, rateKey, least) {
   const rate = options[rateKey];
   const burst = options[key];
   if (rate !== undefined && !(typeof rate === "number" && rate > 0 && rate < Infinity)) throw invalid(`RateLimiter: ${rateKey} is a number above 0`);
-  if (burst === undefined) return rate && Math.max(1, rate);
+  if (burst === undefined) return rate && Math.max(least, rate);
   if (rate === undefined) throw invalid(`RateLimiter: ${key} goes with ${rateKey}`);
   if (!(typeof burst === "number" && burst >= 1 && burst < Infinity)) throw invalid(`RateLimiter: ${key} is a number, at least 1`);
   return burst;

@@ -368,7 +368,12 @@ impl RepoInner {
         let mut pending = VersionVector::new();
         let imported = contained_import(|| {
             let status = doc.doc.import(data)?;
-            pending = status.pending.iter().flat_map(|range| range.iter()).map(|(author, (_, end))| (*author, *end)).collect();
+            if let Some(waiting) = status.pending.filter(|waiting| !waiting.is_empty()) {
+                // What comes after a gap of the same author does not say that the gap is on its way.
+                let here = doc.version();
+                let joined = waiting.iter().filter(|(author, (start, _))| *start <= here.get(**author));
+                pending = joined.map(|(author, (_, end))| (*author, *end)).collect();
+            }
             Ok(())
         });
         match imported {

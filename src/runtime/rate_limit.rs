@@ -32,7 +32,7 @@ pub struct Rate {
 /// What a [`RateLimiter`] grants each peer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RateLimits {
-    /// Messages; any number without.
+    /// Messages; any number without. A document takes several to come over, so a burst below three may let none through.
     pub messages: Option<Rate>,
     /// Payload bytes, as [`AdmissionRequest::bytes`] counts them; any number without. A message larger than the burst is refused as
     /// too large, since it could never pass.

@@ -167,9 +167,12 @@ impl Synchronizer {
         retry_ms: Option<u32>,
         out: &mut Vec<Effect>,
     ) {
-        if let Some(doc) = doc
-            && self.model.is_extended(channel)
-        {
+        let Some(doc) = doc else { return };
+        // It may be what was asked for: that is asked for again as soon as it is offered again.
+        if let Some(entry) = self.model.docs.get_mut(&doc) {
+            entry.fetches.retain(|_, fetch| fetch.channel != channel || fetch.arrived);
+        }
+        if self.model.is_extended(channel) {
             out.push(Effect::Send { channel, message: Message::Refusal { doc, reason, retry_ms } });
         }
     }
@@ -188,6 +191,8 @@ impl Synchronizer {
         if self.model.peek(channel, doc).is_none() {
             return;
         }
+        let offer = Timer::Offer(channel, doc.clone());
+        let offering = self.model.armed.contains(&offer);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.waiting = false;
         if reason == RefusalReason::Unavailable {
@@ -202,12 +207,14 @@ impl Synchronizer {
         link.last_refusal = Some(reason);
         link.refused = Some(reason);
         let base = if reason == RefusalReason::RateLimited { LIMITED_MS } else { OFFER_MS };
-        let wait = retry_ms.map_or(base << link.refusals.min(5), u64::from).max(1);
-        link.refusals = link.refusals.saturating_add(1);
+        // Longer every time: an offer and what follows it are several messages, and the time is that of one.
+        let wait = retry_ms.map_or(base, u64::from).max(1) << link.refusals.min(5);
+        // Everything sent until the next offer is refused for the same cause.
+        link.refusals = if offering { link.refusals.max(1) } else { link.refusals.saturating_add(1) };
         if let Some(entry) = self.model.docs.get_mut(doc) {
             entry.fetches.retain(|_, fetch| fetch.channel != channel || fetch.arrived);
         }
-        self.model.arm(Timer::Offer(channel, doc.clone()), wait, out);
+        self.model.arm(offer, wait, out);
         if news {
             out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: Some(wait) }));
         }

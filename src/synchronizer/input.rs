@@ -158,7 +158,7 @@ pub enum Input {
         version: VersionVector,
         /// What the peer said it has.
         announced: VersionVector,
-        /// Ends of the operations that are here and wait for others they depend on.
+        /// Ends of the operations that are here, follow without a gap what the document has of their author, and wait for those of others.
         pending: VersionVector,
     },
     /// Data of a peer could not be imported; the document is as before.

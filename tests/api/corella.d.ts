@@ -153,10 +153,12 @@ export type Admission = (message: AdmissionMessage) => boolean | AdmissionRefusa
 
 /**
  * Refuses what a peer sends faster than this, as "rate-limited" and with the time after which it would pass. Rates are counted per
- * peer id, by every repo for itself. `burst` and `byteBurst` are what may come at once after a pause, what one second gives unless
- * told; a message of more bytes than `byteBurst` is refused as "too-large". With `kinds` only those are counted and limited.
+ * peer id, by every repo for itself. `burst` and `byteBurst` are what may come at once after a pause: what one second gives unless
+ * told, and 10 messages at least. A document takes several messages to come over, so a smaller `burst` may let none through. A message
+ * of more bytes than `byteBurst` is refused as "too-large". With `kinds` only those are counted and limited.
  */
 export class RateLimiter {
+  #private;
   constructor(options: { messagesPerSecond?: number; burst?: number; bytesPerSecond?: number; byteBurst?: number; kinds?: MessageKind[] });
 }
 

@@ -9,6 +9,7 @@ import init, {
   LoroMap,
   LoroText,
   LoroTree,
+  RateLimiter,
   Repo,
   RepoError,
   UndoManager,
@@ -74,6 +75,27 @@ export async function safe(): Promise<Durability> {
     if (error instanceof RepoError && (error.code === "exists" || error.code === "deleted")) await repo.forget("notes");
   }
   return handle.durability;
+}
+
+export async function relay(): Promise<void> {
+  await Repo.open({ admission: ({ bytes }) => bytes < 1000 });
+  await Repo.open({ admission: new RateLimiter({ messagesPerSecond: 10, kinds: ["update", "give"] }) });
+  const repo = await Repo.open({
+    role: "relay",
+    admission: [
+      new RateLimiter({ bytesPerSecond: 1e6, byteBurst: 1e7 }),
+      async ({ kind, docId, peer }) => {
+        if (peer.kind === "tabs") return true;
+        await Promise.resolve();
+        return kind === "delete-request" && docId === "pinned" ? { reason: "deletion", retryMs: 1000 } : true;
+      },
+    ],
+  });
+  // @ts-expect-error: no such kind
+  new RateLimiter({ messagesPerSecond: 1, kinds: ["nonsense"] });
+  // @ts-expect-error: no such reason
+  await Repo.open({ admission: () => ({ reason: "because" }) });
+  await repo.close();
 }
 
 export async function bare(): Promise<void> {

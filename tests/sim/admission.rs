@@ -7,11 +7,11 @@ use std::{
 };
 
 use corella::{
-    DocHandle, DocId, PeerId, Repo, RepoConfig, VersionVector,
+    DocId, PeerId, Repo, RepoConfig, VersionVector,
     protocol::{Capabilities, EphemeralPayload, Identity, Message, MessageKind, PeerType, RefusalReason, Role, extension::Head},
     runtime::{
-        Adapter, AdapterContext, AdapterState, Admission, AdmissionRequest, Chain, Channel, ChannelStats, Decision, ErrorCode,
-        LocalBoxFuture, Opening, Rate, RateLimiter, RateLimits, RepoEvent, Verdict, WAITING_BYTES, WAITING_MESSAGES,
+        Adapter, AdapterContext, AdapterState, Admission, AdmissionRequest, Chain, Channel, ChannelStats, Decision, Durability, Env,
+        ErrorCode, LocalBoxFuture, Opening, Rate, RateLimiter, RateLimits, RepoEvent, Verdict, WAITING_BYTES, WAITING_MESSAGES,
     },
     synchronizer::{ChannelId, ChannelKind, Interest, PeerContext, Timestamp},
 };
@@ -101,6 +101,9 @@ fn hello(peer: u64, corella: bool) -> Message {
     let capabilities = corella.then(|| Capabilities::own(Role::Leaf));
     Message::EstablishRequest(Identity { peer_id: PeerId::from(peer), name: None, peer_type: PeerType::User, capabilities })
 }
+
+/// What an admission was told: the kind, the document, the bytes and the peer.
+type Seen = (MessageKind, Option<DocId>, usize, PeerId);
 
 /// Judges by a function.
 struct By<F>(F);
@@ -225,8 +228,7 @@ fn verdicts_at_once_need_no_later_task() {
 
 #[test]
 fn members_of_a_batch_are_judged_one_by_one_and_handshakes_never() {
-    type Seen = Vec<(MessageKind, Option<DocId>, usize, PeerId)>;
-    let seen: Rc<RefCell<Seen>> = Rc::default();
+    let seen: Rc<RefCell<Vec<Seen>>> = Rc::default();
     let told = Rc::clone(&seen);
     let stage = Stage::new(Rc::new(By(move |request: &AdmissionRequest| {
         assert_eq!((request.peer.kind, &request.peer.peer_type), (ChannelKind::Network, &PeerType::User));
@@ -407,47 +409,78 @@ fn request() -> AdmissionRequest {
     AdmissionRequest { kind: MessageKind::Ack, peer: Rc::new(peer), doc: None, bytes: 0, now: Timestamp(0) }
 }
 
-/// Types into document "d" at a client of a relay that judges; returns the text of both `seconds` later, and their link.
-fn typed(admission: Rc<dyn Admission>, seconds: u64) -> (String, String, Rc<Link>) {
-    let mut world = World::new(11);
-    let link = Link::new(world.env(), ChannelKind::Network, 10);
-    let client = Repo::new(world.env(), RepoConfig { adapters: vec![link.end(0)], ..RepoConfig::default() });
-    let config = RepoConfig {
-        adapters: vec![link.end(1)],
-        admission: Some(admission),
-        interest: Interest::Everything,
-        peer_type: PeerType::Service,
-        ..RepoConfig::default()
-    };
-    let relay = Repo::new(world.env(), config);
-    link.connect();
-    world.run(100);
-    let (mine, theirs) = (client.get("d").unwrap(), relay.get("d").unwrap());
-    for _ in 0..200 {
-        mine.change(|doc| doc.get_text("text").insert(0, "x").unwrap(), None, None).unwrap();
-        world.run(5);
+/// A client of a relay that judges what it sends.
+struct Pair {
+    world: World,
+    link: Rc<Link>,
+    client: Repo,
+    relay: Repo,
+}
+
+impl Pair {
+    fn new(admission: impl FnOnce(Rc<dyn Env>) -> Rc<dyn Admission>) -> Self {
+        let mut world = World::new(11);
+        let link = Link::new(world.env(), ChannelKind::Network, 10);
+        let client = Repo::new(world.env(), RepoConfig { adapters: vec![link.end(0)], ..RepoConfig::default() });
+        let config = RepoConfig {
+            adapters: vec![link.end(1)],
+            admission: Some(admission(world.env())),
+            interest: Interest::Everything,
+            peer_type: PeerType::Service,
+            ..RepoConfig::default()
+        };
+        let relay = Repo::new(world.env(), config);
+        link.connect();
+        world.run(100);
+        Self { world, link, client, relay }
     }
-    world.run(seconds * 1_000);
-    let text = |handle: &DocHandle| handle.doc().get_text("text").to_string();
-    (text(&mine), text(&theirs), link)
+
+    /// Types 200 characters in a second; returns after how many milliseconds the relay confirmed all, 60 seconds at most.
+    fn typed(&mut self) -> Option<u64> {
+        let handle = self.client.get("d").unwrap();
+        for _ in 0..200 {
+            handle.change(|doc| doc.get_text("text").insert(0, "x").unwrap(), None, None).unwrap();
+            self.world.run(5);
+        }
+        for waited in (0..60_000).step_by(10) {
+            if handle.durability() >= Durability::Hub {
+                assert_eq!(self.relay.get("d").unwrap().doc().get_text("text").to_string().len(), 200);
+                return Some(waited);
+            }
+            self.world.run(10);
+        }
+        None
+    }
 }
 
 #[test]
-fn what_was_limited_arrives_all_the_same() {
-    let limits = RateLimits { messages: Some(Rate { per_second: 5.0, burst: 5.0 }), ..RateLimits::default() };
-    let (mine, theirs, _) = typed(Rc::new(RateLimiter::new(limits)), 30);
-    assert_eq!((mine.len(), mine), (200, theirs));
+fn what_was_limited_arrives_soon_after() {
+    for (per_second, burst, within) in [(5.0, 5.0, 3_000), (20.0, 3.0, 3_000), (1.0, 10.0, 15_000)] {
+        let limits = RateLimits { messages: Some(Rate { per_second, burst }), ..RateLimits::default() };
+        let confirmed = Pair::new(|_| Rc::new(RateLimiter::new(limits))).typed();
+        assert!(confirmed.is_some_and(|ms| ms <= within), "{per_second} a second, {burst} at once: {confirmed:?} ms");
+    }
 }
 
 #[test]
 fn late_verdicts_lose_nothing() {
-    let (mine, theirs, _) = typed(Rc::new(By(|_: &AdmissionRequest| Decision::Later(Box::pin(async { Verdict::Admit })))), 5);
-    assert_eq!((mine.len(), mine), (200, theirs));
+    let mut pair = Pair::new(|env| {
+        Rc::new(By(move |_: &AdmissionRequest| {
+            let pause = env.sleep(env.random_u64() % 30);
+            Decision::Later(Box::pin(async move {
+                pause.await;
+                Verdict::Admit
+            }))
+        }))
+    });
+    let confirmed = pair.typed();
+    assert!(confirmed.is_some_and(|ms| ms <= 500), "{confirmed:?} ms");
 }
 
 #[test]
 fn a_peer_that_is_refused_everything_does_not_keep_asking() {
-    let (_, theirs, link) = typed(Rc::new(By(|_: &AdmissionRequest| Decision::Now(NO))), 60);
-    assert_eq!(theirs, "");
-    assert!(link.messages.get() < 1_000, "{} messages", link.messages.get());
+    let mut pair = Pair::new(|_| Rc::new(By(|_: &AdmissionRequest| Decision::Now(NO))));
+    assert_eq!(pair.typed(), None);
+    assert!(pair.relay.list().is_empty());
+    assert!(pair.link.messages.get() < 1_000, "{} messages", pair.link.messages.get());
 }

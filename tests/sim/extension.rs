@@ -569,3 +569,22 @@ fn a_newcomer_sees_everybody_present_with_the_handshake() {
     world.run(45);
     assert_eq!(cursors[3].peers().len(), 3);
 }
+
+#[test]
+fn what_is_typed_before_a_relay_has_answered_arrives_with_the_rest() {
+    for delay in [1, 5, 30] {
+        let mut world = World::new(11);
+        let link = Link::new(world.env(), ChannelKind::Network, delay);
+        let writer = leaf(&world, vec![link.end(0)]);
+        let _hub = relay(&world, vec![link.end(1)], Rc::new(Rules::default()));
+        link.connect();
+        world.run(100);
+        let handle = writer.get("d").unwrap();
+        for _ in 0..20 {
+            insert(&handle, "x");
+            world.run(1);
+        }
+        world.run(600);
+        assert_eq!(handle.durability(), Durability::Hub, "after a second, over a link of {delay} ms");
+    }
+}
