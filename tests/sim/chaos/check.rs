@@ -22,6 +22,8 @@ pub const QUIET_MESSAGES: u64 = 16;
 pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
 /// Timers a node may have pending for each document when nothing happens.
 const MOST_TIMERS: usize = 16;
+/// Records of a document on a disk, for each repo that uses it at once: none removes what another one has written and it has not read.
+const MOST_RECORDS: usize = 64;
 /// How long a repo may take to confirm what has long arrived.
 const CONFIRM_MS: u64 = 30_000;
 
@@ -383,6 +385,11 @@ impl Chaos {
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for (number, disk) in self.disks.iter().enumerate() {
+                let writers = self.nodes.iter().filter(|node| node.plan.disk == Some(number)).count();
+                let records = disk.records(name);
+                if records > MOST_RECORDS * writers {
+                    faults.push(format!("{name}: disk {number} has {records} records"));
+                }
                 let copy = Copy::of(&disk.contents(name));
                 for promise in model.promises.iter().filter(|promise| promise.doc == doc && promise.disk == number) {
                     if !includes(&copy.version, &promise.version) {
