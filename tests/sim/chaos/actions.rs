@@ -118,7 +118,8 @@ pub enum Action {
         wire: usize,
         seed: u64,
     },
-    /// Has no effect on the repos until they can be told that permissions have changed: never drawn.
+    /// Changes the table, and nothing else as long as repos cannot be told: then whoever draws this also tells every living repo, and
+    /// `Chaos::the_hidden_stays_hidden` begins at the moment of the change.
     #[expect(dead_code, reason = "the repos cannot be told yet")]
     PermissionChange {
         doc: usize,

@@ -68,6 +68,7 @@ impl Chaos {
         self.it_is_quiet(&mut faults);
         self.presence_is_right(&mut faults);
         self.waiting_ends(&mut faults);
+        self.presence_goes_with_its_author(&mut faults);
         self.disks_hold_what_they_promised(&mut faults);
         faults.append(&mut self.model.borrow_mut().violations);
         faults
@@ -321,6 +322,29 @@ impl Chaos {
                 }
             }
         }
+    }
+
+    /// Who disconnects is at once no longer shown by those it was connected with.
+    fn presence_goes_with_its_author(&mut self, faults: &mut Vec<String>) {
+        if !self.hostiles.is_empty() || !self.plan.families.presence {
+            return;
+        }
+        let leaver = self.chance.index(self.nodes.len());
+        let Some(peer) = self.nodes[leaver].working().map(|alive| alive.peer.clone()) else { return };
+        let wires: Vec<_> = self.wires.iter().filter(|wire| wire.side_of(leaver).is_some()).cloned().collect();
+        wires.iter().for_each(|wire| wire.disconnect());
+        self.run(5_000);
+        for neighbour in wires.iter().filter_map(|wire| wire.other(leaver)) {
+            for doc in self.immortal() {
+                let Some(handle) = self.nodes[neighbour].handle(doc) else { continue };
+                if handle.ephemeral("cursors").peers().contains_key(&peer) {
+                    let name = &self.plan.docs[doc];
+                    faults.push(format!("{name}: node {neighbour} still shows node {leaver}, whose connection is gone"));
+                }
+            }
+        }
+        wires.iter().for_each(|wire| _ = wire.connect());
+        self.run(5_000);
     }
 
     fn it_is_quiet(&mut self, faults: &mut Vec<String>) {
