@@ -71,7 +71,7 @@ fn range(from: u64, count: u64) {
 }
 
 /// Schedules of one part of the fixed range.
-const PART: u64 = 100;
+const PART: u64 = 80;
 
 macro_rules! parts {
     ($($name:ident: $number:literal,)*) => {

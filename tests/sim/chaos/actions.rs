@@ -17,6 +17,11 @@ pub enum Action {
         edit: Edit,
         commit: Commit,
     },
+    /// Whoever has the document open types in turns, slowly enough for every edit to be a record of its own.
+    Typing {
+        doc: usize,
+        edits: u64,
+    },
     SetPresence {
         node: usize,
         doc: usize,
@@ -113,7 +118,8 @@ pub enum Action {
         wire: usize,
         seed: u64,
     },
-    /// Has no effect on the repos until they can be told that permissions have changed: never drawn.
+    /// Changes the table, and nothing else as long as repos cannot be told: then whoever draws this also tells every living repo, and
+    /// `Chaos::the_hidden_stays_hidden` begins at the moment of the change.
     #[expect(dead_code, reason = "the repos cannot be told yet")]
     PermissionChange {
         doc: usize,
@@ -153,8 +159,9 @@ impl Chaos {
         let side = chance.index(2);
         let doc = chance.index(self.plan.docs.len());
         let only = |family: bool, weight: u64| if family { weight } else { 0 };
-        let weights: [(u64, &dyn Fn() -> Action); 24] = [
+        let weights: [(u64, &dyn Fn() -> Action); 25] = [
             (40, &|| Action::Edit { node, doc, edit: edit(chance), commit: commit(chance) }),
+            (only(families.typing, 3), &|| Action::Typing { doc, edits: 20 + chance.below(60) }),
             (12, &|| Action::Open { node, doc }),
             (only(families.closing, 5), &|| Action::CloseDoc { node, doc }),
             (only(families.presence, 8), &|| Action::SetPresence { node, doc, shared: chance.percent(20), value: chance.below(100) }),
@@ -213,6 +220,7 @@ impl Chaos {
         self.trace.action(&format!("{action:?}"));
         match action {
             Action::Edit { node, doc, edit, commit } => self.edit(node, doc, &edit, commit),
+            Action::Typing { doc, edits } => self.typing(doc, edits),
             Action::SetPresence { node, doc, shared, value } => {
                 if let Some(handle) = self.nodes[node].handle(doc) {
                     let cursors = handle.ephemeral("cursors");
@@ -297,6 +305,16 @@ impl Chaos {
             Action::Lie { node, wire, seed } => self.lie(node, wire, seed),
             Action::PermissionChange { doc, group, hidden } => self.table.hide(&self.plan.docs[doc], group, hidden),
             Action::Wait => {}
+        }
+    }
+
+    fn typing(&mut self, doc: usize, edits: u64) {
+        for _ in 0..edits {
+            let writers: Vec<_> = (0..self.nodes.len()).filter(|node| self.nodes[*node].handle(doc).is_some()).collect();
+            let Some(node) = self.chance.pick(&writers).copied() else { return };
+            self.edit(node, doc, &Edit::Text { place: self.chance.next(), filler: "", times: 1 }, Commit::Change);
+            let pause = 40 + self.chance.below(160);
+            self.run(pause);
         }
     }
 

@@ -22,6 +22,8 @@ pub const QUIET_MESSAGES: u64 = 32;
 pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
 /// Timers a node may have pending for each document when nothing happens.
 const MOST_TIMERS: usize = 16;
+/// Records of a document on a disk, for each repo that uses it at once: none removes what another one has written and it has not read.
+const MOST_RECORDS: usize = 64;
 /// How long a repo may take to confirm what has long arrived.
 const CONFIRM_MS: u64 = 30_000;
 
@@ -66,6 +68,7 @@ impl Chaos {
         self.it_is_quiet(&mut faults);
         self.presence_is_right(&mut faults);
         self.waiting_ends(&mut faults);
+        self.presence_goes_with_its_author(&mut faults);
         self.disks_hold_what_they_promised(&mut faults);
         faults.append(&mut self.model.borrow_mut().violations);
         faults
@@ -317,6 +320,29 @@ impl Chaos {
         }
     }
 
+    /// Who disconnects is at once no longer shown by those it was connected with.
+    fn presence_goes_with_its_author(&mut self, faults: &mut Vec<String>) {
+        if !self.hostiles.is_empty() || !self.plan.families.presence {
+            return;
+        }
+        let leaver = self.chance.index(self.nodes.len());
+        let Some(peer) = self.nodes[leaver].working().map(|alive| alive.peer.clone()) else { return };
+        let wires: Vec<_> = self.wires.iter().filter(|wire| wire.side_of(leaver).is_some()).cloned().collect();
+        wires.iter().for_each(|wire| wire.disconnect());
+        self.run(5_000);
+        for neighbour in wires.iter().filter_map(|wire| wire.other(leaver)) {
+            for doc in self.immortal() {
+                let Some(handle) = self.nodes[neighbour].handle(doc) else { continue };
+                if handle.ephemeral("cursors").peers().contains_key(&peer) {
+                    let name = &self.plan.docs[doc];
+                    faults.push(format!("{name}: node {neighbour} still shows node {leaver}, whose connection is gone"));
+                }
+            }
+        }
+        wires.iter().for_each(|wire| _ = wire.connect());
+        self.run(5_000);
+    }
+
     fn it_is_quiet(&mut self, faults: &mut Vec<String>) {
         let before: Vec<Traffic> = self.wires.iter().map(|wire| wire.traffic.get()).collect();
         self.run(QUIET_MS);
@@ -375,6 +401,11 @@ impl Chaos {
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for (number, disk) in self.disks.iter().enumerate() {
+                let writers = self.nodes.iter().filter(|node| node.plan.disk == Some(number)).count();
+                let records = disk.records(name);
+                if records > MOST_RECORDS * writers {
+                    faults.push(format!("{name}: disk {number} has {records} records"));
+                }
                 let copy = Copy::of(&disk.contents(name));
                 for promise in model.promises.iter().filter(|promise| promise.doc == doc && promise.disk == number) {
                     if !includes(&copy.version, &promise.version) {

@@ -38,6 +38,7 @@ pub struct Families {
     pub deletion: bool,
     pub presence: bool,
     pub closing: bool,
+    pub typing: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -125,6 +126,7 @@ impl Plan {
             deletion: chance.percent(25),
             presence: chance.percent(30),
             closing: chance.percent(50),
+            typing: chance.percent(20),
         };
         if families.hostile {
             let hostile = draft.node(NodeKind::Hostile, false);
