@@ -41,11 +41,8 @@ impl Synchronizer {
         if self.model.is_buried(&doc, lineage) {
             return self.tell_tombstone(channel, &doc, out);
         }
-        if let Some(ours) = self.model.lineage(&doc)
-            && ours < lineage
-        {
-            // It has a newer creation: it answers the older one with the tombstone, and that decides.
-            return self.tell_heads(channel, &doc, false, out);
+        if !self.agree_on_lineage(channel, &doc, lineage, !version.is_empty(), reply, out) {
+            return;
         }
         let request = Request { channel, version, bidirectional: reply, kind: RequestKind::Heads };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
@@ -53,6 +50,37 @@ impl Synchronizer {
             Some(DocState::Loading { requests, .. }) => requests.push(request),
             None => self.heads_of_unopened(request, doc, lineage, now, out),
         }
+    }
+
+    /// Returns whether a peer's creation of a document is the one here, which one without content always becomes.
+    fn agree_on_lineage(
+        &mut self,
+        channel: ChannelId,
+        doc: &DocId,
+        lineage: u64,
+        content: bool,
+        reply: bool,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(ours) = self.model.lineage(doc) else { return true };
+        if ours == lineage || (self.model.is_blank(doc) && !content) {
+            return true;
+        }
+        if self.model.is_blank(doc) {
+            self.model.adopt_lineage(doc, lineage);
+            if self.model.docs.contains_key(doc) {
+                out.push(Effect::CreateDoc { doc: doc.clone(), lineage });
+            }
+            return true;
+        }
+        // It has a newer creation. It answers the older one with the tombstone, and that decides, once.
+        let parted = self.model.peek(channel, doc).is_some_and(|link| link.refused == Some(RefusalReason::Deleted));
+        if !parted {
+            self.tell_heads(channel, doc, false, out);
+        } else if reply {
+            self.refuse(channel, doc.clone(), out);
+        }
+        false
     }
 
     fn heads_of_unopened(&mut self, request: Request, doc: DocId, lineage: u64, now: Timestamp, out: &mut Vec<Effect>) {
@@ -230,7 +258,12 @@ impl Synchronizer {
         }
         let ours = match self.model.docs.get_mut(&doc) {
             None => return self.heads_received(channel, Head { doc, lineage, version }, false, now, out),
-            Some(entry) if entry.lineage != lineage => return self.tell_heads(channel, &doc, false, out),
+            Some(entry) if entry.lineage != lineage => {
+                if !self.agree_on_lineage(channel, &doc, lineage, true, false, out) {
+                    return;
+                }
+                VersionVector::new()
+            }
             Some(entry) => match &mut entry.state {
                 DocState::Loading { ask, .. } => {
                     ask.insert(channel);

@@ -460,7 +460,24 @@ impl Model {
 
     /// Returns whether that creation of the document was deleted. A later one says so even when the tombstone is forgotten.
     pub(super) fn is_buried(&self, doc: &DocId, lineage: u64) -> bool {
-        self.buried.get(doc).is_some_and(|tombstone| tombstone.lineage >= lineage) || self.lineage(doc).is_some_and(|here| here > lineage)
+        let later = self.lineage(doc).is_some_and(|here| here > lineage) && !self.is_blank(doc);
+        later || self.buried.get(doc).is_some_and(|tombstone| tombstone.lineage >= lineage)
+    }
+
+    /// Returns whether nothing of a document is here: then its lineage is what somebody said, and proves nothing.
+    pub(super) fn is_blank(&self, doc: &DocId) -> bool {
+        self.docs.get(doc).is_none_or(|entry| entry.version.is_empty())
+            && self.catalogue.get(doc).is_none_or(|known| known.version.is_empty())
+    }
+
+    /// Takes a document without content to be another creation.
+    pub(super) fn adopt_lineage(&mut self, doc: &DocId, lineage: u64) {
+        if let Some(entry) = self.docs.get_mut(doc) {
+            entry.lineage = lineage;
+        }
+        if let Some(known) = self.catalogue.get_mut(doc) {
+            known.lineage = lineage;
+        }
     }
 
     /// Returns whether a peer has made this side know of as many documents as one peer may.

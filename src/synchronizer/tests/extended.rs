@@ -390,3 +390,29 @@ fn changed_permissions_take_effect_at_once() {
     forbid.visibility.borrow_mut().clear();
     assert_eq!(sent(&bench.on(Input::PermissionsChanged)), [heads(peer, "d", vv(&[(7, 2)]), true)]);
 }
+
+#[test]
+fn a_lineage_without_content_gives_way_to_one_with_content() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let (liar, honest) = (pipe(&mut bench, 1, "2"), pipe(&mut bench, 2, "3"));
+    let claim = Head { lineage: 5, ..head("d", vv(&[])) };
+    let _ = bench.receive(liar, Message::Heads { heads: vec![claim], reply: false });
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    let effects = bench.receive(honest, told("d", vv(&[(5, 3)]), false));
+    assert!(effects.contains(&Effect::CreateDoc { doc: doc("d"), lineage: 0 }), "{effects:?}");
+    let effects = bench.on(Input::TimerFired(Timer::Graft(doc("d"))));
+    assert_eq!(sent(&effects), [want(honest, "d", &[range(5, 0, 3)])]);
+}
+
+#[test]
+fn peers_that_cannot_agree_on_a_lineage_say_so_once() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let _ = bench.open("d");
+    let peer = pipe(&mut bench, 1, "2");
+    settled(&mut bench, peer);
+    let newer = Head { lineage: 5, ..head("d", vv(&[(9, 1)])) };
+    let tombstone = Tombstone { lineage: 4, at: 1, by: PeerId::from_wire("2") };
+    let refused = refusal(peer, "d", RefusalReason::Deletion);
+    assert_eq!(sent(&bench.receive(peer, Message::Deleted { docs: vec![(doc("d"), tombstone)] })), [refused]);
+    assert_eq!(sent(&bench.receive(peer, Message::Heads { heads: vec![newer], reply: false })), []);
+}
