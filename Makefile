@@ -45,7 +45,10 @@ fix: ## repair formatting and lints
 	@cargo fmt
 	@cargo clippy --quiet --fix --allow-dirty --allow-staged --features hub --all-targets
 
-bench: ## benchmarks, with a table at the end
+bench: ## benchmarks, with tables
+	@cargo bench --quiet --bench synchronizer
+	@cargo test --quiet --release --test sim -- --nocapture --test-threads 1 each_change_reaches neighbours_and_nothing_twice presence_costs 2>&1 | grep -v '^running\|^test result\|^$$'
+	@cargo test --quiet --release --lib -- --nocapture what_differs_is_found 2>&1 | grep 'of 10,000'
 	@scripts/setup-wasm.sh --test
 	@scripts/build-pkg.sh
 	@npm ci --silent --no-fund --no-audit --prefix bench

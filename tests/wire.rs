@@ -5,6 +5,8 @@
 
 #[path = "wire/arbitrary.rs"]
 mod arbitrary;
+#[path = "wire/extension.rs"]
+mod extension;
 #[path = "wire/golden.rs"]
 mod golden;
 #[path = "wire/json.rs"]
