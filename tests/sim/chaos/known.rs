@@ -14,3 +14,5 @@ pub const DEAD_CHANNELS_SWALLOW_PUSHES: bool = true;
 /// A clock that is set back makes everything that was sent count as just sent, so nobody asks whether it arrived until the clock is where
 /// it was.
 pub const A_CLOCK_SET_BACK_DELAYS_QUESTIONS: bool = true;
+/// A peer that has asked to delete a document still counts as having what it had, for whoever refused.
+pub const WHO_DELETED_COUNTS_AS_HAVING: bool = true;

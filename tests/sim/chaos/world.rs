@@ -282,9 +282,13 @@ impl Chaos {
         let (model, name) = (Rc::clone(&self.model), self.plan.docs[doc].clone());
         self.world.clock.spawn(Box::pin(async move {
             let (Ok(()), Some(peers)) = (wait.await, peers) else { return };
+            let mut model = model.borrow_mut();
+            if known::WHO_DELETED_COUNTS_AS_HAVING && model.deleted.contains(&doc) {
+                return;
+            }
             let gone = peers.iter().any(|(life, handle)| !life.is_alive() || handle.is_gone());
             if !gone && !peers.iter().any(|(_, handle)| includes(&handle.doc().oplog_vv(), &version)) {
-                model.borrow_mut().violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
+                model.violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
             }
         }));
     }
