@@ -59,6 +59,9 @@ impl Synchronizer {
             self.spread_deletion(doc, &tombstone, Some(channel), out);
             self.bury(doc, tombstone, out);
         }
+        if !allowed && lineage.is_some() {
+            self.peer_deleted(channel, doc);
+        }
         let status = if allowed { DeleteStatus::Deleted } else { DeleteStatus::Ignored };
         out.push(Effect::Send { channel, message: Message::DeleteResponse { doc: doc.clone(), status } });
     }
@@ -83,11 +86,7 @@ impl Synchronizer {
         }
         if !self.may_delete(channel, doc) {
             if here.is_some_and(|lineage| lineage <= tombstone.lineage) {
-                if let Some(link) = self.model.link(channel, doc) {
-                    // The peer would answer every change of it the same way.
-                    link.refused = Some(RefusalReason::Deleted);
-                    link.refusals = 1;
-                }
+                self.peer_deleted(channel, doc);
                 out.push(Effect::Send {
                     channel,
                     message: Message::Refusal { doc: doc.clone(), reason: RefusalReason::Deletion, retry_ms: None },
@@ -97,6 +96,19 @@ impl Synchronizer {
         }
         self.spread_deletion(doc, &tombstone, Some(channel), out);
         self.bury(doc, tombstone, out);
+    }
+
+    /// A peer has deleted a document that is kept here: it has nothing of it any more, and would answer every change the same way.
+    fn peer_deleted(&mut self, channel: ChannelId, doc: &DocId) {
+        if let Some(link) = self.model.link(channel, doc) {
+            link.known = None;
+            link.absent = true;
+            link.subscribed = false;
+            link.waiting = false;
+            link.unconfirmed_since = None;
+            link.refused = Some(RefusalReason::Deleted);
+            link.refusals = 1;
+        }
     }
 
     fn may_delete(&self, channel: ChannelId, doc: &DocId) -> bool {

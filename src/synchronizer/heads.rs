@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChannelId, ChannelKind, Effect, EphemeralSelection, Event, Interest, Synchronizer, Timer, Timestamp,
+    ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Interest, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Request, RequestKind},
 };
 use crate::protocol::{
-    DocId, Message, RefusalReason, VersionVector,
+    DocId, Message, RefusalReason, Role, VersionVector,
     extension::{AuthorRange, Head},
 };
 
@@ -66,6 +66,9 @@ impl Synchronizer {
         if ours == lineage || (self.model.is_blank(doc) && !content) {
             return true;
         }
+        if self.model.is_blank(doc) && !self.believes_lineage(channel, doc, lineage) {
+            return false;
+        }
         if self.model.is_blank(doc) {
             self.model.adopt_lineage(doc, lineage);
             if self.model.docs.contains_key(doc) {
@@ -83,11 +86,24 @@ impl Synchronizer {
         false
     }
 
+    /// Returns whether a peer is believed that a document of which nothing is here was made anew: on a relay only one that might have deleted
+    /// it, since everybody else would be held to that creation. A leaf holds nobody to anything, and takes what it is given.
+    fn believes_lineage(&self, channel: ChannelId, doc: &DocId, lineage: u64) -> bool {
+        if lineage == 0 || !self.model.is_blank(doc) || self.role() == Role::Leaf {
+            return true;
+        }
+        self.model.context(channel).is_some_and(|peer| {
+            let maker = Creator { peer_id: peer.peer_id.clone(), name: peer.name.clone() };
+            self.permissions.deletion(doc, Some(&maker), &peer)
+        })
+    }
+
     fn heads_of_unopened(&mut self, request: Request, doc: DocId, lineage: u64, now: Timestamp, out: &mut Vec<Effect>) {
         let Request { channel, ref version, bidirectional: reply, .. } = request;
         let Some(peer) = self.model.context(channel) else { return };
         let known_here = self.model.catalogue.contains_key(&doc);
-        let welcome = known_here || (!self.model.is_crowded(channel) && self.permissions.creation(&doc, &peer));
+        let welcome = (known_here || (!self.model.is_crowded(channel) && self.permissions.creation(&doc, &peer)))
+            && self.believes_lineage(channel, &doc, lineage);
         if self.model.forgotten.contains(&doc) || !welcome {
             if reply {
                 self.refuse(channel, doc, out);

@@ -416,3 +416,14 @@ fn peers_that_cannot_agree_on_a_lineage_say_so_once() {
     assert_eq!(sent(&bench.receive(peer, Message::Deleted { docs: vec![(doc("d"), tombstone)] })), [refused]);
     assert_eq!(sent(&bench.receive(peer, Message::Heads { heads: vec![newer], reply: false })), []);
 }
+
+#[test]
+fn a_relay_believes_a_later_creation_only_from_who_might_have_deleted_the_earlier_one() {
+    for deletion_allowed in [true, false] {
+        let mut bench = bench(Interest::Everything, Forbid { deletion_allowed, ..Forbid::default() });
+        let peer = pipe(&mut bench, 1, "2");
+        let claim = Head { lineage: 5, ..head("d", vv(&[(9, 1)])) };
+        let effects = bench.receive(peer, Message::Heads { heads: vec![claim], reply: true });
+        assert_eq!(effects.contains(&Effect::CreateDoc { doc: doc("d"), lineage: 5 }), deletion_allowed, "{effects:?}");
+    }
+}

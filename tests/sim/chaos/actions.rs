@@ -118,13 +118,11 @@ pub enum Action {
         wire: usize,
         seed: u64,
     },
-    /// Changes the table, and nothing else as long as repos cannot be told: then whoever draws this also tells every living repo, and
-    /// `Chaos::the_hidden_stays_hidden` begins at the moment of the change.
-    #[expect(dead_code, reason = "the repos cannot be told yet")]
+    /// Some may only read a document for a while, or may write it again; every repo is told.
     PermissionChange {
         doc: usize,
         group: usize,
-        hidden: bool,
+        read_only: bool,
     },
     Wait,
 }
@@ -159,7 +157,7 @@ impl Chaos {
         let side = chance.index(2);
         let doc = chance.index(self.plan.docs.len());
         let only = |family: bool, weight: u64| if family { weight } else { 0 };
-        let weights: [(u64, &dyn Fn() -> Action); 25] = [
+        let weights: [(u64, &dyn Fn() -> Action); 26] = [
             (40, &|| Action::Edit { node, doc, edit: edit(chance), commit: commit(chance) }),
             (only(families.typing, 3), &|| Action::Typing { doc, edits: 20 + chance.below(60) }),
             (12, &|| Action::Open { node, doc }),
@@ -189,6 +187,7 @@ impl Chaos {
                 late: chance.below(30),
             }),
             (only(families.clock_jumps, 4), &|| Action::Clock { node, by_ms: chance.below(600_000) as i64 - 300_000 }),
+            (4, &|| Action::PermissionChange { doc, group: self.nodes[node].plan.group, read_only: chance.percent(60) }),
             (1, &|| Action::Wait),
         ];
         let bad_disk = only(families.bad_disks && !self.disks.is_empty(), 6);
@@ -303,8 +302,22 @@ impl Chaos {
                 offset.set(offset.get() + by_ms);
             }
             Action::Lie { node, wire, seed } => self.lie(node, wire, seed),
-            Action::PermissionChange { doc, group, hidden } => self.table.hide(&self.plan.docs[doc], group, hidden),
+            Action::PermissionChange { doc, group, read_only } => {
+                if !self.plan.read_only.contains(&(doc, group)) {
+                    self.table.forbid_changes(&self.plan.docs[doc], group, read_only);
+                    self.tell_permissions();
+                }
+            }
             Action::Wait => {}
+        }
+    }
+
+    /// Every repo hears that its permissions give other answers now.
+    pub fn tell_permissions(&self) {
+        for node in &self.nodes {
+            if let Some(alive) = node.working() {
+                alive.repo.permissions_changed();
+            }
         }
     }
 
@@ -338,6 +351,7 @@ impl Chaos {
         // Whoever is told of a hidden document by somebody else knows of it.
         let group = self.nodes[victim].plan.group;
         let docs: Vec<&str> = self.plan.docs.iter().map(String::as_str).filter(|doc| !self.table.is_hidden(doc, group)).collect();
+        hostile.to_relay.set(self.nodes[victim].is_hub());
         let messages = hostile.lies(&chance, &docs, &self.peers());
         wire.inject(side, &messages);
     }

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use corella::{
     DocHandle, DocId, Repo, RepoConfig,
     protocol::{Message, PeerType},
-    runtime::{Adapter, ReadyStatus},
+    runtime::{Adapter, ErrorCode, ReadyStatus, SyncKind, WaitOptions},
     synchronizer::{ChannelKind, Interest},
 };
 
@@ -205,4 +205,20 @@ fn a_clock_set_back_does_not_delay_the_question_whether_an_edit_has_arrived() {
     offset.set(-300_000);
     bench.world.run(60_000);
     assert!(here.ready_states().iter().all(|state| state.state == ReadyStatus::Synced), "{:?}", here.ready_states());
+}
+
+#[test]
+fn a_peer_that_deleted_a_document_does_not_count_as_having_it() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (a, b) = (bench.leaf(0, &[&wire]), bench.leaf(1, &[&wire]));
+    let (kept, _deleted) = (a.get("d").unwrap(), b.get("d").unwrap());
+    wire.connect();
+    write(&kept, "x");
+    bench.world.run(5_000);
+    drop(b.delete("d"));
+    bench.world.run(1_000);
+    let wait = kept.wait_for_sync(WaitOptions { kind: SyncKind::Network, timeout_ms: Some(5_000) });
+    let error = bench.world.wait(wait, 10_000).expect("in time").expect_err("nobody else has it");
+    assert_eq!(error.code(), ErrorCode::Timeout);
 }

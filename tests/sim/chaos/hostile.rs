@@ -29,13 +29,15 @@ pub struct Hostile {
     heard: RefCell<BTreeMap<DocId, VersionVector>>,
     /// Documents it made up.
     pub invented: Cell<u64>,
+    /// It speaks to a relay at the moment.
+    pub to_relay: Cell<bool>,
     /// It used the id of another peer, and may have seen what that one may see.
     pub posed: Cell<bool>,
 }
 
 impl Hostile {
     pub fn new(peer: PeerId) -> Self {
-        Self { peer, heard: RefCell::default(), invented: Cell::new(0), posed: Cell::new(false) }
+        Self { peer, heard: RefCell::default(), invented: Cell::new(0), to_relay: Cell::new(false), posed: Cell::new(false) }
     }
 
     pub fn hear(&self, messages: &[Message]) {
@@ -138,8 +140,9 @@ impl Hostile {
         }
     }
 
+    /// To relays, which do not believe it: a leaf that has nothing of a document takes whichever creation it is given first.
     fn lineage(&self, chance: &Chance) -> u64 {
-        if chance.percent(80) { 0 } else { chance.next() >> chance.below(64) }
+        if chance.percent(80) || !self.to_relay.get() { 0 } else { chance.next() >> chance.below(64) }
     }
 
     fn ranges(&self, chance: &Chance) -> Vec<AuthorRange> {

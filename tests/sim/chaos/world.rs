@@ -281,9 +281,10 @@ impl Chaos {
         let (model, name) = (Rc::clone(&self.model), self.plan.docs[doc].clone());
         self.world.clock.spawn(Box::pin(async move {
             let (Ok(()), Some(peers)) = (wait.await, peers) else { return };
+            let mut model = model.borrow_mut();
             let gone = peers.iter().any(|(life, handle)| !life.is_alive() || handle.is_gone());
             if !gone && !peers.iter().any(|(_, handle)| includes(&handle.doc().oplog_vv(), &version)) {
-                model.borrow_mut().violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
+                model.violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
             }
         }));
     }
@@ -310,6 +311,13 @@ impl Chaos {
     /// Takes back every fault, lets the dead live again and connects everybody.
     pub fn heal(&mut self) {
         self.trace.action("healing");
+        for doc in 0..self.plan.docs.len() {
+            for node in &self.nodes {
+                let group = node.plan.group;
+                self.table.forbid_changes(&self.plan.docs[doc], group, self.plan.read_only.contains(&(doc, group)));
+            }
+        }
+        self.tell_permissions();
         for disk in &self.disks {
             disk.fail_writes.set(false);
             disk.fail_loads.set(false);
