@@ -24,7 +24,7 @@ pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
     Store, StoreError, StoredDoc, StoredInfo, Write,
 };
-pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions};
+pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions, WeakDocHandle};
 pub use env::{Env, LocalBoxFuture};
 pub use ephemeral::{EphemeralBy, EphemeralEvent, EphemeralHandle};
 pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState};

@@ -1,7 +1,7 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
 //!
 //! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
-//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `ephemeral`, `deletion`.
+//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `unload`, `ephemeral`, `deletion`.
 
 mod acknowledge;
 mod channel;
@@ -22,6 +22,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unload;
 
 use std::rc::Rc;
 
@@ -33,6 +34,7 @@ pub use input::{Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use time::{Timer, Timestamp};
+pub use unload::MemoryBudget;
 
 use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, VersionVector};
 use model::{DocState, Link, Load, Model};
@@ -64,6 +66,8 @@ pub struct Config {
     pub tombstones: TombstoneLimits,
     /// What is spoken with peers that speak it too, beyond the reference protocol.
     pub features: Features,
+    /// How much of what nobody has open stays in memory.
+    pub memory: MemoryBudget,
 }
 
 /// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
@@ -94,6 +98,7 @@ impl Config {
             digest_period_ms: DIGEST_PERIOD_MS,
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
+            memory: MemoryBudget::default(),
         }
     }
 }
@@ -166,7 +171,7 @@ impl Synchronizer {
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
-            Input::DocClosed { doc } => self.doc_closed(&doc),
+            Input::DocClosed { doc } => self.doc_closed(&doc, now, out),
             Input::DocChanged { doc, version } => self.doc_changed(&doc, version, now, out),
             Input::DocImported { doc, channel, version, announced, pending } => {
                 self.doc_imported(&doc, channel, version, &announced, &pending, now, out);
@@ -178,6 +183,7 @@ impl Synchronizer {
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
+            Input::MemoryChecked { held } => self.memory_checked(&held, now, out),
             Input::DiscoveryWanted => self.discovery_wanted(out),
             Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
@@ -217,6 +223,7 @@ impl Synchronizer {
         if !named {
             return;
         }
+        let Some(message) = self.hold_back(channel, message, now, out) else { return };
         match message {
             Message::SyncRequest { doc, version, ephemeral, bidirectional } => {
                 if let Some(stores) = ephemeral {
@@ -291,13 +298,14 @@ impl Synchronizer {
             Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
-            Timer::Compare(channel) => self.compare_unmentioned(channel, out),
+            Timer::Compare(channel) => self.compare_unmentioned(channel, now, out),
             Timer::Heads(channel) => self.heads_due(channel, out),
             Timer::Ack(channel) => self.acks_due(channel, out),
             Timer::Fetch(doc) => self.fetch_due(&doc, now, out),
             Timer::Graft(doc) => self.plan(&doc, true, now, out),
             Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
             Timer::Digest => self.digest_due(now, out),
+            Timer::Memory => self.memory_due(out),
         }
     }
 
@@ -361,7 +369,13 @@ impl Synchronizer {
     #[must_use]
     pub fn is_stored(&self, doc: &DocId, version: &VersionVector) -> bool {
         self.model.stores().into_iter().all(|channel| {
-            version.is_empty() || !self.may_keep(channel, doc) || self.model.peek(channel, doc).is_some_and(|link| link.confirms(version))
+            version.is_empty()
+                || !self.may_keep(channel, doc)
+                || match self.model.docs.contains_key(doc) {
+                    true => self.model.peek(channel, doc).is_some_and(|link| link.confirms(version)),
+                    // It left memory, which it does when every store has it.
+                    false => self.model.catalogue.get(doc).is_some_and(|known| known.version.includes(version)),
+                }
         })
     }
 

@@ -29,8 +29,13 @@ impl WasmDocHandle {
     /// Makes the handle's `LoroDoc`; the caller keeps the one it got.
     pub fn doc(&self) -> JsLoroDoc {
         let doc = JsLoroDoc::from_inner(self.0.doc());
-        let handle = self.0.0.clone();
-        doc.on_touch(Rc::new(move || handle.touch()));
+        // A document the page keeps must not hold what its handle has let go.
+        let handle = self.0.downgrade();
+        doc.on_touch(Rc::new(move || {
+            if let Some(handle) = handle.upgrade() {
+                handle.touch();
+            }
+        }));
         doc
     }
 

@@ -1,6 +1,9 @@
 //! One open document, as the application holds it.
 
-use std::{fmt, rc::Rc};
+use std::{
+    fmt,
+    rc::{Rc, Weak},
+};
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
@@ -29,6 +32,27 @@ pub struct DocHandle {
 impl fmt::Debug for DocHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("DocHandle").field(&self.doc.id).finish()
+    }
+}
+
+/// Leads back to a document for as long as it is in memory; see [`DocHandle::downgrade`].
+#[derive(Clone)]
+pub struct WeakDocHandle {
+    repo: Weak<RepoInner>,
+    doc: Weak<OpenDoc>,
+}
+
+impl WeakDocHandle {
+    /// Returns a handle, unless the document has left memory.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<DocHandle> {
+        Some(DocHandle { repo: self.repo.upgrade()?, doc: self.doc.upgrade()? })
+    }
+}
+
+impl fmt::Debug for WeakDocHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakDocHandle")
     }
 }
 
@@ -66,6 +90,12 @@ pub struct WaitOptions {
 impl DocHandle {
     pub(super) fn new(repo: Rc<RepoInner>, doc: Rc<OpenDoc>) -> Self {
         Self { repo, doc }
+    }
+
+    /// Returns what leads back to the document without keeping it in memory.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDocHandle {
+        WeakDocHandle { repo: Rc::downgrade(&self.repo), doc: Rc::downgrade(&self.doc) }
     }
 
     /// Returns the document's id.
@@ -196,7 +226,8 @@ impl DocHandle {
         EphemeralHandle { repo: Rc::clone(&self.repo), doc: Rc::clone(&self.doc), namespace: namespace.to_owned() }
     }
 
-    /// Says that the application is done with the document; what it edited is stored and sent all the same.
+    /// Says that the application is done with the document; what it edited is stored and sent all the same, and its own presence ends.
+    /// When all handles of it are dropped too, the document may leave memory.
     pub fn close(&self) {
         if self.doc.gone.get() || self.repo.closed.get() {
             return;
@@ -204,6 +235,7 @@ impl DocHandle {
         self.doc.doc.commit();
         self.repo.notice(&self.doc);
         if self.doc.opened.replace(false) {
+            self.repo.end_presence(&self.doc);
             self.repo.enqueue(Input::DocClosed { doc: self.doc.id.clone() });
         }
         self.repo.pump();

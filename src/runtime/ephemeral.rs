@@ -189,6 +189,26 @@ impl RepoInner {
     }
 }
 
+impl RepoInner {
+    /// Deletes what this repo wrote of a document's ephemeral state.
+    pub(super) fn end_presence(&self, doc: &Rc<OpenDoc>) {
+        let (now, author) = (self.env.now(), &self.peer_id);
+        let names: Vec<String> = doc.namespaces.borrow().keys().cloned().collect();
+        for name in names {
+            let mut changes = Vec::new();
+            if let Some(namespace) = doc.namespaces.borrow_mut().get_mut(&name) {
+                namespace.own = None;
+                for key in namespace.state.own_keys(author) {
+                    changes.push(namespace.state.delete(&key, author, now));
+                }
+            }
+            for change in changes {
+                self.changed_here(doc, &name, change);
+            }
+        }
+    }
+}
+
 /// One namespace of an open document's ephemeral state, shared with its peers.
 #[derive(Clone)]
 pub struct EphemeralHandle {
@@ -295,16 +315,28 @@ impl EphemeralHandle {
     pub fn on_change(&self, listener: impl Fn(&EphemeralEvent) + 'static) -> Subscription {
         let id = self.repo.next_id();
         self.with(|namespace| namespace.listeners.push((id, Rc::new(listener))));
-        let this = self.clone();
-        Subscription::new(move || this.with(|namespace| namespace.listeners.retain(|(known, _)| *known != id)))
+        let end = self.later(move |namespace| namespace.listeners.retain(|(known, _)| *known != id));
+        Subscription::new(end)
     }
 
     /// Calls `listener` with the bytes of every local change.
     pub fn on_local_update(&self, listener: impl Fn(&[u8]) + 'static) -> Subscription {
         let id = self.repo.next_id();
         self.with(|namespace| namespace.update_listeners.push((id, Rc::new(listener))));
-        let this = self.clone();
-        Subscription::new(move || this.with(|namespace| namespace.update_listeners.retain(|(known, _)| *known != id)))
+        let end = self.later(move |namespace| namespace.update_listeners.retain(|(known, _)| *known != id));
+        Subscription::new(end)
+    }
+
+    /// Returns what does `work` if the document is still there; it does not keep it in memory.
+    fn later(&self, work: impl FnOnce(&mut Namespace) + 'static) -> impl FnOnce() + 'static {
+        let (doc, name) = (Rc::downgrade(&self.doc), self.namespace.clone());
+        move || {
+            if let Some(doc) = doc.upgrade()
+                && let Some(namespace) = doc.namespaces.borrow_mut().get_mut(&name)
+            {
+                work(namespace);
+            }
+        }
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Namespace) -> T) -> T {

@@ -4,7 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     panic::AssertUnwindSafe,
     rc::{Rc, Weak},
 };
@@ -14,11 +14,11 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 
 use super::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, IndexEntry, LocalBoxFuture, Opening, Problem, RepoError,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError,
     RepoEvent, Store,
     admission::{Gate, Line},
     docs::OpenDoc,
-    storage::OpenStore,
+    storage::{OpenStore, Shelved},
 };
 use crate::{
     protocol::{DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
@@ -64,7 +64,8 @@ pub(super) struct RepoInner {
     pub(super) docs: RefCell<BTreeMap<DocId, Rc<OpenDoc>>>,
     pub(super) pipes: RefCell<BTreeMap<ChannelId, OpenChannel>>,
     pub(super) stores: RefCell<BTreeMap<ChannelId, Rc<OpenStore>>>,
-    pub(super) stored: RefCell<BTreeMap<DocId, IndexEntry>>,
+    /// What a list shows of documents in stores.
+    pub(super) stored: RefCell<BTreeMap<DocId, Shelved>>,
     pub(super) adapters: RefCell<Vec<Rc<dyn Adapter>>>,
     pub(super) listeners: RefCell<Vec<(u64, EventListener)>>,
     pub(super) waiters: RefCell<Vec<Waiter>>,
@@ -263,6 +264,8 @@ impl RepoInner {
                     let _ = waiter.done.send(Err(RepoError::new(ErrorCode::Deleted, format!("document {doc:?} was deleted or forgotten"))));
                 }
             }
+            Effect::CheckMemory => self.enqueue(Input::MemoryChecked { held: self.held_docs() }),
+            Effect::UnloadDoc { doc } => self.unload(&doc),
             Effect::ImportDoc { doc, channel, data, announced } => self.import(doc, channel, &data, announced),
             Effect::ListDocs { channel } => self.list_docs(channel),
             Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
@@ -305,6 +308,39 @@ impl RepoInner {
 
     pub(super) fn doc(&self, id: &DocId) -> Option<Rc<OpenDoc>> {
         self.docs.borrow().get(id).cloned()
+    }
+
+    /// Returns the documents that must stay in memory: held by a handle, waited for, with presence, or with something not noticed yet.
+    fn held_docs(&self) -> BTreeSet<DocId> {
+        let mut held: BTreeSet<DocId> = self.waiters.borrow().iter().map(|waiter| waiter.doc.clone()).collect();
+        let docs: Vec<_> = self.docs.borrow().values().map(Rc::downgrade).collect();
+        for doc in docs {
+            let handles = doc.strong_count() > 1;
+            let Some(doc) = doc.upgrade() else { continue };
+            let present = doc.namespaces.borrow().values().any(|namespace| !namespace.state.is_empty());
+            if handles || doc.opened.get() || present {
+                held.insert(doc.id.clone());
+                continue;
+            }
+            // Somebody may have kept the engine's document beyond its handle.
+            doc.doc.commit();
+            if let Some(version) = doc.news() {
+                self.enqueue(Input::DocChanged { doc: doc.id.clone(), version });
+                held.insert(doc.id.clone());
+            }
+        }
+        held
+    }
+
+    fn unload(&self, id: &DocId) {
+        for store in self.stores.borrow().values() {
+            store.forget(id);
+        }
+        let unloaded = self.docs.borrow_mut().remove(id);
+        if let Some(doc) = unloaded {
+            // Whoever kept the engine's document beyond its handle gets an error for an edit that nobody would store.
+            doc.doc.detach();
+        }
     }
 
     fn send_doc(&self, channel: ChannelId, doc: DocId, since: Option<VersionVector>, purpose: Purpose) {

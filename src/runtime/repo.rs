@@ -14,7 +14,8 @@ use super::{
 use crate::{
     protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
-        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, Permissions, Synchronizer, Timestamp, TombstoneLimits,
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, MemoryBudget, Permissions, Synchronizer, Timestamp,
+        TombstoneLimits,
     },
 };
 
@@ -44,6 +45,8 @@ pub struct RepoConfig {
     pub tombstones: TombstoneLimits,
     /// What is spoken beyond the reference protocol with peers that speak it too.
     pub features: Features,
+    /// How much of the documents without a handle stays in memory, where a store has them. The others come back when they are used.
+    pub memory: MemoryBudget,
 }
 
 impl Default for RepoConfig {
@@ -61,6 +64,7 @@ impl Default for RepoConfig {
             digest_period_ms: DIGEST_PERIOD_MS,
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
+            memory: MemoryBudget::default(),
         }
     }
 }
@@ -244,6 +248,7 @@ impl Repo {
             digest_period_ms: config.digest_period_ms,
             tombstones: config.tombstones,
             features: config.features,
+            memory: config.memory,
         };
         let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
         for adapter in config.adapters {
@@ -312,11 +317,11 @@ impl Repo {
         self.0.pump();
     }
 
-    /// Returns the number of operations in documents in memory that no other machine has confirmed.
+    /// Returns the number of operations that no other machine has confirmed, in documents that are or were in memory.
     #[must_use]
     pub fn unsynced(&self) -> u64 {
         let docs: Vec<_> = self.0.docs.borrow().values().cloned().collect();
-        docs.iter().map(|doc| self.0.unsynced(doc)).sum()
+        docs.iter().map(|doc| self.0.unsynced(doc)).sum::<u64>() + self.0.sync.borrow().unsent()
     }
 
     /// Returns every document known here, open or not, by id.

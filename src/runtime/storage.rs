@@ -14,8 +14,21 @@ use super::{
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize},
+    synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize, Timestamp},
 };
+
+/// How much of a document is stored, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shelved {
+    pub(super) bytes: u64,
+    pub(super) updated: Timestamp,
+}
+
+impl From<&IndexEntry> for Shelved {
+    fn from(index: &IndexEntry) -> Self {
+        Self { bytes: index.bytes, updated: index.updated }
+    }
+}
 
 /// A store, and which of its records this repo has read or written.
 pub(super) struct OpenStore {
@@ -54,6 +67,11 @@ impl OpenStore {
     pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
         Self { store, adapter, records: RefCell::default() }
     }
+
+    /// Forgets which records a document has: it left memory, and they are read when it comes back.
+    pub(super) fn forget(&self, doc: &DocId) {
+        self.records.borrow_mut().remove(doc);
+    }
 }
 
 impl RepoInner {
@@ -71,7 +89,7 @@ impl RepoInner {
                 Ok(infos) => {
                     let docs = infos.iter().map(|info| (info.doc.clone(), remembered(&info.index))).collect();
                     let live = infos.into_iter().filter(|info| !info.index.is_deleted());
-                    inner.stored.borrow_mut().extend(live.map(|info| (info.doc, info.index)));
+                    inner.stored.borrow_mut().extend(live.map(|info| (info.doc, Shelved::from(&info.index))));
                     inner.enqueue(Input::Listed { channel, docs });
                 }
                 Err(error) => {
@@ -147,7 +165,7 @@ impl RepoInner {
         }
         let stored = Stored { version: stored, ..remembered(&index) };
         if !index.is_deleted() {
-            self.stored.borrow_mut().insert(doc.id.clone(), index);
+            self.stored.borrow_mut().insert(doc.id.clone(), Shelved::from(&index));
         }
         self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole });
     }
@@ -215,11 +233,7 @@ impl RepoInner {
             if !self.docs.borrow().contains_key(&doc) {
                 continue;
             }
-            let index = stored.entry(doc.clone()).or_insert_with(|| IndexEntry { created: now, ..IndexEntry::default() });
-            index.version.merge(&version);
-            index.records = known.size.records;
-            index.bytes = known.size.snapshot_bytes + known.size.update_bytes;
-            index.updated = now;
+            stored.insert(doc.clone(), Shelved { bytes: known.size.snapshot_bytes + known.size.update_bytes, updated: now });
             docs.push((doc, version, known.size));
         }
         self.enqueue(Input::Stored { channel, docs });

@@ -119,15 +119,18 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if !self.sees(channel, doc) || self.model.docs.get(doc).is_none_or(|entry| entry.lineage != lineage) {
+        if !self.sees(channel, doc) || self.model.lineage(doc) != Some(lineage) {
             return;
         }
         self.model.learn(channel, doc, version);
-        let ours = self.model.version(doc);
+        let ours = self.model.here(doc);
         let network = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
         if let Some(durable) = durable {
             if let Some(link) = self.model.link(channel, doc) {
                 link.durable.merge(&durable);
+            }
+            if network && let Some(known) = self.model.catalogue.get_mut(doc) {
+                known.durable.merge(&durable);
             }
             if network
                 && let Some(entry) = self.model.docs.get_mut(doc)
@@ -222,7 +225,8 @@ impl Synchronizer {
 
     /// The reason for a refusal may have passed.
     pub(super) fn offer_again(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        if !self.model.is_ready(doc) {
+        let away = !self.model.docs.contains_key(doc) && self.model.held(doc).is_some();
+        if !self.model.is_ready(doc) && !away {
             return;
         }
         let Some(link) = self.model.link(channel, doc) else { return };

@@ -193,7 +193,8 @@ impl Synchronizer {
     }
 
     fn drop_doc(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        self.model.docs.remove(doc);
+        self.model.take_doc(doc);
+        self.model.unsent.remove(doc);
         self.model.unlink_doc(doc);
         out.push(Effect::DropDoc { doc: doc.clone() });
         if self.model.catalogue.remove(doc).is_some() {

@@ -142,10 +142,10 @@ impl Synchronizer {
     /// Both sides have the same of every document.
     fn all_equal(&mut self, channel: ChannelId, followed: &[Followed], stored: bool, now: Timestamp) {
         for Followed { doc, .. } in followed {
-            if !self.model.is_ready(doc) {
+            if !self.model.is_ready(doc) && (self.model.docs.contains_key(doc) || self.model.peek(channel, doc).is_none()) {
                 continue;
             }
-            let ours = self.model.version(doc);
+            let Some(ours) = self.model.held(doc).map(|(_, version)| version.clone()) else { continue };
             self.follow(channel, doc, &ours);
             if stored
                 && let Some(entry) = self.model.docs.get_mut(doc)

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChannelId, ChannelKind, Effect, Event, Interest, Synchronizer, Timer, Timestamp,
+    ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Known, Request, Source},
 };
 use crate::protocol::{DocId, Message};
@@ -28,10 +28,12 @@ impl Synchronizer {
         self.begin(&doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
     }
 
-    pub(super) fn doc_closed(&mut self, doc: &DocId) {
+    pub(super) fn doc_closed(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         if let Some(entry) = self.model.docs.get_mut(doc) {
             entry.opened = false;
+            entry.used = now;
         }
+        self.watch_memory(out);
     }
 
     /// Brings a document into memory, from its stores first.
@@ -53,8 +55,18 @@ impl Synchronizer {
             .chain(self.model.expected_stores.iter().map(|adapter| Source::Adapter(*adapter)))
             .collect();
         let nothing_to_wait_for = waiting.is_empty();
-        let state = DocState::Loading { waiting, requests, ask, found: false };
-        self.model.docs.insert(doc.clone(), Doc { lineage, opened, state, ..Doc::default() });
+        let state = DocState::Loading { waiting, requests, ask, found: false, held_back: None };
+        let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
+        if let Some(known) = self.model.catalogue.get(doc).filter(|known| known.lineage == lineage) {
+            // What was learnt before it left memory.
+            entry.confirmed.clone_from(&known.confirmed);
+            entry.confirmed_on_disk.clone_from(&known.durable);
+            entry.creator.clone_from(&known.creator);
+            entry.announced = known.announced;
+        }
+        self.model.docs.insert(doc.clone(), entry);
+        self.model.unsent.remove(doc);
+        self.watch_memory(out);
         out.push(Effect::CreateDoc { doc: doc.clone(), lineage });
         for store in stores {
             self.load(store, doc, out);
@@ -101,7 +113,7 @@ impl Synchronizer {
         }
         let lineage = self.model.lineage(&doc).unwrap_or(0);
         self.note(&doc, lineage, out);
-        if self.config.interest == Interest::Everything {
+        if self.keeps_up(channel, &doc) {
             self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
         }
     }
@@ -112,6 +124,19 @@ impl Synchronizer {
         if std::mem::replace(&mut entry.announced, true) && !again {
             return;
         }
+        self.announce_to_strangers(doc, out);
+    }
+
+    /// Tells peers that may see more now of documents that left memory after they had been announced.
+    pub(super) fn announce_away(&mut self, out: &mut Vec<Effect>) {
+        let announced = |(doc, known): &(&DocId, &Known)| known.announced && !self.model.docs.contains_key(*doc);
+        let docs: Vec<_> = self.model.catalogue.iter().filter(announced).map(|(doc, _)| doc.clone()).collect();
+        for doc in docs {
+            self.announce_to_strangers(&doc, out);
+        }
+    }
+
+    fn announce_to_strangers(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         for channel in self.model.pipes() {
             if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || !self.sees(channel, doc) {
                 continue;

@@ -129,6 +129,13 @@ pub enum Effect {
         /// Which.
         doc: DocId,
     },
+    /// Tell which documents are held by handles, by somebody who waits or by presence; answered by `MemoryChecked`.
+    CheckMemory,
+    /// Drop a document from memory; it stays in its stores and among those known of.
+    UnloadDoc {
+        /// Which.
+        doc: DocId,
+    },
     /// Import a peer's data; answered by `DocImported` or `ImportFailed`.
     ImportDoc {
         /// Which.

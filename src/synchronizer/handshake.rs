@@ -8,7 +8,7 @@ use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Channel, ChannelState, DocState, Source},
 };
-use crate::protocol::{Features, Identity, Message, PeerType, Role};
+use crate::protocol::{DocId, Features, Identity, Message, PeerType, Role};
 
 /// Milliseconds the side that was greeted waits for what the other asks by itself.
 const COMPARE_DELAY_MS: u64 = 300;
@@ -30,13 +30,13 @@ impl Synchronizer {
     pub(super) fn establish_requested(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) {
         if self.establish(channel, identity, now, out) {
             out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) });
-            self.compare_all(channel, out);
+            self.compare_all(channel, now, out);
         }
     }
 
     pub(super) fn establish_answered(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) {
         if self.establish(channel, identity, now, out) {
-            self.compare_all(channel, out);
+            self.compare_all(channel, now, out);
         }
     }
 
@@ -76,7 +76,7 @@ impl Synchronizer {
     }
 
     /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
-    fn compare_all(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+    fn compare_all(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
         let remembered = self.model.recall(&peer.peer_id);
         let Some(entry) = self.model.channels.get(&channel) else { return };
@@ -98,6 +98,8 @@ impl Synchronizer {
             if relays {
                 out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: None } });
             }
+            let unsent: Vec<_> = self.model.unsent.keys().cloned().collect();
+            self.compare_away(channel, remembered.into_iter().chain(unsent), now, out);
             return;
         }
         let entry_role = entry.role;
@@ -139,7 +141,7 @@ impl Synchronizer {
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.
-    pub(super) fn compare_unmentioned(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+    pub(super) fn compare_unmentioned(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get(&channel) else { return };
         let relays = self.role() == Role::Relay && entry.role == Role::Relay;
         let docs: Vec<_> = self
@@ -165,6 +167,9 @@ impl Synchronizer {
         for doc in docs {
             self.ask(channel, &doc, true, out);
         }
+        let unmentioned = |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| link.subscribed && link.known.is_none() && link.is_agreed());
+        let away: Vec<_> = self.model.docs_of(channel).into_iter().filter(unmentioned).collect();
+        self.compare_away(channel, away, now, out);
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -172,7 +177,7 @@ impl Synchronizer {
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
-            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
+            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => true,
         });
         for doc in self.model.docs.values_mut() {
             if let DocState::Loading { requests, ask, .. } = &mut doc.state {
@@ -189,6 +194,9 @@ impl Synchronizer {
         }
         if gone.kind == ChannelKind::Storage {
             self.source_spoke(Source::Store(channel), now, out);
+            if !self.model.has_stores() {
+                self.forget_stored();
+            }
         }
         if let Some(identity) = gone.identity()
             && !self.model.has_peer(&identity.peer_id)

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Interest, Synchronizer, Timer, Timestamp,
+    ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Request, RequestKind},
 };
 use crate::protocol::{
@@ -119,7 +119,7 @@ impl Synchronizer {
             }
             return;
         }
-        let wanted = self.config.interest == Interest::Everything;
+        let wanted = self.keeps_up(channel, &doc);
         if reply && (wanted || peer.kind != ChannelKind::Tabs) {
             return self.begin(&doc, lineage, false, Default::default(), vec![request], now, out);
         }
@@ -144,6 +144,7 @@ impl Synchronizer {
     pub(super) fn compare_heads(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Request { channel, version, bidirectional: reply, .. } = request;
         let Some(peer) = self.model.context(channel) else { return };
+        self.used(doc, now);
         let ours = self.model.version(doc);
         let progress = self.model.peek(channel, doc).is_none_or(|link| !link.confirms(&version));
         self.follow(channel, doc, &version);

@@ -1,5 +1,7 @@
 //! What happened, in the past tense.
 
+use std::collections::BTreeSet;
+
 use super::{ChannelId, ChannelKind, Creator, Timer};
 use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector};
 
@@ -194,6 +196,11 @@ pub enum Input {
     },
     /// The application wants everything dirty on disk.
     FlushWanted,
+    /// The runtime has looked which documents are held.
+    MemoryChecked {
+        /// Those that must stay in memory.
+        held: BTreeSet<DocId>,
+    },
     /// The application asks which documents its network peers have.
     DiscoveryWanted,
     /// Ephemeral keys changed here, or were removed with their peer.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
-use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
+use super::unload::beyond;
+use crate::protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
@@ -44,6 +45,12 @@ pub(super) struct Model {
     pub(super) touched: BTreeSet<DocId>,
     /// Documents of which more is confirmed than the application was told.
     pub(super) confirmed: BTreeSet<DocId>,
+    /// Bytes the documents in memory take in a store.
+    pub(super) loaded_bytes: u64,
+    /// Bytes of messages held back until their documents are read.
+    pub(super) held_back: usize,
+    /// Operations nobody else has confirmed, of documents that left memory.
+    pub(super) unsent: BTreeMap<DocId, u64>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
 }
@@ -56,7 +63,11 @@ pub(super) struct Known {
     pub(super) version: VersionVector,
     /// What another machine is known to have.
     pub(super) confirmed: VersionVector,
+    /// What another machine is known to have on disk.
+    pub(super) durable: VersionVector,
     pub(super) creator: Option<Creator>,
+    /// Peers were told that it exists.
+    pub(super) announced: bool,
 }
 
 /// One live pipe or store.
@@ -213,6 +224,10 @@ pub(super) struct Doc {
     pub(super) fetches: BTreeMap<u64, Fetch>,
     /// The application holds a handle.
     pub(super) opened: bool,
+    /// When it was last asked for or changed.
+    pub(super) used: Timestamp,
+    /// Bytes it takes in a store.
+    pub(super) bytes: u64,
     pub(super) state: DocState,
     /// Peers were told that it exists.
     pub(super) announced: bool,
@@ -248,6 +263,8 @@ pub(super) enum DocState {
         ask: BTreeSet<ChannelId>,
         /// Whether any store had it.
         found: bool,
+        /// Where it is read because of what a peer gave of it: that, until it has been.
+        held_back: Option<Vec<(ChannelId, Message)>>,
     },
     #[default]
     Ready,
@@ -377,6 +394,39 @@ impl Model {
         self.take_link(id, doc);
     }
 
+    /// Takes a document out of memory.
+    pub(super) fn take_doc(&mut self, doc: &DocId) -> Option<Doc> {
+        let entry = self.docs.remove(doc)?;
+        self.loaded_bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    /// Notes how large a document in memory is in the store that has most of it.
+    pub(super) fn measure(&mut self, doc: &DocId) {
+        let sizes = self.links(doc).map(|(_, link)| link.size.snapshot_bytes + link.size.update_bytes);
+        let bytes = sizes.max().unwrap_or(0);
+        if let Some(entry) = self.docs.get_mut(doc) {
+            self.loaded_bytes = self.loaded_bytes - entry.bytes + bytes;
+            entry.bytes = bytes;
+        }
+    }
+
+    /// Counts what of a document that is not in memory no other machine has confirmed.
+    pub(super) fn count_unsent(&mut self, doc: &DocId) {
+        let away = self.catalogue.get(doc).filter(|_| !self.docs.contains_key(doc));
+        match away.map_or(0, |known| beyond(&known.version, &known.confirmed)) {
+            0 => drop(self.unsent.remove(doc)),
+            operations => drop(self.unsent.insert(doc.clone(), operations)),
+        }
+    }
+
+    /// Returns whether a peer is about to be told something of the document.
+    pub(super) fn owes(&self, doc: &DocId) -> bool {
+        self.links(doc).any(|(channel, _)| {
+            self.channels.get(&channel).is_some_and(|entry| entry.acks_due.contains(doc) || entry.heads_due.contains(doc))
+        })
+    }
+
     /// Forgets what is known of a document everywhere.
     pub(super) fn unlink_doc(&mut self, doc: &DocId) {
         for (id, _) in self.links.remove(doc).unwrap_or_default().0 {
@@ -494,6 +544,12 @@ impl Model {
         }
     }
 
+    /// Returns what is in memory of a document, or in stores if it is not in memory.
+    pub(super) fn here(&self, doc: &DocId) -> VersionVector {
+        let away = || self.catalogue.get(doc).map(|known| known.version.clone());
+        self.docs.get(doc).map(|entry| entry.version.clone()).or_else(away).unwrap_or_default()
+    }
+
     /// Takes what a peer says it has.
     pub(super) fn learn(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
         let Some(link) = self.link(channel, doc) else { return };
@@ -506,6 +562,9 @@ impl Model {
         let network = self.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
         if network && let Some(known) = self.catalogue.get_mut(doc) {
             known.confirmed.merge(version);
+            if self.unsent.contains_key(doc) {
+                self.count_unsent(doc);
+            }
         }
         if network
             && let Some(entry) = self.docs.get_mut(doc)

@@ -88,12 +88,13 @@ impl Synchronizer {
                 .model
                 .docs
                 .iter()
-                .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || shown.contains(doc)))
+                .filter(|(doc, entry)| matches!(entry.state, DocState::Ready) && (entry.opened || shown.contains(*doc)))
                 .map(|(doc, _)| doc.clone())
                 .collect();
             for doc in compared {
                 self.ask(channel, &doc, true, out);
             }
+            self.compare_away(channel, shown, now, out);
         }
         let docs: Vec<_> = self.model.docs.keys().filter(|doc| self.model.is_ready(doc)).cloned().collect();
         for doc in docs {
@@ -101,5 +102,6 @@ impl Synchronizer {
             self.propagate(&doc, now, out);
             self.schedule_stores(&doc, now, out);
         }
+        self.announce_away(out);
     }
 }

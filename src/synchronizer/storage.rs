@@ -94,6 +94,16 @@ impl Synchronizer {
         }
     }
 
+    /// No store is left: nothing is known of what they had.
+    pub(super) fn forget_stored(&mut self) {
+        for (doc, known) in &mut self.model.catalogue {
+            if !self.model.docs.contains_key(doc) {
+                known.version = VersionVector::new();
+            }
+        }
+        self.model.unsent.clear();
+    }
+
     fn know_stored(&mut self, doc: &DocId, stored: Stored) {
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             if known.lineage < stored.lineage {
@@ -104,6 +114,22 @@ impl Synchronizer {
                 known.confirmed.merge(&stored.confirmed);
                 known.creator = known.creator.take().or(stored.creator);
             }
+        }
+    }
+
+    /// Every store was read: the index says of the document what they really have.
+    pub(super) fn trust_stores(&mut self, doc: &DocId) {
+        let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
+        let read = |store: &ChannelId| self.model.peek(*store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. }));
+        if stores.is_empty() || !stores.iter().all(read) {
+            return;
+        }
+        let mut version = VersionVector::new();
+        for link in stores.iter().filter_map(|store| self.model.peek(*store, doc)) {
+            version.merge(&link.known.clone().unwrap_or_default());
+        }
+        if let Some(known) = self.model.catalogue.get_mut(doc) {
+            known.version = version;
         }
     }
 
@@ -152,6 +178,8 @@ impl Synchronizer {
         link.size = size;
         link.attempts = 0;
         link.load = Load::Done { whole };
+        self.model.measure(doc);
+        self.watch_memory(out);
         self.take_version(doc, version.clone());
         if let Some(entry) = self.model.docs.get_mut(doc)
             && let DocState::Loading { found, .. } = &mut entry.state
@@ -272,6 +300,7 @@ impl Synchronizer {
             let Some(link) = self.model.link(store, &doc) else { continue };
             link.known.get_or_insert_default().merge(&version);
             link.size = size;
+            self.model.measure(&doc);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
             self.know_stored(&doc, Stored { version, lineage, ..Stored::default() });
             self.acknowledge_stored(&doc, out);
@@ -282,6 +311,7 @@ impl Synchronizer {
                 entry.store.dirty.remove(&doc);
             }
         }
+        self.watch_memory(out);
         let delay = self.config.store_delay_ms;
         let Some(entry) = self.model.channels.get(&store) else { return };
         if entry.store.flush_after {

@@ -22,7 +22,7 @@ impl Synchronizer {
             return;
         }
         let extended = self.model.is_extended(channel);
-        let version = self.model.version(doc);
+        let version = self.model.here(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         if link.waiting {
             return;
@@ -80,11 +80,12 @@ impl Synchronizer {
     pub(super) fn finish_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         self.model.armed.remove(&Timer::LoadTimeout(doc.clone()));
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { requests, ask, found, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else { return };
+        let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else { return };
+        let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());
         let lineage = entry.lineage;
-        let exists = opened || found || !entry.version.is_empty() || !ask.is_empty();
+        let exists = opened || found || !entry.version.is_empty() || !ask.is_empty() || !held_back.is_empty();
         let mut answered = false;
         for request in requests {
             let allowed = exists
@@ -110,11 +111,12 @@ impl Synchronizer {
             }
         }
         if !exists && !answered {
-            self.model.docs.remove(doc);
+            self.model.take_doc(doc);
             out.push(Effect::DropDoc { doc: doc.clone() });
             return;
         }
         self.note(doc, lineage, out);
+        self.trust_stores(doc);
         if !found
             && !opened
             && !answered
@@ -130,6 +132,7 @@ impl Synchronizer {
         }
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
+        self.release(held_back, now, out);
     }
 
     /// A relay got to know a document from a peer: that is who made it, as far as can be known.
@@ -144,6 +147,7 @@ impl Synchronizer {
 
     fn answer(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Request { channel, version, bidirectional, .. } = request;
+        self.used(doc, now);
         let ours = self.model.version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.subscribed = true;
@@ -258,6 +262,7 @@ impl Synchronizer {
         out: &mut Vec<Effect>,
     ) {
         let complete = version.includes(announced);
+        self.used(doc, now);
         self.take_version(doc, version);
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
@@ -293,6 +298,7 @@ impl Synchronizer {
     }
 
     pub(super) fn doc_changed(&mut self, doc: &DocId, version: VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
+        self.used(doc, now);
         self.take_version(doc, version);
         if self.model.is_ready(doc) {
             self.propagate(doc, now, out);

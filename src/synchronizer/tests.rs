@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 mod digests;
 mod extended;
+mod unload;
 
 use super::*;
 use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Tombstone, Transmission};

@@ -47,4 +47,6 @@ pub enum Timer {
     Offer(super::ChannelId, crate::protocol::DocId),
     /// Compare everything with every peer, and forget old tombstones.
     Digest,
+    /// Look whether documents should leave memory.
+    Memory,
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 /// A seeded generator (splitmix64).
+#[derive(Debug)]
 pub struct Chance(Cell<u64>);
 
 impl Chance {

@@ -1,6 +1,9 @@
 //! Draws a world from its seed: who there is, who is linked to whom, what is forbidden, and which kinds of faults to expect.
 
-use corella::{protocol::frame, synchronizer::ChannelKind};
+use corella::{
+    protocol::frame,
+    synchronizer::{ChannelKind, MemoryBudget},
+};
 
 use super::{
     table::{Group, STRANGERS},
@@ -39,6 +42,38 @@ pub struct Families {
     pub presence: bool,
     pub closing: bool,
     pub typing: bool,
+}
+
+/// How much memory the nodes of a world may use: in half of the worlds some keep next to nothing they do not have open.
+///
+/// Drawn apart, so that it changes nothing else of a schedule.
+#[derive(Debug)]
+pub struct Thrift {
+    chance: Chance,
+    budgets: Vec<MemoryBudget>,
+}
+
+impl Thrift {
+    pub fn draw(seed: u64, nodes: usize) -> Self {
+        let chance = Chance::new(seed ^ 0x7468_7269_6674);
+        let thrifty = chance.percent(50);
+        let budget = |_| match chance.below(4) {
+            0 | 1 if thrifty => MemoryBudget { documents: 0, bytes: 0 },
+            2 if thrifty => MemoryBudget { documents: 1, bytes: u64::MAX },
+            _ => MemoryBudget::default(),
+        };
+        let budgets = (0..nodes).map(budget).collect();
+        Self { chance, budgets }
+    }
+
+    pub fn budget(&self, node: usize) -> MemoryBudget {
+        self.budgets[node]
+    }
+
+    /// Whether an application that closes a document also lets its handle go: only then may it leave memory.
+    pub fn drops_handle(&self, node: usize) -> bool {
+        self.budgets[node] != MemoryBudget::default() && self.chance.percent(75)
+    }
 }
 
 #[derive(Debug, Clone)]

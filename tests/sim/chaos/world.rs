@@ -18,7 +18,7 @@ use super::{
     hostile::Hostile,
     model::{Fate, Model, Promise, Run},
     node::{Alive, Node, NodeEnv, Told},
-    plan::{NodeKind, Plan},
+    plan::{NodeKind, Plan, Thrift},
     table::{STRANGERS, Seat, Table},
     trace::Trace,
     wire::{Noise, Watch, Wire},
@@ -33,6 +33,7 @@ use crate::{
 pub struct Chaos {
     pub world: World,
     pub plan: Plan,
+    pub thrift: Thrift,
     /// Draws the schedule. The repos draw from the world's own, so a change in them does not change what is done to them.
     pub chance: Chance,
     pub trace: Rc<Trace>,
@@ -84,7 +85,9 @@ impl Chaos {
         }
         let nodes = plan.nodes.iter().cloned().map(Node::new).collect();
         let disks = (0..plan.disks).map(|_| Disk::new()).collect();
-        let mut chaos = Self { world, plan, chance, trace, table, nodes, wires, disks, hostiles, model };
+        let thrift = Thrift::draw(seed, plan.nodes.len());
+        trace.action(&format!("{thrift:?}"));
+        let mut chaos = Self { world, plan, thrift, chance, trace, table, nodes, wires, disks, hostiles, model };
         for node in 0..chaos.nodes.len() {
             chaos.start(node);
         }
@@ -129,6 +132,7 @@ impl Chaos {
             permissions: Rc::new(Seat { table: Rc::clone(&self.table), group: entry.plan.group }),
             adapters,
             store_delay_ms: if hub { 20 } else { 100 },
+            memory: self.thrift.budget(node),
             ..RepoConfig::default()
         };
         let repo = Repo::new(env, config);
@@ -212,7 +216,9 @@ impl Chaos {
         let Some(alive) = &mut self.nodes[node].alive else { return };
         if let Some(handle) = alive.handles.remove(&doc) {
             handle.close();
-            alive.closed.insert(doc, handle);
+            if !self.thrift.drops_handle(node) {
+                alive.closed.insert(doc, handle);
+            }
         }
     }
 

@@ -1,0 +1,178 @@
+//! Documents leave memory and come back.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::synchronizer::unload::MemoryBudget;
+
+fn frugal(interest: Interest) -> Bench {
+    let memory = MemoryBudget { documents: 1, bytes: u64::MAX };
+    let config = Config { features: Features::default(), memory, ..Config::new(id("1", PeerType::User), interest) };
+    let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
+    bench.store();
+    bench
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.plus(seconds * 1_000)
+}
+
+/// What a store does when a document with one operation of author 7 is opened and read, or edited and written.
+fn stored(bench: &mut Bench, name: &str, at: Timestamp) {
+    let version = vv(&[(7, 1)]);
+    let size = StoredSize { records: 1, snapshot_bytes: 0, update_bytes: 10 };
+    let _ = bench.at(Input::DocOpened { doc: doc(name) }, at);
+    let stored = on_disk(&version);
+    let _ = bench.at(Input::Loaded { channel: STORE, doc: doc(name), stored, version, size, whole: true }, at);
+}
+
+fn close(bench: &mut Bench, name: &str, at: Timestamp) {
+    let _ = bench.at(Input::DocClosed { doc: doc(name) }, at);
+}
+
+/// Lets memory be looked at; `held` are the documents something outside holds. Returns those that leave.
+fn look(bench: &mut Bench, held: &[&str], at: Timestamp) -> Vec<String> {
+    let mut effects = bench.at(Input::TimerFired(Timer::Memory), at);
+    if effects.contains(&Effect::CheckMemory) {
+        effects = bench.at(Input::MemoryChecked { held: held.iter().map(|name| doc(name)).collect() }, at);
+    }
+    effects
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::UnloadDoc { doc } => Some(doc.as_str().to_owned()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_least_recently_used_leaves_first() {
+    let mut bench = frugal(Interest::Opened);
+    for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+        stored(&mut bench, name, later(at as u64));
+    }
+    for (at, name) in ["b", "c", "a"].into_iter().enumerate() {
+        close(&mut bench, name, later(10 + at as u64));
+    }
+    assert_eq!(look(&mut bench, &[], later(20)), ["b", "c"], "one may stay");
+    assert_eq!(bench.sync.documents().count(), 3, "all are known of");
+}
+
+#[test]
+fn what_is_open_held_dirty_or_being_read_stays() {
+    let mut bench = frugal(Interest::Opened);
+    for name in ["open", "held", "dirty", "kept"] {
+        stored(&mut bench, name, NOW);
+    }
+    let _ = bench.on(Input::DocChanged { doc: doc("dirty"), version: vv(&[(7, 2)]) });
+    for name in ["held", "dirty", "kept"] {
+        close(&mut bench, name, later(1));
+    }
+    let _ = bench.on(Input::DocOpened { doc: doc("reading") });
+    close(&mut bench, "reading", later(1));
+    assert_eq!(look(&mut bench, &["held"], later(2)), ["kept"], "only what is on disk and wanted by nobody");
+    let size = StoredSize { records: 2, snapshot_bytes: 0, update_bytes: 20 };
+    let _ = bench.at(Input::Stored { channel: STORE, docs: vec![(doc("dirty"), vv(&[(7, 2)]), size)] }, later(3));
+    assert_eq!(look(&mut bench, &["held"], later(4)), ["dirty"], "once it is written");
+}
+
+#[test]
+fn without_a_store_everything_stays() {
+    let memory = MemoryBudget { documents: 0, bytes: 0 };
+    let config = Config { memory, ..Config::new(id("1", PeerType::User), Interest::Opened) };
+    let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
+    bench.open("a");
+    close(&mut bench, "a", NOW);
+    let held = BTreeSet::new();
+    assert!(!bench.at(Input::MemoryChecked { held }, later(100)).contains(&Effect::UnloadDoc { doc: doc("a") }));
+}
+
+#[test]
+fn bytes_count_as_well_as_documents() {
+    let memory = MemoryBudget { documents: 100, bytes: 25 };
+    let config = Config { features: Features::default(), memory, ..Config::new(id("1", PeerType::User), Interest::Opened) };
+    let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
+    bench.store();
+    for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+        stored(&mut bench, name, NOW);
+        close(&mut bench, name, later(at as u64));
+    }
+    assert_eq!(look(&mut bench, &[], later(9)), ["a"], "of three times ten bytes");
+}
+
+/// A repo with document "a", which a peer follows, on disk and out of memory.
+fn away(interest: Interest) -> (Bench, ChannelId) {
+    let mut bench = frugal(interest);
+    let peer = bench.network(1, "2");
+    for name in ["a", "b"] {
+        stored(&mut bench, name, NOW);
+        let _ = bench.request(peer, name, vv(&[(7, 1)]), false);
+        let transmission = Transmission::UpToDate { version: vv(&[(7, 1)]) };
+        let _ = bench.receive(peer, Message::SyncResponse { doc: doc(name), transmission, ephemeral: None });
+    }
+    close(&mut bench, "a", later(1));
+    close(&mut bench, "b", later(2));
+    assert_eq!(look(&mut bench, &[], later(100)), ["a"]);
+    (bench, peer)
+}
+
+#[test]
+fn a_change_of_a_document_that_left_is_taken_when_it_has_been_read() {
+    for interest in [Interest::Opened, Interest::Everything] {
+        let (mut bench, peer) = away(interest);
+        let data = Bytes::from_static(b"more");
+        let transmission = Transmission::Update { data: data.clone(), version: vv(&[(7, 1), (8, 1)]) };
+        let effects = bench.receive(peer, Message::Update { doc: doc("a"), transmission });
+        assert!(effects.contains(&Effect::CreateDoc { doc: doc("a"), lineage: 0 }), "{effects:?}");
+        assert!(effects.contains(&Effect::LoadDoc { channel: STORE, doc: doc("a") }));
+        let (version, size) = (vv(&[(7, 1)]), StoredSize::default());
+        let effects =
+            bench.on(Input::Loaded { channel: STORE, doc: doc("a"), stored: on_disk(&version), version, size, whole: true });
+        let import = Effect::ImportDoc { doc: doc("a"), channel: peer, data, announced: vv(&[(7, 1), (8, 1)]) };
+        assert!(effects.contains(&import), "{effects:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_asks_for_a_document_that_left_gets_it() {
+    let (mut bench, peer) = away(Interest::Opened);
+    let effects = bench.request(peer, "a", VersionVector::new(), false);
+    assert!(effects.contains(&Effect::LoadDoc { channel: STORE, doc: doc("a") }));
+    let (version, size) = (vv(&[(7, 1)]), StoredSize::default());
+    let effects = bench.on(Input::Loaded { channel: STORE, doc: doc("a"), stored: on_disk(&version), version, size, whole: true });
+    assert!(effects.contains(&Effect::SendSnapshot { channel: peer, doc: doc("a"), purpose: Purpose::Answer }), "{effects:?}");
+}
+
+#[test]
+fn a_document_that_left_is_as_stored_and_as_unsent_as_before() {
+    let (bench, _) = away(Interest::Opened);
+    assert!(bench.sync.is_stored(&doc("a"), &vv(&[(7, 1)])));
+    assert!(!bench.sync.is_stored(&doc("a"), &vv(&[(7, 2)])));
+    assert_eq!(bench.sync.unsent(), 0, "the peer has it");
+    let mut alone = frugal(Interest::Opened);
+    for name in ["a", "b"] {
+        stored(&mut alone, name, NOW);
+        close(&mut alone, name, NOW);
+    }
+    assert_eq!(look(&mut alone, &[], later(1)), ["a"]);
+    assert_eq!(alone.sync.unsent(), 1);
+    // A hub of the reference protocol is met.
+    let effects = {
+        let _ = alone.on(Input::ChannelOpened { channel: ChannelId(5), kind: ChannelKind::Network, initiate: false });
+        alone.receive(ChannelId(5), Message::EstablishRequest(id("9", PeerType::Service)))
+    };
+    assert!(effects.contains(&Effect::LoadDoc { channel: STORE, doc: doc("a") }), "it is read and offered: {effects:?}");
+}
+
+#[test]
+fn a_document_with_unconfirmed_changes_stays_for_a_while() {
+    let mut bench = frugal(Interest::Opened);
+    let peer = bench.network(1, "2");
+    for name in ["a", "b"] {
+        stored(&mut bench, name, NOW);
+        let _ = bench.request(peer, name, VersionVector::new(), false);
+        close(&mut bench, name, NOW);
+    }
+    assert_eq!(look(&mut bench, &[], later(5)), <[&str; 0]>::default());
+    assert_eq!(look(&mut bench, &[], later(70)), ["a"], "a peer that never answers keeps nothing in memory");
+}
