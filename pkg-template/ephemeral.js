@@ -192,6 +192,17 @@ export class EphemeralStore {
     this.destroy();
   }
 
+  /** The document's handle is closed: every use is an error from now on. */
+  __release(error) {
+    const inner = this.inner;
+    this.inner = new Proxy(inner, {
+      get() {
+        throw error();
+      },
+    });
+    inner.free();
+  }
+
   #kept(end) {
     if (!this.#timer) return end;
     const ended = () => {

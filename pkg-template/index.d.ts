@@ -175,6 +175,12 @@ export interface RepoOptions {
    * the latest ones. A device that was away for longer may bring a deleted document back.
    */
   tombstones?: { keep?: number; max?: number };
+  /**
+   * How much of the documents that are not open stays in memory: at most `documents`, 100 unless told, and `bytes` as they are stored,
+   * 16 MiB unless told. Beyond that the least recently used leave it once they are stored, and come back by themselves when they are
+   * opened or a peer asks for them or changes them. Without storage everything stays.
+   */
+  memory?: { documents?: number; bytes?: number };
 }
 
 /**
@@ -206,6 +212,8 @@ export interface DocInfo {
   docId: string;
   /** The application holds a handle. */
   open: boolean;
+  /** It is in memory. */
+  loaded: boolean;
   /** Storage has it. */
   stored: boolean;
   /** Bytes it takes there. */
@@ -302,8 +310,8 @@ export class Repo {
    */
   permissionsChanged(): void;
   /**
-   * The number of operations in the documents in memory that no other machine has confirmed. A character typed is one operation.
-   * Documents that were not opened since the repo was are not counted.
+   * The number of operations that no other machine has confirmed, in documents opened since the repo was. A character typed is one
+   * operation.
    */
   readonly unsynced: number;
   readonly peers: PeerInfo[];
@@ -356,6 +364,11 @@ export class DocHandle {
   readonly unsynced: number;
   /** Unpersisted state shared with the document's peers. */
   ephemeral<T extends Record<string, Value> = Record<string, Value>>(namespace: string): EphemeralStore<T>;
+  /**
+   * Says that the application is done with the document, and ends its presence there. What was edited is stored and sent all the same,
+   * and the document may leave memory then. The handle and its ephemeral stores throw "closed" from now on; a `LoroDoc` kept beyond
+   * it can be read, and refuses edits once the document has left memory. `repo.get` gives another handle.
+   */
   close(): void;
   [Symbol.dispose](): void;
 }

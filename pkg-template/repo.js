@@ -65,6 +65,15 @@ function checkedTombstones(value) {
   return { keep, max };
 }
 
+function checkedMemory(value) {
+  const { documents, bytes } = record("memory", value, ["documents", "bytes"]);
+  for (const [name, limit] of Object.entries({ documents, bytes })) {
+    const fits = limit === undefined || limit === Infinity || (Number.isSafeInteger(limit) && limit >= 0);
+    if (!fits) throw invalid(`memory.${name} is a whole number or Infinity`);
+  }
+  return { documents, bytes };
+}
+
 function checkedDocId(docId) {
   if (typeof docId !== "string") throw invalid("a document id is a string");
   return docId;
@@ -91,11 +100,12 @@ export class Repo {
   /** Opens a repo and starts its adapters. */
   static async open(options) {
     outsideHooks();
-    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones"];
-    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones } = record("the options of Repo.open", options, known);
+    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones", "memory"];
+    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones, memory } = record("the options of Repo.open", options, known);
     const who = checkedIdentity(identity);
     if (role !== "leaf" && role !== "relay") throw invalid('role is "leaf" or "relay"');
     const limits = checkedTombstones(tombstones);
+    const budget = checkedMemory(memory);
     const judges = checkedAdmission(admission);
     if (!Array.isArray(adapters) || !adapters.every(isAdapter)) throw invalid("adapters is an array of adapters");
     const asked = record("permissions", permissions, HOOKS);
@@ -116,7 +126,7 @@ export class Repo {
     }
     const judged = judges.map((judge) => wrappedAdmission(judge, insideHook, (error) => repo.#reportOnce("admission", error)));
     repo.#inner = new WasmRepo(
-      { ...who, role, tombstones: limits, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
+      { ...who, role, tombstones: limits, memory: budget, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
       (event) => repo.#deliver(event),
     );
     repo.#flushWhenLeaving();
@@ -170,7 +180,7 @@ export class Repo {
     this.#inner.permissionsChanged();
   }
 
-  /** The number of operations in the documents in memory that no other machine has confirmed. */
+  /** The number of operations that no other machine has confirmed, in the documents opened so far. */
   get unsynced() {
     this.#check();
     return this.#inner.unsynced;
@@ -325,6 +335,7 @@ export class DocHandle {
   #doc;
   #stores = new Map();
   #repo;
+  #closed = false;
 
   constructor(docId, inner, repo) {
     this.docId = docId;
@@ -335,6 +346,7 @@ export class DocHandle {
   /** The document. */
   get doc() {
     outsideHooks();
+    if (this.#closed) throw this.#gone();
     return (this.#doc ??= this.#inner.doc());
   }
 
@@ -408,7 +420,8 @@ export class DocHandle {
     let drop;
     const ended = new Promise((_, reject) => {
       abort = () => reject(aborted());
-      drop = () => this.#isDropped && reject(this.#gone());
+      // What was begun before the handle was closed ends as it would have.
+      drop = () => !this.#closed && this.#isDropped && reject(this.#gone());
     });
     signal?.addEventListener("abort", abort, { once: true });
     this.#repo.waits.add(drop);
@@ -428,11 +441,17 @@ export class DocHandle {
     return this.#stores.get(namespace);
   }
 
-  /** Says that the application is done with the document; what it edited is stored and sent all the same. */
+  /** Says that the application is done with the document, and ends its presence there. What it edited is stored and sent all the same. */
   close() {
     outsideHooks();
+    if (this.#closed) return;
+    this.#closed = true;
     this.#inner.close();
     this.#repo.released();
+    for (const store of this.#stores.values()) store.__release(() => this.#gone());
+    this.#doc = undefined;
+    // What the module keeps for a handle would hold the document in memory.
+    this.#inner.free();
   }
 
   [dispose]() {
@@ -440,21 +459,22 @@ export class DocHandle {
   }
 
   get __isGone() {
-    return this.#inner.isGone;
+    return this.#closed || this.#inner.isGone;
   }
 
   /** Dropped from an open repo: what the repo knows under this id concerns another document, if any. */
   get #isDropped() {
-    return this.#inner.isGone && !this.#repo.isClosed();
+    return this.#closed || (this.#inner.isGone && !this.#repo.isClosed());
   }
 
   #gone() {
     if (this.#repo.isClosed()) return new RepoError("closed", "the repo is closed");
+    if (this.#closed) return new RepoError("closed", `this handle of document ${JSON.stringify(this.docId)} is closed; repo.get gives another one`);
     return new RepoError("deleted", `document ${JSON.stringify(this.docId)} was deleted or forgotten; this handle is of no more use`);
   }
 
   #check() {
     outsideHooks();
-    if (this.#inner.isGone) throw this.#gone();
+    if (this.__isGone) throw this.#gone();
   }
 }

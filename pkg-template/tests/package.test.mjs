@@ -322,3 +322,25 @@ test("two sets in one millisecond both reach another ephemeral store", () => {
   a.destroy();
   b.destroy();
 });
+
+test("a closed handle is of no more use, and another one has what it edited", async () => {
+  const repo = await Repo.open({ memory: { documents: 0, bytes: Infinity } });
+  const handle = repo.get("d");
+  const presence = handle.ephemeral("cursors");
+  handle.change((doc) => doc.getText("t").insert(0, "kept"));
+  const kept = handle.doc;
+  handle.close();
+  handle.close();
+  for (const use of [() => handle.doc, () => handle.change(() => {}), () => handle.ephemeral("cursors"), () => presence.get("x")]) {
+    assert.throws(use, code("closed"));
+  }
+  await assert.rejects(handle.whenDurable("memory"), code("closed"));
+  assert.deepEqual([handle.durability, handle.unsynced, handle.readyStates], ["memory", 0, []]);
+  assert.equal(kept.getText("t").toString(), "kept");
+  assert.equal(repo.get("d").doc.getText("t").toString(), "kept");
+  assert.deepEqual(repo.list().map(({ docId, open, loaded }) => [docId, open, loaded]), [["d", true, true]]);
+  await repo.close();
+  for (const memory of [7, { docs: 1 }, { documents: -1 }, { bytes: 0.5 }]) {
+    await assert.rejects(Repo.open({ memory }), code("invalid-argument"));
+  }
+});

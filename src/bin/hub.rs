@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::Parser;
-use corella::hub::{DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig};
+use corella::{
+    hub::{DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig},
+    synchronizer::MemoryBudget,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -49,6 +52,12 @@ struct Arguments {
     /// Bytes a second of one client, ten seconds' worth at once; 0 for any number
     #[arg(long, env = "CORELLA_RATE_BYTES", default_value_t = HubLimits::default().rate_bytes, value_name = "N")]
     rate_bytes: u64,
+    /// Documents kept in memory when nobody needs them at the moment
+    #[arg(long, env = "CORELLA_MEMORY_DOCUMENTS", default_value_t = HubConfig::default().memory.documents, value_name = "N")]
+    memory_documents: usize,
+    /// Bytes they may take, as they are stored
+    #[arg(long, env = "CORELLA_MEMORY_BYTES", default_value_t = HubConfig::default().memory.bytes, value_name = "N")]
+    memory_bytes: u64,
     /// Who may delete documents for everybody: nobody, creator, anyone
     #[arg(long, env = "CORELLA_DELETION", default_value = "creator", value_name = "WHO")]
     deletion: DeletionRule,
@@ -73,6 +82,7 @@ impl Arguments {
                 ..HubLimits::default()
             },
             deletion: self.deletion,
+            memory: MemoryBudget { documents: self.memory_documents, bytes: self.memory_bytes },
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use super::OriginRule;
 use crate::{
     protocol::DocId,
-    synchronizer::{Creator, PeerContext, Permissions},
+    synchronizer::{Creator, MemoryBudget, PeerContext, Permissions},
 };
 
 /// How a hub is set up.
@@ -25,6 +25,8 @@ pub struct HubConfig {
     pub limits: HubLimits,
     /// Who may delete documents.
     pub deletion: DeletionRule,
+    /// How much stays in memory of documents the database has.
+    pub memory: MemoryBudget,
 }
 
 /// Who may delete documents on the hub, and with it for everybody.
@@ -121,6 +123,7 @@ impl Default for HubConfig {
             allow_origins: Vec::new(),
             limits: HubLimits::default(),
             deletion: DeletionRule::default(),
+            memory: MemoryBudget { documents: 1_000, bytes: 64 * 1024 * 1024 },
         }
     }
 }

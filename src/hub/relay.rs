@@ -23,7 +23,7 @@ use crate::{
     Repo, RepoConfig,
     protocol::{Message, PeerType},
     runtime::{Adapter, AdapterContext, AdapterState, Admission, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent},
-    synchronizer::{ChannelKind, Interest},
+    synchronizer::{ChannelKind, Interest, MemoryBudget},
 };
 
 /// Milliseconds changes are gathered before they are written: short, since a relay acknowledges what others rely on.
@@ -44,6 +44,7 @@ impl Relay {
         inbound: mpsc::Receiver<Inbound>,
         deletion: DeletionRule,
         limits: HubLimits,
+        memory: MemoryBudget,
     ) -> std::io::Result<Self> {
         let (stop, stopping) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
@@ -53,7 +54,7 @@ impl Relay {
         thread::Builder::new().name("corella-repo".into()).spawn(move || {
             let guard = FailNotice(Arc::clone(&notice));
             tokio::task::LocalSet::new().block_on(&runtime, async move {
-                let repo = make_repo(store, inbound, deletion, &limits, notice);
+                let repo = make_repo(store, inbound, deletion, &limits, memory, notice);
                 // A dropped handle stops the repo as well.
                 let _ = stopping.await;
                 let _ = done.send(repo.close().await);
@@ -88,7 +89,14 @@ impl Drop for FailNotice {
     }
 }
 
-fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: DeletionRule, limits: &HubLimits, failed: Arc<Notify>) -> Repo {
+fn make_repo(
+    store: RedbStore,
+    inbound: mpsc::Receiver<Inbound>,
+    deletion: DeletionRule,
+    limits: &HubLimits,
+    memory: MemoryBudget,
+    failed: Arc<Notify>,
+) -> Repo {
     let env = Rc::new(NativeEnv::new(move || failed.notify_one()));
     // The store comes first: whoever connects is answered from it.
     let adapters: Vec<Rc<dyn Adapter>> = vec![Rc::new(RedbAdapter::new(store)), Rc::new(HubAdapter::new(inbound))];
@@ -98,6 +106,7 @@ fn make_repo(store: RedbStore, inbound: mpsc::Receiver<Inbound>, deletion: Delet
         adapters,
         interest: Interest::Everything,
         store_delay_ms: STORE_DELAY_MS,
+        memory,
         permissions: Rc::new(deletion),
         admission: ClientLimiter::new(limits).map(|limiter| Rc::new(limiter) as Rc<dyn Admission>),
         ..RepoConfig::default()

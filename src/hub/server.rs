@@ -117,8 +117,8 @@ impl Hub {
         let store =
             tokio::task::spawn_blocking(move || open_store(config.storage)).await.map_err(|error| HubError::Start(error.to_string()))??;
         let (events, inbound) = mpsc::channel(EVENTS);
-        let relay =
-            Relay::start(store, inbound, config.deletion, config.limits.clone()).map_err(|error| HubError::Start(error.to_string()))?;
+        let relay = Relay::start(store, inbound, config.deletion, config.limits.clone(), config.memory)
+            .map_err(|error| HubError::Start(error.to_string()))?;
         let connections = u32::try_from(config.limits.connections.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let slots = Arc::new(Semaphore::new(connections as usize));
         let sockets = Arc::new(Sockets::new(events, config.limits));

@@ -17,7 +17,7 @@ use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
     protocol::{DocId, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
-    synchronizer::{AllowAll, Creator, Interest, PeerContext, Permissions, TombstoneLimits},
+    synchronizer::{AllowAll, Creator, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
 };
 
 /// The adapters of a repo, in order; the sockets apart, since the application can switch them.
@@ -88,6 +88,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         interest: if text("role").as_deref() == Some("relay") { Interest::Everything } else { Interest::Opened },
         admission: admission(options),
         tombstones: tombstones(options),
+        memory: memory(options),
         ..RepoConfig::default()
     }
 }
@@ -98,6 +99,15 @@ fn tombstones(options: &JsValue) -> TombstoneLimits {
     TombstoneLimits {
         keep_ms: number("keep").map_or(default.keep_ms, |ms| ms as u64),
         max: number("max").map_or(default.max, |max| max as usize),
+    }
+}
+
+fn memory(options: &JsValue) -> MemoryBudget {
+    let number = |key| get(&get(options, "memory")?, key)?.as_f64();
+    let default = MemoryBudget::default();
+    MemoryBudget {
+        documents: number("documents").map_or(default.documents, |documents| documents as usize),
+        bytes: number("bytes").map_or(default.bytes, |bytes| bytes as u64),
     }
 }
 

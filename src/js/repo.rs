@@ -146,7 +146,12 @@ impl WasmRepo {
 }
 
 fn doc_to_js(info: &DocInfo) -> JsValue {
-    let out = object(&[("docId", info.doc.as_str().into()), ("open", info.open.into()), ("stored", info.stored.into())]);
+    let out = object(&[
+        ("docId", info.doc.as_str().into()),
+        ("open", info.open.into()),
+        ("loaded", info.loaded.into()),
+        ("stored", info.stored.into()),
+    ]);
     if let Some(bytes) = info.bytes {
         set(&out, "bytes", &(bytes as f64).into());
     }

@@ -14,8 +14,8 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 
 use super::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError,
-    RepoEvent, Store,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError, RepoEvent,
+    Store,
     admission::{Gate, Line},
     docs::OpenDoc,
     storage::{OpenStore, Shelved},

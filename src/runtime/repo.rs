@@ -92,6 +92,8 @@ pub struct DocInfo {
     pub doc: DocId,
     /// The application holds a handle.
     pub open: bool,
+    /// It is in memory.
+    pub loaded: bool,
     /// A store has it.
     pub stored: bool,
     /// Bytes it takes in the store.
@@ -338,6 +340,7 @@ impl Repo {
                 DocInfo {
                     doc: doc.clone(),
                     open: docs.get(doc).is_some_and(|open| open.opened.get()),
+                    loaded: docs.contains_key(doc),
                     stored: index.is_some(),
                     bytes: index.map(|index| index.bytes),
                     updated: index.map(|index| index.updated),

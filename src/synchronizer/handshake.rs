@@ -167,7 +167,8 @@ impl Synchronizer {
         for doc in docs {
             self.ask(channel, &doc, true, out);
         }
-        let unmentioned = |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| link.subscribed && link.known.is_none() && link.is_agreed());
+        let unmentioned =
+            |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| link.subscribed && link.known.is_none() && link.is_agreed());
         let away: Vec<_> = self.model.docs_of(channel).into_iter().filter(unmentioned).collect();
         self.compare_away(channel, away, now, out);
     }

@@ -80,7 +80,9 @@ impl Synchronizer {
     pub(super) fn finish_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         self.model.armed.remove(&Timer::LoadTimeout(doc.clone()));
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else { return };
+        let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else {
+            return;
+        };
         let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());

@@ -15,6 +15,8 @@ use crate::protocol::{DocId, Message, Transmission, VersionVector};
 
 /// Milliseconds between two looks at what is in memory.
 const LOOK_MS: u64 = 1_000;
+/// The same while all that is too much is held.
+const LOOK_AGAIN_MS: u64 = 10_000;
 /// Milliseconds a document stays after its last use while a peer has not confirmed what it was sent.
 const PATIENCE_MS: u64 = 60_000;
 /// Bytes of messages held back for one document.
@@ -73,7 +75,7 @@ impl Synchronizer {
         let mut left = idle.clone();
         for (_, _, doc) in &idle {
             if !self.over_budget(&left) {
-                return;
+                break;
             }
             if self.may_leave(doc, now) {
                 left.retain(|(_, _, other)| other != doc);
@@ -82,6 +84,9 @@ impl Synchronizer {
         }
         if self.over_budget(&left) {
             self.model.arm(Timer::Memory, LOOK_MS, out);
+        } else if self.over_budget(&self.idle(&BTreeSet::new())) {
+            // Nobody tells when what holds a document lets it go.
+            self.model.arm(Timer::Memory, LOOK_AGAIN_MS, out);
         }
     }
 
@@ -102,9 +107,7 @@ impl Synchronizer {
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
         let stored = !stores.is_empty()
             && stores.iter().all(|store| {
-                self.model
-                    .peek(*store, doc)
-                    .is_some_and(|link| matches!(link.load, Load::Done { .. }) && link.confirms(&entry.version))
+                self.model.peek(*store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. }) && link.confirms(&entry.version))
             });
         ready && stored && !self.model.owes(doc) && (self.is_settled(doc, entry) || now.since(entry.used) >= PATIENCE_MS)
     }
@@ -185,7 +188,13 @@ impl Synchronizer {
     }
 
     /// Compares documents that left memory with a peer: by what is known of them where it understands that, else they are read.
-    pub(super) fn compare_away(&mut self, channel: ChannelId, docs: impl IntoIterator<Item = DocId>, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn compare_away(
+        &mut self,
+        channel: ChannelId,
+        docs: impl IntoIterator<Item = DocId>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         for doc in docs {
             let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) else { continue };
             if self.model.docs.contains_key(&doc) || !self.sees(channel, &doc) {

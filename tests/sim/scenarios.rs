@@ -5,8 +5,8 @@ use std::rc::Rc;
 use corella::{
     DocHandle, Repo, RepoConfig,
     protocol::PeerType,
-    runtime::{Adapter, ErrorCode, ReadyStatus, RepoEvent, SyncKind, WaitOptions},
-    synchronizer::{ChannelKind, DIGEST_PERIOD_MS, Interest},
+    runtime::{Adapter, Durability, ErrorCode, ReadyStatus, RepoEvent, SyncKind, WaitOptions},
+    synchronizer::{ChannelKind, DIGEST_PERIOD_MS, Interest, MemoryBudget},
 };
 
 use crate::{
@@ -465,4 +465,101 @@ impl<F: Future<Output = Result<(), corella::RepoError>> + Unpin> NowOrNever for 
     fn now_or_never_code(self) -> Option<ErrorCode> {
         futures_util::FutureExt::now_or_never(self)?.err().map(|error| error.code())
     }
+}
+
+/// A hub with room for `documents` nobody has open.
+fn small_hub(world: &World, documents: usize, adapters: Vec<Rc<dyn Adapter>>) -> Repo {
+    let memory = MemoryBudget { documents, bytes: u64::MAX };
+    let config = RepoConfig { interest: Interest::Everything, peer_type: PeerType::Service, memory, adapters, ..RepoConfig::default() };
+    Repo::new(world.env(), config)
+}
+
+fn loaded(repo: &Repo) -> usize {
+    repo.list().iter().filter(|info| info.loaded).count()
+}
+
+#[test]
+fn a_hub_keeps_few_documents_in_memory_and_serves_them_all() {
+    let mut world = World::new(7);
+    let disk = Disk::new();
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 5)).collect();
+    let mut adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(&disk, world.env(), 2, 1)];
+    adapters.extend(links.iter().map(|link| link.end(1)));
+    let hub = small_hub(&world, 3, adapters);
+    let clients: Vec<_> = links.iter().map(|link| repo(&world, Interest::Opened, vec![link.end(0)])).collect();
+    links.iter().for_each(|link| link.connect());
+    let name = |number: usize| format!("d{number}");
+    let first: Vec<_> = (0..40).map(|number| clients[0].get(&name(number)).unwrap()).collect();
+    for (number, handle) in first.iter().enumerate() {
+        insert(handle, 0, &number.to_string());
+    }
+    let second: Vec<_> = (0..40).map(|number| clients[1].get(&name(number)).unwrap()).collect();
+    world.run(10_000);
+    assert!(loaded(&hub) <= 3, "{} in memory", loaded(&hub));
+    assert_eq!(hub.list().len(), 40);
+    // Both go on to edit what has left memory, and a third client reads it.
+    for (a, b) in first.iter().zip(&second) {
+        insert(a, 0, "a");
+        insert(b, 0, "b");
+    }
+    world.run(10_000);
+    for (number, (a, b)) in first.iter().zip(&second).enumerate() {
+        assert_eq!(text(a), text(b));
+        assert!(text(a).ends_with(&number.to_string()) && text(a).len() > 2, "{}", text(a));
+        assert_eq!(disk.contents(&name(number)).get_text("text").to_string(), text(a));
+    }
+    assert!(loaded(&hub) <= 3, "{} in memory", loaded(&hub));
+    let wait = world.wait(first[17].when_durable(Durability::HubDisk, Some(5_000)), 6_000);
+    assert_eq!(wait.map(|outcome| outcome.is_ok()), Some(true));
+}
+
+#[test]
+fn presence_reaches_followers_of_a_document_the_hub_had_put_away() {
+    let mut world = World::new(8);
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 5)).collect();
+    let mut adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(&Disk::new(), world.env(), 2, 1)];
+    adapters.extend(links.iter().map(|link| link.end(1)));
+    let hub = small_hub(&world, 0, adapters);
+    let clients: Vec<_> = links.iter().map(|link| repo(&world, Interest::Opened, vec![link.end(0)])).collect();
+    links.iter().for_each(|link| link.connect());
+    let handles: Vec<_> = clients.iter().map(|client| client.get("d").unwrap()).collect();
+    insert(&handles[0], 0, "x");
+    world.run(10_000);
+    assert_eq!(loaded(&hub), 0);
+    handles[0].ephemeral("cursors").set_self(5.into());
+    world.run(1_000);
+    assert_eq!(handles[1].ephemeral("cursors").peers().get(clients[0].peer_id()), Some(&5.into()));
+    assert_eq!(loaded(&hub), 1, "somebody who comes later is told of it");
+    handles[0].close();
+    world.run(20_000);
+    assert!(handles[1].ephemeral("cursors").peers().is_empty(), "presence ends with the handle");
+    assert_eq!(loaded(&hub), 0);
+}
+
+#[test]
+fn a_closed_document_leaves_memory_and_is_kept_up_to_date() {
+    let mut world = World::new(9);
+    let disk = Disk::new();
+    let link = Link::new(world.env(), ChannelKind::Network, 5);
+    let memory = MemoryBudget { documents: 0, bytes: 0 };
+    let adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(&disk, world.env(), 2, 1), link.end(0)];
+    let here = Repo::new(world.env(), RepoConfig { memory, adapters, ..RepoConfig::default() });
+    let there = repo(&world, Interest::Everything, vec![link.end(1)]);
+    link.connect();
+    let handle = here.get("d").unwrap();
+    insert(&handle, 0, "mine");
+    handle.close();
+    world.run(5_000);
+    assert_eq!(loaded(&here), 1, "the handle is still there");
+    let kept = handle.doc();
+    drop(handle);
+    world.run(20_000);
+    assert_eq!(loaded(&here), 0);
+    assert!(kept.get_text("text").insert(0, "lost").is_err(), "an edit nobody would store is an error");
+    insert(&there.get("d").unwrap(), 0, "theirs ");
+    world.run(5_000);
+    assert_eq!(disk.contents("d").get_text("text").to_string(), "theirs mine", "the peer's change was stored");
+    assert_eq!(here.get("d").unwrap().doc().get_text("text").to_string(), "");
+    world.run(1_000);
+    assert_eq!(text(&here.get("d").unwrap()), "theirs mine");
 }

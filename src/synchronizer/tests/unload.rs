@@ -126,8 +126,7 @@ fn a_change_of_a_document_that_left_is_taken_when_it_has_been_read() {
         assert!(effects.contains(&Effect::CreateDoc { doc: doc("a"), lineage: 0 }), "{effects:?}");
         assert!(effects.contains(&Effect::LoadDoc { channel: STORE, doc: doc("a") }));
         let (version, size) = (vv(&[(7, 1)]), StoredSize::default());
-        let effects =
-            bench.on(Input::Loaded { channel: STORE, doc: doc("a"), stored: on_disk(&version), version, size, whole: true });
+        let effects = bench.on(Input::Loaded { channel: STORE, doc: doc("a"), stored: on_disk(&version), version, size, whole: true });
         let import = Effect::ImportDoc { doc: doc("a"), channel: peer, data, announced: vv(&[(7, 1), (8, 1)]) };
         assert!(effects.contains(&import), "{effects:?}");
     }
