@@ -11,6 +11,7 @@ mod env;
 mod ephemeral;
 mod ephemeral_state;
 mod error;
+mod health;
 mod inner;
 pub mod memory;
 mod rate_limit;
@@ -21,13 +22,14 @@ pub mod utf16;
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
 pub use backoff::Backoff;
 pub use channel::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
-    Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, Committed, IndexEntry, Opening, Problem, RawRecord, Record,
+    RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions, WeakDocHandle};
 pub use env::{Env, LocalBoxFuture};
 pub use ephemeral::{EphemeralBy, EphemeralEvent, EphemeralHandle};
 pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState};
 pub use error::{ErrorCode, RepoError};
+pub use health::{StorageHealth, StorageProblem, StorageState};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

@@ -166,7 +166,7 @@ impl Synchronizer {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
             }
             Input::LoadFailed { channel, doc } => self.load_failed(channel, &doc, now, out),
-            Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
+            Input::Stored { channel, docs, refused } => self.stored(channel, docs, &refused, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
@@ -423,7 +423,7 @@ fn status(link: &Link, version: &VersionVector, storage: bool, ready: bool) -> O
     if storage {
         return match link.load {
             Load::Idle => None,
-            Load::Pending | Load::Failed => Some(ReadyStatus::Pending),
+            Load::Pending | Load::Failed | Load::Refused => Some(ReadyStatus::Pending),
             Load::Done { .. } if link.confirms(version) => Some(ReadyStatus::Synced),
             Load::Done { .. } => Some(ReadyStatus::Pending),
         };

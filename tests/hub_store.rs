@@ -18,8 +18,8 @@ use corella::{
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, StoredInfo,
-        Write,
+        Adapter, AdapterContext, AdapterState, Committed, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError,
+        StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -251,8 +251,14 @@ impl Store for Shelf {
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         self.0.borrow().list()
     }
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
-        self.0.borrow().write(writes)
+    fn commit(&self, writes: Vec<Write>, safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>> {
+        self.0.borrow().commit(writes, safety)
+    }
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().sync()
+    }
+    fn salvage(&self, doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>> {
+        self.0.borrow().salvage(doc)
     }
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().bury(doc, tombstone)

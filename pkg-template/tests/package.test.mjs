@@ -54,7 +54,7 @@ test("a handle and its document are the same objects every time", async () => {
   assert.equal(repo.get("d"), handle);
   assert.equal(handle.doc, handle.doc);
   assert.notEqual(handle.doc.peerIdStr, repo.peerId);
-  assert.deepEqual(repo.list(), [{ docId: "d", open: true, stored: false }]);
+  assert.deepEqual(repo.list(), [{ docId: "d", open: true, loaded: true, stored: false }]);
   await repo.delete("d");
   assert.deepEqual(repo.list(), []);
   await repo.close();

@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
-        Adapter, AdapterContext, AdapterState, IndexEntry, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc,
-        StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store,
+        StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -69,7 +69,8 @@ pub struct RedbAdapter {
 }
 
 enum Job {
-    Write { writes: Vec<Write>, done: Answer<()> },
+    Write { writes: Vec<Write>, done: Answer<Committed> },
+    Salvage { doc: DocId, done: Answer<Vec<RawRecord>> },
     Bury { doc: DocId, tombstone: Tombstone, done: Answer<()> },
     Remove { doc: DocId, done: Answer<()> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
@@ -140,8 +141,18 @@ impl Store for RedbStore {
         self.ask(|done| Job::List { done })
     }
 
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+    /// Every commit is strict: relays acknowledge what others rely on.
+    fn commit(&self, writes: Vec<Write>, _safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>> {
         self.ask(|done| Job::Write { writes, done })
+    }
+
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn salvage(&self, doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Salvage { doc, done })
     }
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
@@ -203,6 +214,13 @@ enum Change {
     Remove(DocId),
 }
 
+/// Who waits for a change.
+enum Waiting {
+    /// Hears which documents could not be written.
+    Writer(Answer<Committed>),
+    Other(Answer<()>),
+}
+
 struct Worker {
     /// `None` after an error of the disk: redb then wants the file opened again.
     database: Option<Database>,
@@ -213,7 +231,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        let mut changes: Vec<(Change, Answer<()>)> = Vec::new();
+        let mut changes: Vec<(Change, Waiting)> = Vec::new();
         while let Ok(first) = self.inbox.recv() {
             let mut next = Some(first);
             let mut bytes = 0;
@@ -222,10 +240,10 @@ impl Worker {
                 match job {
                     Job::Write { writes, done } => {
                         bytes += writes.iter().map(|write| write.record.bytes.len()).sum::<usize>();
-                        changes.push((Change::Write(writes), done));
+                        changes.push((Change::Write(writes), Waiting::Writer(done)));
                     }
-                    Job::Bury { doc, tombstone, done } => changes.push((Change::Bury(doc, tombstone), done)),
-                    Job::Remove { doc, done } => changes.push((Change::Remove(doc), done)),
+                    Job::Bury { doc, tombstone, done } => changes.push((Change::Bury(doc, tombstone), Waiting::Other(done))),
+                    Job::Remove { doc, done } => changes.push((Change::Remove(doc), Waiting::Other(done))),
                     job => other = Some(job),
                 }
                 if other.is_none() && bytes < COMMIT_BYTES {
@@ -236,6 +254,9 @@ impl Worker {
             match other {
                 Some(Job::Load { doc, done }) => {
                     let _ = done.send(self.with(|database| load(database, &doc)));
+                }
+                Some(Job::Salvage { doc, done }) => {
+                    let _ = done.send(self.with(|database| salvage(database, &doc)));
                 }
                 Some(Job::List { done }) => {
                     let _ = done.send(self.with(list));
@@ -251,13 +272,20 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, changes: &mut Vec<(Change, Answer<()>)>) {
+    fn commit(&mut self, changes: &mut Vec<(Change, Waiting)>) {
         if changes.is_empty() {
             return;
         }
         let outcome = self.with(|database| apply(database, changes.iter().map(|(change, _)| change)));
-        for (_, done) in changes.drain(..) {
-            let _ = done.send(outcome.clone());
+        for (at, (_, waiting)) in changes.drain(..).enumerate() {
+            let committed = outcome.clone().map(|mut all| all.get_mut(at).map(std::mem::take).unwrap_or_default());
+            match waiting {
+                Waiting::Writer(done) => drop(done.send(committed)),
+                Waiting::Other(done) => {
+                    let first = committed.and_then(|committed| committed.refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)));
+                    drop(done.send(first));
+                }
+            }
         }
     }
 
@@ -325,26 +353,46 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
     make().map_err(|failure| failure.error)
 }
 
-fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> Result<(), Failure> {
+/// Makes all changes in one commit and returns what of each was refused: a damaged index row costs its own document only.
+fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> Result<Vec<Committed>, Failure> {
     let transaction = database.begin_write()?;
+    let mut all = Vec::new();
     for change in changes {
+        let mut committed = Committed::default();
         match change {
-            Change::Write(writes) => writes.iter().try_for_each(|write| write_record(&transaction, write))?,
-            Change::Bury(doc, tombstone) => bury_doc(&transaction, doc, tombstone)?,
+            Change::Write(writes) => {
+                for write in writes {
+                    let written = write_record(&transaction, write).map(|records| committed.records.push((write.doc.clone(), records)));
+                    refuse_damaged(written, &write.doc, &mut committed)?;
+                }
+            }
+            Change::Bury(doc, tombstone) => refuse_damaged(bury_doc(&transaction, doc, tombstone), doc, &mut committed)?,
             Change::Remove(doc) => remove_doc(&transaction, doc)?,
         }
+        all.push(committed);
     }
     transaction.commit()?;
-    Ok(())
+    Ok(all)
 }
 
-fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<(), Failure> {
+fn refuse_damaged(done: Result<(), Failure>, doc: &DocId, committed: &mut Committed) -> Result<(), Failure> {
+    match done {
+        Err(Failure { error, row: true, .. }) => {
+            committed.refused.push((doc.clone(), error));
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Returns the number of records the document has afterwards.
+fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<u32, Failure> {
     let doc = write.doc.as_str();
     let mut records = transaction.open_table(RECORDS)?;
     let mut table = transaction.open_table(INDEX)?;
     let mut index = read_index(&table, doc)?;
     if !index.takes(write) {
-        return Ok(());
+        return Ok(index.records);
     }
     if index.merge(write) {
         remove_records(&mut records, doc)?;
@@ -365,7 +413,7 @@ fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<(), Fai
     }
     index.bytes += write.record.bytes.len() as u64;
     table.insert(doc, encode_index(&index)?.as_slice())?;
-    Ok(())
+    Ok(index.records)
 }
 
 fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) -> Result<(), Failure> {
@@ -424,6 +472,26 @@ fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> 
         records.push(Record { key: RecordKey(name.to_owned()), kind, bytes: Bytes::copy_from_slice(bytes) });
     }
     Ok(Some(StoredDoc { records, index }))
+}
+
+fn salvage(database: &Database, doc: &DocId) -> Result<Vec<RawRecord>, Failure> {
+    let transaction = database.begin_read()?;
+    let mut records = Vec::new();
+    for entry in transaction.open_table(RECORDS)?.range((doc.as_str(), "")..)? {
+        let (key, value) = entry?;
+        let (owner, name) = key.value();
+        if owner != doc.as_str() {
+            break;
+        }
+        let (kind, bytes) = value.value();
+        let kind = match kind {
+            SNAPSHOT => Some(RecordKind::Snapshot),
+            UPDATE => Some(RecordKind::Update),
+            _ => None,
+        };
+        records.push(RawRecord { key: name.to_owned(), kind, bytes: Bytes::copy_from_slice(bytes) });
+    }
+    Ok(records)
 }
 
 fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
@@ -522,22 +590,24 @@ fn field_or_default<T: DeserializeOwned + Default>(rest: &mut &[u8]) -> Result<T
 struct Failure {
     error: StoreError,
     reopen: bool,
+    /// It is one row that cannot be read, found before anything was changed.
+    row: bool,
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { error, reopen: false }
+        Self { error, reopen: false, row: false }
     }
 }
 
 fn corrupt(text: String) -> Failure {
-    StoreError::Corrupt(text).into()
+    Failure { error: StoreError::Corrupt(text), reopen: false, row: true }
 }
 
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         let reopen = matches!(error, StorageError::Io(_) | StorageError::PreviousIo);
-        Self { error: storage_error(&error), reopen }
+        Self { error: storage_error(&error), reopen, row: false }
     }
 }
 
@@ -554,7 +624,7 @@ impl From<TableError> for Failure {
     fn from(error: TableError) -> Self {
         match error {
             TableError::Storage(error) => error.into(),
-            error => corrupt(error.to_string()),
+            error => StoreError::Corrupt(error.to_string()).into(),
         }
     }
 }

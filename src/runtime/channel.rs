@@ -2,7 +2,10 @@
 //!
 //! Decides nothing about documents; adapters never see one.
 
-use std::rc::{Rc, Weak};
+use std::{
+    cmp::Reverse,
+    rc::{Rc, Weak},
+};
 
 use bytes::Bytes;
 
@@ -100,6 +103,30 @@ pub enum Problem {
     Storage(RepoError),
 }
 
+/// What a storage adapter has to tell beside failures.
+#[derive(Debug, Clone)]
+pub enum StorageNotice {
+    /// Whether the browser has promised to keep what is stored.
+    Persistence(bool),
+    /// Bytes in use and bytes there may be.
+    Room {
+        /// In use.
+        usage: u64,
+        /// At most.
+        quota: u64,
+    },
+    /// What was stored last time, or a moment ago, is gone.
+    Evicted(RepoError),
+    /// Another tab holds an older database open: nothing is read or written until it lets go.
+    Blocked(RepoError),
+    /// A newer version of the program uses the database: this one stores nothing until it is loaded anew.
+    Superseded(RepoError),
+    /// The connection was closed from outside; it is opened again at the next use.
+    Lost(RepoError),
+    /// A document's index record cannot be read.
+    Damaged(DocId, RepoError),
+}
+
 /// The repo as its adapters see it. A test may put something else in its place.
 pub trait AdapterSink {
     /// Adds a pipe to a peer.
@@ -112,6 +139,8 @@ pub trait AdapterSink {
     fn close_channel(&self, channel: ChannelId);
     /// Hears of a problem.
     fn report(&self, problem: Problem);
+    /// Hears how storage is doing.
+    fn notice(&self, adapter: usize, notice: StorageNotice);
     /// Hears that [`Adapter::state`] has changed.
     fn adapter_changed(&self, adapter: usize);
 }
@@ -175,6 +204,13 @@ impl AdapterContext {
         }
     }
 
+    /// Tells how storage is doing.
+    pub fn notice(&self, notice: StorageNotice) {
+        if let Some(sink) = self.sink.upgrade() {
+            sink.notice(self.adapter, notice);
+        }
+    }
+
     /// Reports that [`Adapter::state`] has changed.
     pub fn state_changed(&self) {
         if let Some(sink) = self.sink.upgrade() {
@@ -194,8 +230,18 @@ pub trait Store {
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
     /// Lists all documents from their index records, without reading any document.
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;
-    /// Writes in one transaction and completes when that is on disk.
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Writes in one transaction and completes when that is as safe as `safety` says. A document whose index record is damaged is left as
+    /// it is and named in the answer; the others are written.
+    fn commit(&self, writes: Vec<Write>, safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>>;
+    /// Writes in one transaction and completes when that is on disk; fails if a document could not be written, though others were.
+    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+        let committed = self.commit(writes, Safety::Strict);
+        Box::pin(async move { committed.await?.refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)) })
+    }
+    /// Completes when everything committed before is on disk, whatever safety it was committed with.
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Reads what is there of a document, damaged or not, for somebody to look at. Changes nothing.
+    fn salvage(&self, doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>>;
     /// Deletes the records of the creation `tombstone` names, and of those before it, and keeps the tombstone in the index record;
     /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted. A document that was never stored
     /// gets an index record. Of two tombstones that of the newer creation stays, of two of one creation the earlier.
@@ -204,6 +250,35 @@ pub trait Store {
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Finishes what was begun and releases the database.
     fn close(&self) -> LocalBoxFuture<()>;
+}
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// When the operating system has it: the death of the process or page takes nothing back, a power failure might.
+    Relaxed,
+    /// When the disk has it.
+    Strict,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Number of records each document has in the store now, whoever wrote them.
+    pub records: Vec<(DocId, u32)>,
+    /// Documents that were not written, and why.
+    pub refused: Vec<(DocId, StoreError)>,
+}
+
+/// A stored record as it is, damaged or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Its name.
+    pub key: String,
+    /// What it says it holds, if that can be told.
+    pub kind: Option<RecordKind>,
+    /// Its bytes, as far as they are there.
+    pub bytes: Bytes,
 }
 
 /// Names one record within its document. Unique for ever: made of a random writer number and a counter.
@@ -269,6 +344,46 @@ impl IndexEntry {
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.tombstone.as_ref().is_some_and(|tombstone| tombstone.lineage >= self.lineage)
+    }
+
+    /// Returns whether a store does `write`; if not, the write is of an older creation or of a deleted one, and is dropped.
+    #[must_use]
+    pub fn takes(&self, write: &Write) -> bool {
+        write.lineage >= self.lineage && self.tombstone.as_ref().is_none_or(|tombstone| tombstone.lineage < write.lineage)
+    }
+
+    /// Merges what a taken write says of the document. Returns whether the write begins a newer creation, so that all records stored
+    /// before it are to be deleted. `bytes` and `records` are for the store to count; they are 0 where a creation begins.
+    #[must_use]
+    pub fn merge(&mut self, write: &Write) -> bool {
+        let newer = write.lineage > self.lineage;
+        if newer || self.records == 0 {
+            let tombstone = self.tombstone.take();
+            *self = Self { created: write.at, lineage: write.lineage, tombstone, ..Self::default() };
+        }
+        self.version.merge(&write.version);
+        self.confirmed.merge(&write.confirmed);
+        self.updated = self.updated.max(write.at);
+        if self.creator.is_none() {
+            self.creator.clone_from(&write.creator);
+        }
+        newer
+    }
+
+    /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the
+    /// stored creation, so that all records are to be deleted; `version`, `bytes` and `records` are empty then.
+    #[must_use]
+    pub fn bury(&mut self, tombstone: Tombstone) -> bool {
+        let covered = self.lineage <= tombstone.lineage;
+        if covered {
+            self.version = VersionVector::new();
+            (self.bytes, self.records, self.lineage) = (0, 0, tombstone.lineage);
+        }
+        let rank = |tombstone: &Tombstone| (tombstone.lineage, Reverse(tombstone.at));
+        if self.tombstone.as_ref().is_none_or(|stored| rank(stored) < rank(&tombstone)) {
+            self.tombstone = Some(tombstone);
+        }
+        covered
     }
 }
 

@@ -211,10 +211,15 @@ impl DocHandle {
         self.repo.enqueue(Input::SyncWanted { doc: self.doc.id.clone(), kind });
         self.repo.pump();
         let timeout = timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
+        let repo = Rc::clone(&self.repo);
+        let met = Box::pin(async move {
+            met.await.unwrap_or_else(|_| Err(closed()))?;
+            if kind == ChannelKind::Storage { repo.sync_stores().await } else { Ok(()) }
+        });
         Box::pin(async move {
-            let Some((ms, sleep)) = timeout else { return met.await.unwrap_or_else(|_| Err(closed())) };
+            let Some((ms, sleep)) = timeout else { return met.await };
             match select(met, sleep).await {
-                Either::Left((outcome, _)) => outcome.unwrap_or_else(|_| Err(closed())),
+                Either::Left((outcome, _)) => outcome,
                 Either::Right(_) => Err(RepoError::new(ErrorCode::Timeout, format!("{unmet} within {ms} ms"))),
             }
         })

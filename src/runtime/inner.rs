@@ -15,9 +15,10 @@ use futures_util::StreamExt;
 
 use super::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError, RepoEvent,
-    Store,
+    Safety, StorageNotice, StorageProblem, Store,
     admission::{Gate, Line},
     docs::OpenDoc,
+    health::Health,
     storage::{OpenStore, Shelved},
 };
 use crate::{
@@ -77,6 +78,9 @@ pub(super) struct RepoInner {
     pub(super) writer: u64,
     pub(super) closed: Cell<bool>,
     pub(super) gate: Option<Gate>,
+    pub(super) health: Health,
+    /// When a write counts as done.
+    pub(super) safety: Safety,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     exports: RefCell<Exports>,
@@ -89,7 +93,7 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer, gate: Option<Gate>) -> Rc<Self> {
+    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer, gate: Option<Gate>, safety: Safety) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
         let writer = env.random_u64();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
@@ -111,6 +115,8 @@ impl RepoInner {
             writer,
             closed: Cell::new(false),
             gate,
+            health: Health::default(),
+            safety,
             queue: RefCell::default(),
             outbox: RefCell::default(),
             exports: RefCell::default(),
@@ -197,6 +203,12 @@ impl RepoInner {
         self.settle_waiters();
         self.pumping.set(false);
         self.deliver();
+    }
+
+    fn deliver_soon(&self) {
+        if !self.pumping.get() {
+            self.deliver();
+        }
     }
 
     /// Calls the application, in order. A delivery made from inside one is queued behind it.
@@ -405,6 +417,7 @@ impl RepoInner {
         let imported = contained_import(|| {
             let status = doc.doc.import(data)?;
             if let Some(waiting) = status.pending.filter(|waiting| !waiting.is_empty()) {
+                self.keep_waiting(&doc, data);
                 // What comes after a gap of the same author does not say that the gap is on its way.
                 let here = doc.version();
                 let joined = waiting.iter().filter(|(author, (start, _))| *start <= here.get(**author));
@@ -431,7 +444,7 @@ impl RepoInner {
             Event::PeerConnected(peer) => RepoEvent::PeerConnected { peer },
             Event::PeerDisconnected(peer) => RepoEvent::PeerDisconnected { peer },
             Event::ReadyStateChanged(doc) => RepoEvent::ReadyStateChanged { doc },
-            Event::StorageRecovered => RepoEvent::StorageHealth { ok: true, error: None },
+            Event::StorageRecovered => return self.storage_works(false),
             Event::ChangeRefused { doc, peer } => RepoEvent::Error {
                 error: RepoError::new(
                     ErrorCode::Refused,
@@ -551,7 +564,11 @@ impl AdapterSink for RepoInner {
     }
 
     fn close_channel(&self, channel: ChannelId) {
-        let known = self.pipes.borrow_mut().remove(&channel).is_some() | self.stores.borrow_mut().remove(&channel).is_some();
+        let store = self.stores.borrow_mut().remove(&channel).is_some();
+        if store && self.stores.borrow().is_empty() {
+            self.stored.borrow_mut().clear();
+        }
+        let known = self.pipes.borrow_mut().remove(&channel).is_some() | store;
         if known {
             self.enqueue(Input::ChannelClosed { channel });
             self.pump();
@@ -561,11 +578,17 @@ impl AdapterSink for RepoInner {
     fn report(&self, problem: Problem) {
         self.emit(match problem {
             Problem::Network(error) => RepoEvent::Error { error, doc: None },
-            Problem::Storage(error) => RepoEvent::StorageHealth { ok: false, error: Some(error) },
+            Problem::Storage(error) => {
+                self.storage_failed(StorageProblem::Unavailable, error);
+                return self.deliver_soon();
+            }
         });
-        if !self.pumping.get() {
-            self.deliver();
-        }
+        self.deliver_soon();
+    }
+
+    fn notice(&self, _adapter: usize, notice: StorageNotice) {
+        self.storage_notice(notice);
+        self.deliver_soon();
     }
 
     fn adapter_changed(&self, adapter: usize) {

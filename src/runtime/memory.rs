@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     rc::{Rc, Weak},
 };
@@ -12,12 +11,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, IndexEntry, LocalBoxFuture, Opening, Record, RecordKey, Store,
-    StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LocalBoxFuture, Opening, RawRecord, Record, RecordKey,
+    Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
-        DocId, Limits, Message, Tombstone, VersionVector,
+        DocId, Limits, Message, Tombstone,
         frame::{self, Reassembler},
     },
     synchronizer::{ChannelId, ChannelKind},
@@ -253,49 +252,6 @@ impl Channel for Pipe {
     }
 }
 
-/// What every store does to an index record; deleting and adding the records themselves is left to the store.
-impl IndexEntry {
-    /// Returns whether a store does `write`; if not, the write is of an older creation or of a deleted one, and is dropped.
-    #[must_use]
-    pub fn takes(&self, write: &Write) -> bool {
-        write.lineage >= self.lineage && self.tombstone.as_ref().is_none_or(|tombstone| tombstone.lineage < write.lineage)
-    }
-
-    /// Merges what a taken write says of the document. Returns whether the write begins a newer creation, so that all records stored
-    /// before it are to be deleted. `bytes` and `records` are for the store to count; they are 0 where a creation begins.
-    #[must_use]
-    pub fn merge(&mut self, write: &Write) -> bool {
-        let newer = write.lineage > self.lineage;
-        if newer || self.records == 0 {
-            let tombstone = self.tombstone.take();
-            *self = Self { created: write.at, lineage: write.lineage, tombstone, ..Self::default() };
-        }
-        self.version.merge(&write.version);
-        self.confirmed.merge(&write.confirmed);
-        self.updated = self.updated.max(write.at);
-        if self.creator.is_none() {
-            self.creator.clone_from(&write.creator);
-        }
-        newer
-    }
-
-    /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the
-    /// stored creation, so that all records are to be deleted; `version`, `bytes` and `records` are empty then.
-    #[must_use]
-    pub fn bury(&mut self, tombstone: Tombstone) -> bool {
-        let covered = self.lineage <= tombstone.lineage;
-        if covered {
-            self.version = VersionVector::new();
-            (self.bytes, self.records, self.lineage) = (0, 0, tombstone.lineage);
-        }
-        let rank = |tombstone: &Tombstone| (tombstone.lineage, Reverse(tombstone.at));
-        if self.tombstone.as_ref().is_none_or(|stored| rank(stored) < rank(&tombstone)) {
-            self.tombstone = Some(tombstone);
-        }
-        covered
-    }
-}
-
 /// What is stored, shared by all [`MemoryStore`]s made from it; it outlives them as a disk does.
 #[derive(Debug, Default)]
 pub struct MemoryDisk {
@@ -303,12 +259,15 @@ pub struct MemoryDisk {
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
+    quota: Cell<Option<u64>>,
+    read_only: Cell<bool>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Stored {
     records: BTreeMap<RecordKey, Record>,
     damaged: bool,
+    unreadable: bool,
     index: IndexEntry,
 }
 
@@ -343,6 +302,23 @@ impl MemoryDisk {
         }
     }
 
+    /// Damages the index record of a document: it can be neither read nor written from now on. Does nothing if it is not stored.
+    pub fn corrupt_index(&self, doc: &DocId) {
+        if let Some(stored) = self.docs.borrow_mut().get_mut(doc) {
+            stored.unreadable = true;
+        }
+    }
+
+    /// Lets no more than `quota` bytes of records be stored; `None` for any number.
+    pub fn set_quota(&self, quota: Option<u64>) {
+        self.quota.set(quota);
+    }
+
+    /// Lets every write, burial and removal fail.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.read_only.set(read_only);
+    }
+
     /// Returns how many writes have been stored.
     #[must_use]
     pub fn writes(&self) -> u64 {
@@ -352,7 +328,7 @@ impl MemoryDisk {
     fn load(&self, doc: &DocId) -> Result<Option<StoredDoc>, StoreError> {
         next_failure(&self.failing_loads)?;
         match self.docs.borrow().get(doc) {
-            Some(stored) if stored.damaged => Err(StoreError::Corrupt(format!("the records of {doc:?} are not what was written"))),
+            Some(stored) if stored.damaged || stored.unreadable => Err(StoreError::Corrupt(format!("the records of {doc:?} are not what was written"))),
             Some(stored) => Ok(Some(StoredDoc { records: stored.records.values().cloned().collect(), index: stored.index.clone() })),
             None => Ok(None),
         }
@@ -360,15 +336,27 @@ impl MemoryDisk {
 
     fn list(&self) -> Result<Vec<StoredInfo>, StoreError> {
         next_failure(&self.failing_loads)?;
-        Ok(self.docs.borrow().iter().map(|(doc, stored)| StoredInfo { doc: doc.clone(), index: stored.index.clone() }).collect())
+        let docs = self.docs.borrow();
+        let readable = docs.iter().filter(|(_, stored)| !stored.unreadable);
+        Ok(readable.map(|(doc, stored)| StoredInfo { doc: doc.clone(), index: stored.index.clone() }).collect())
     }
 
-    fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+    fn commit(&self, writes: Vec<Write>) -> Result<Committed, StoreError> {
         next_failure(&self.failing_writes)?;
+        self.may_write()?;
+        let bytes: u64 = writes.iter().map(|write| write.record.bytes.len() as u64).sum();
+        if self.quota.get().is_some_and(|quota| self.bytes() + bytes > quota) {
+            return Err(StoreError::Full(format!("{bytes} bytes more do not fit")));
+        }
         self.writes.set(self.writes.get() + 1);
         let mut docs = self.docs.borrow_mut();
+        let mut committed = Committed::default();
         for write in writes {
             let stored = docs.entry(write.doc.clone()).or_default();
+            if stored.unreadable {
+                committed.refused.push((write.doc.clone(), StoreError::Corrupt(format!("the index record of {:?} is not what was written", write.doc))));
+                continue;
+            }
             if !stored.index.takes(&write) {
                 continue;
             }
@@ -381,14 +369,33 @@ impl MemoryDisk {
             stored.records.insert(write.record.key.clone(), write.record);
             stored.index.records = u32::try_from(stored.records.len()).unwrap_or(u32::MAX);
             stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+            committed.records.push((write.doc, stored.index.records));
         }
-        Ok(())
+        Ok(committed)
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        if self.read_only.get() { Err(StoreError::Unavailable("the disk is read-only".to_owned())) } else { Ok(()) }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.docs.borrow().values().map(|stored| stored.index.bytes).sum()
+    }
+
+    fn salvage(&self, doc: &DocId) -> Vec<RawRecord> {
+        let docs = self.docs.borrow();
+        let records = docs.get(doc).into_iter().flat_map(|stored| stored.records.values());
+        records.map(|record| RawRecord { key: record.key.0.clone(), kind: Some(record.kind), bytes: record.bytes.clone() }).collect()
     }
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
+        self.may_write()?;
         let mut docs = self.docs.borrow_mut();
         let stored = docs.entry(doc.clone()).or_default();
+        if stored.unreadable {
+            return Err(StoreError::Corrupt(format!("the index record of {doc:?} is not what was written")));
+        }
         if stored.index.bury(tombstone) {
             stored.clear();
         }
@@ -397,6 +404,7 @@ impl MemoryDisk {
 
     fn remove(&self, doc: &DocId) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
+        self.may_write()?;
         self.docs.borrow_mut().remove(doc);
         Ok(())
     }
@@ -450,8 +458,16 @@ impl Store for MemoryStore {
         self.soon(MemoryDisk::list)
     }
 
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
-        self.soon(|disk| disk.write(writes))
+    fn commit(&self, writes: Vec<Write>, _safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>> {
+        self.soon(|disk| disk.commit(writes))
+    }
+
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|_| Ok(()))
+    }
+
+    fn salvage(&self, doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>> {
+        self.soon(|disk| Ok(disk.salvage(doc)))
     }
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {

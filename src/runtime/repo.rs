@@ -7,7 +7,8 @@ use std::{fmt, rc::Rc};
 use futures_channel::oneshot;
 
 use super::{
-    Adapter, AdapterState, Admission, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RepoError,
+    Adapter, AdapterState, Admission, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RawRecord, RepoError, Safety, StorageHealth,
+    StorageProblem,
     admission::Gate,
     inner::{FlushWaiter, RepoInner},
 };
@@ -170,12 +171,16 @@ pub enum RepoEvent {
         /// The document.
         doc: DocId,
     },
-    /// A store failed, or works again.
+    /// How storage is doing has changed; see [`Repo::storage_health`].
     StorageHealth {
-        /// Whether it works.
+        /// Whether it works and this is no bad news.
         ok: bool,
-        /// Why not.
+        /// What is wrong, or was noticed.
+        problem: Option<StorageProblem>,
+        /// The same for people.
         error: Option<RepoError>,
+        /// The document it concerns, if it is one.
+        doc: Option<DocId>,
     },
     /// A peer did not take what is here of a document; it is offered again.
     Refused {
@@ -252,7 +257,9 @@ impl Repo {
             features: config.features,
             memory: config.memory,
         };
-        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
+        // A relay acknowledges what others rely on.
+        let safety = if config.interest == Interest::Everything { Safety::Strict } else { Safety::Relaxed };
+        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new), safety);
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }
@@ -467,11 +474,38 @@ impl Repo {
             let error = RepoError::new(ErrorCode::Storage, format!("the {name} store is not available"));
             return Box::pin(std::future::ready(Err(error)));
         }
+        let damaged = versions.iter().filter(|(doc, version)| !inner.sync.borrow().is_stored(doc, version));
+        if let Some(error) = damaged.filter_map(|(doc, _)| inner.quarantined(doc)).next() {
+            inner.enqueue(Input::FlushWanted);
+            inner.pump();
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let (done, flushed) = oneshot::channel();
         inner.flushes.borrow_mut().push(FlushWaiter { versions, done });
         inner.enqueue(Input::FlushWanted);
         inner.pump();
-        Box::pin(async move { flushed.await.unwrap_or_else(|_| Err(closed())) })
+        Box::pin(async move {
+            flushed.await.unwrap_or_else(|_| Err(closed()))?;
+            inner.sync_stores().await
+        })
+    }
+
+    /// Returns how storage is doing.
+    #[must_use]
+    pub fn storage_health(&self) -> StorageHealth {
+        self.0.storage_health()
+    }
+
+    /// Reads what the stores have of a document as it is, damaged or not, whether or not it can be opened. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Repo::get`], and [`ErrorCode::Storage`] when a store could not be read.
+    pub fn salvage(&self, doc: &str) -> LocalBoxFuture<Result<Vec<RawRecord>, RepoError>> {
+        let id = match self.check_open().and_then(|()| doc_id(doc)) {
+            Ok(id) => id,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        self.0.salvage(id)
     }
 
     /// Flushes, leaves every peer and releases everything. A second call does nothing.

@@ -2,20 +2,32 @@
 //!
 //! Decides how records are named and put together. What is read or written, and when, is decided elsewhere.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
+use loro::LoroDoc;
 
 use super::{
-    ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write,
-    docs::OpenDoc,
+    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, RepoEvent, Safety, StorageProblem,
+    Store, StoredDoc, Write,
+    docs::{OpenDoc, from_loro},
+    health::storage_error,
     inner::{RepoInner, contained_import},
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
     synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize, Timestamp},
 };
+
+/// Records of one document that may wait for operations of others.
+const MAX_WAITING: usize = 8;
+/// Bytes of such a record.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// How much of a document is stored, and since when.
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +47,17 @@ pub(super) struct OpenStore {
     pub(super) store: Rc<dyn Store>,
     pub(super) adapter: usize,
     records: RefCell<BTreeMap<DocId, Records>>,
+    /// Something was committed that the disk may not have.
+    relaxed: Cell<bool>,
 }
 
-/// The records a snapshot of this repo may replace.
+/// The records of a document this repo has read or written.
 #[derive(Debug, Default, Clone)]
 struct Records {
+    /// Those a snapshot of what is in memory covers.
     keys: Vec<RecordKey>,
+    /// Those that wait for operations of others, and up to where theirs go: covered once memory has them.
+    waiting: Vec<(RecordKey, VersionVector)>,
     size: StoredSize,
 }
 
@@ -51,6 +68,13 @@ impl Records {
         match record.kind {
             RecordKind::Snapshot => self.size.snapshot_bytes = self.size.snapshot_bytes.max(record.bytes.len() as u64),
             RecordKind::Update => self.size.update_bytes += record.bytes.len() as u64,
+        }
+    }
+
+    /// Counts the waiting records that memory has caught up with among those a snapshot covers.
+    fn settle(&mut self, version: &VersionVector) {
+        for (key, _) in self.waiting.extract_if(.., |(_, end)| version.includes(end)) {
+            self.keys.push(key);
         }
     }
 }
@@ -65,7 +89,7 @@ struct Pending {
 
 impl OpenStore {
     pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
-        Self { store, adapter, records: RefCell::default() }
+        Self { store, adapter, records: RefCell::default(), relaxed: Cell::new(false) }
     }
 
     /// Forgets which records a document has: it left memory, and they are read when it comes back.
@@ -89,11 +113,12 @@ impl RepoInner {
                 Ok(infos) => {
                     let docs = infos.iter().map(|info| (info.doc.clone(), remembered(&info.index))).collect();
                     let live = infos.into_iter().filter(|info| !info.index.is_deleted());
+                    inner.storage_works(true);
                     inner.stored.borrow_mut().extend(live.map(|info| (info.doc, Shelved::from(&info.index))));
                     inner.enqueue(Input::Listed { channel, docs });
                 }
                 Err(error) => {
-                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(storage_error("list documents", error)) });
+                    inner.storage_failed(StorageProblem::from(&error), storage_error("list documents", error));
                     inner.enqueue(Input::ListFailed { channel });
                 }
             }
@@ -109,10 +134,16 @@ impl RepoInner {
             let Some(inner) = weak.upgrade() else { return };
             match (loaded, inner.doc(&id)) {
                 (_, None) => {}
-                (Ok(stored), Some(doc)) => inner.take_stored(channel, &open, &doc, stored),
+                (Ok(stored), Some(doc)) => {
+                    inner.storage_works(true);
+                    inner.take_stored(channel, &open, &doc, stored);
+                }
                 (Err(error), Some(_)) => {
-                    let error = storage_error(&format!("load document {id:?}"), error);
-                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error) });
+                    let what = format!("load document {id:?}");
+                    match StorageProblem::from(&error) {
+                        StorageProblem::Corrupt => inner.quarantine(&id, storage_error(&what, error)),
+                        problem => inner.storage_failed(problem, storage_error(&what, error)),
+                    }
                     inner.enqueue(Input::LoadFailed { channel, doc: id });
                 }
             }
@@ -137,37 +168,46 @@ impl RepoInner {
             doc.lineage.set(index.lineage);
             (records, index)
         };
-        let mut known = Records::default();
-        for record in &records {
-            known.add(record);
-        }
-        let size = known.size;
         let blobs: Vec<Vec<u8>> = records.iter().map(|record| record.bytes.to_vec()).collect();
         let batch = contained_import(|| doc.doc.import_batch(&blobs).map(|_| ()));
-        let mut usable = true;
+        let mut damaged = BTreeSet::new();
         if batch.is_err() {
             // One damaged record must not cost the others.
             for (record, blob) in records.iter().zip(&blobs) {
                 if let Err(error) = contained_import(|| doc.doc.import(blob).map(|_| ())) {
-                    usable = false;
-                    let text = format!("record {} of document {:?} is damaged: {error}", record.key.0, doc.id);
-                    self.emit(RepoEvent::StorageHealth { ok: false, error: Some(RepoError::new(ErrorCode::Storage, text)) });
+                    damaged.insert(record.key.clone());
+                    let text = format!("record {} of document {:?} is damaged and left as it is: {error}", record.key.0, doc.id);
+                    self.quarantine(&doc.id, RepoError::new(ErrorCode::Storage, text));
                 }
             }
         }
+        if damaged.is_empty() {
+            self.release(&doc.id);
+        }
         let version = doc.version();
         // With a damaged record nobody can say what the rest covers: everything counts as not stored, and is written again
-        // beside it. Records that wait for missing operations are likewise never replaced.
-        let stored = if usable { common(&index.version, &version) } else { VersionVector::new() };
-        let whole = usable && stored == index.version;
-        if whole {
-            open.records.borrow_mut().insert(doc.id.clone(), known);
+        // beside it. Neither it nor a record that waits for missing operations is replaced.
+        let stored = if damaged.is_empty() { common(&index.version, &version) } else { VersionVector::new() };
+        let complete = damaged.is_empty() && stored == index.version;
+        let mut known = Records::default();
+        for (record, blob) in records.iter().zip(&blobs).filter(|(record, _)| !damaged.contains(&record.key)) {
+            match (complete, end_of(blob)) {
+                (true, _) => known.add(record),
+                (false, Some(end)) if version.includes(&end) => known.add(record),
+                (false, Some(end)) => known.waiting.push((record.key.clone(), end)),
+                (false, None) => {}
+            }
         }
+        let total = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        known.size.foreign = total - known.size.records;
+        known.size.records = total;
+        let size = known.size;
+        open.records.borrow_mut().insert(doc.id.clone(), known);
         let stored = Stored { version: stored, ..remembered(&index) };
         if !index.is_deleted() {
             self.stored.borrow_mut().insert(doc.id.clone(), Shelved::from(&index));
         }
-        self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole });
+        self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
     }
 
     pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
@@ -187,8 +227,11 @@ impl RepoInner {
             };
             let kind = if snapshot { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
-            let replaces =
-                if snapshot { open.records.borrow().get(&id).map(|known| known.keys.clone()).unwrap_or_default() } else { Vec::new() };
+            let mut replaces = Vec::new();
+            if snapshot && let Some(known) = open.records.borrow_mut().get_mut(&id) {
+                known.settle(&version);
+                replaces.clone_from(&known.keys);
+            }
             writes.push(Write {
                 doc: id.clone(),
                 record: record.clone(),
@@ -201,16 +244,17 @@ impl RepoInner {
             });
             pending.push(Pending { doc: id, version, record, snapshot });
         }
-        let written = open.store.write(writes);
+        let written = open.store.commit(writes, self.safety);
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
             let outcome = written.await;
             let Some(inner) = weak.upgrade() else { return };
             match outcome {
-                Ok(()) => inner.wrote(channel, &open, pending),
+                Ok(committed) => inner.wrote(channel, &open, pending, committed),
                 Err(error) => {
+                    let problem = StorageProblem::from(&error);
                     let error = storage_error("write", error);
-                    inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
+                    inner.storage_failed(problem, error.clone());
                     inner.fail_flushes(&error);
                     inner.enqueue(Input::StoreFailed { channel });
                 }
@@ -219,24 +263,93 @@ impl RepoInner {
         }));
     }
 
-    fn wrote(&self, channel: ChannelId, open: &OpenStore, pending: Vec<Pending>) {
+    fn wrote(&self, channel: ChannelId, open: &OpenStore, pending: Vec<Pending>, committed: Committed) {
         let now = self.env.now();
+        open.relaxed.set(open.relaxed.get() || self.safety == Safety::Relaxed);
+        self.storage_works(false);
+        let refused: Vec<DocId> = committed.refused.iter().map(|(doc, _)| doc.clone()).collect();
+        for (doc, error) in committed.refused {
+            let error = storage_error(&format!("write document {doc:?}"), error);
+            self.quarantine(&doc, error.clone());
+            self.fail_flushes(&error);
+        }
+        let totals: BTreeMap<DocId, u32> = committed.records.into_iter().collect();
         let mut docs = Vec::new();
         for Pending { doc, version, record, snapshot } in pending {
+            if refused.contains(&doc) || !self.docs.borrow().contains_key(&doc) {
+                continue;
+            }
             let mut records = open.records.borrow_mut();
             let known = records.entry(doc.clone()).or_default();
             if snapshot {
-                *known = Records::default();
+                *known = Records { waiting: std::mem::take(&mut known.waiting), ..Records::default() };
             }
             known.add(&record);
-            let mut stored = self.stored.borrow_mut();
-            if !self.docs.borrow().contains_key(&doc) {
-                continue;
-            }
-            stored.insert(doc.clone(), Shelved { bytes: known.size.snapshot_bytes + known.size.update_bytes, updated: now });
+            let own = u32::try_from(known.keys.len()).unwrap_or(u32::MAX);
+            known.size.records = totals.get(&doc).copied().unwrap_or(own).max(own);
+            known.size.foreign = known.size.records - own;
+            self.stored
+                .borrow_mut()
+                .insert(doc.clone(), Shelved { bytes: known.size.snapshot_bytes + known.size.update_bytes, updated: now });
             docs.push((doc, version, known.size));
         }
-        self.enqueue(Input::Stored { channel, docs });
+        self.enqueue(Input::Stored { channel, docs, refused });
+    }
+
+    /// Stores what a peer gave and what waits for operations of others: an export of the document would leave it out.
+    pub(super) fn keep_waiting(&self, doc: &Rc<OpenDoc>, data: &[u8]) {
+        let Some(end) = end_of(data).filter(|_| data.len() <= MAX_WAITING_BYTES) else { return };
+        let stores: Vec<_> = self.stores.borrow().iter().map(|(channel, open)| (*channel, Rc::clone(open))).collect();
+        for (channel, open) in stores {
+            let known = open.records.borrow().get(&doc.id).map_or(0, |known| known.waiting.len());
+            if known >= MAX_WAITING || !self.sync.borrow().keeps(channel, &doc.id) {
+                continue;
+            }
+            let key = RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id()));
+            let write = Write {
+                doc: doc.id.clone(),
+                record: Record { key: key.clone(), kind: RecordKind::Update, bytes: Bytes::copy_from_slice(data) },
+                replaces: Vec::new(),
+                version: VersionVector::new(),
+                at: self.env.now(),
+                lineage: doc.lineage.get(),
+                confirmed: VersionVector::new(),
+                creator: None,
+            };
+            open.records.borrow_mut().entry(doc.id.clone()).or_default().waiting.push((key, end.clone()));
+            let written = open.store.commit(vec![write], self.safety);
+            self.env.spawn(Box::pin(async move {
+                // A failure costs nothing: whoever gave it has it still, and has not been told that it is kept.
+                let _ = written.await;
+            }));
+        }
+    }
+
+    /// Completes when the disks have what the stores have.
+    pub(super) fn sync_stores(&self) -> LocalBoxFuture<Result<(), RepoError>> {
+        let stores: Vec<_> = self.stores.borrow().values().filter(|open| open.relaxed.get()).cloned().collect();
+        Box::pin(async move {
+            for open in stores {
+                open.relaxed.set(false);
+                if let Err(error) = open.store.sync().await {
+                    open.relaxed.set(true);
+                    return Err(storage_error("bring to the disk what was written", error));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads what the stores have of a document, damaged or not.
+    pub(super) fn salvage(&self, doc: DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, RepoError>> {
+        let stores: Vec<_> = self.stores.borrow().values().cloned().collect();
+        Box::pin(async move {
+            let mut records = Vec::new();
+            for open in stores {
+                records.extend(open.store.salvage(&doc).await.map_err(|error| storage_error(&format!("read document {doc:?}"), error))?);
+            }
+            Ok(records)
+        })
     }
 
     /// Deletes a document from a store, with or without leaving a tombstone.
@@ -245,15 +358,17 @@ impl RepoInner {
         let (done, removed) = oneshot::channel();
         self.removals.borrow_mut().push(removed);
         open.records.borrow_mut().remove(&doc);
+        self.release(&doc);
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
             let removed = match tombstone {
                 Some(tombstone) => open.store.bury(&doc, tombstone).await,
                 None => open.store.remove(&doc).await,
             };
+            let problem = removed.as_ref().err().map(StorageProblem::from);
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
-            if let (Err(error), Some(inner)) = (&outcome, weak.upgrade()) {
-                inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
+            if let (Err(error), Some(problem), Some(inner)) = (&outcome, problem, weak.upgrade()) {
+                inner.storage_failed(problem, error.clone());
                 inner.pump();
             }
             let _ = done.send(outcome);
@@ -277,6 +392,12 @@ fn common(a: &VersionVector, b: &VersionVector) -> VersionVector {
     a.iter().map(|(author, end)| (author, end.min(b.get(author)))).filter(|(_, end)| *end > 0).collect()
 }
 
-fn storage_error(what: &str, error: StoreError) -> RepoError {
-    RepoError::new(ErrorCode::Storage, format!("could not {what}: {error}")).with_cause(error)
+/// Returns up to where the operations of an export go; `None` if that cannot be read.
+fn end_of(bytes: &[u8]) -> Option<VersionVector> {
+    let mut end = None;
+    let read = contained_import(|| {
+        end = Some(from_loro(&LoroDoc::decode_import_blob_meta(bytes, false)?.partial_end_vv));
+        Ok(())
+    });
+    end.filter(|_| read.is_ok())
 }

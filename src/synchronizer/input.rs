@@ -8,8 +8,10 @@ use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionV
 /// What a store holds of a document after a load or a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoredSize {
-    /// Number of records.
+    /// Number of records, whoever wrote them.
     pub records: u32,
+    /// Those among them that a snapshot of this repo must not replace.
+    pub foreign: u32,
     /// Bytes of the newest snapshot record, 0 without one.
     pub snapshot_bytes: u64,
     /// Bytes of the update records.
@@ -109,6 +111,8 @@ pub enum Input {
         channel: ChannelId,
         /// What it has now, and how much.
         docs: Vec<(DocId, VersionVector, StoredSize)>,
+        /// Documents it could not write, though it wrote the others: their index cannot be read.
+        refused: Vec<DocId>,
     },
     /// A store could not write; nothing of it was kept.
     StoreFailed {

@@ -145,6 +145,10 @@ pub(super) struct Link {
     pub(super) last_push: Timestamp,
     pub(super) load: Load,
     pub(super) size: StoredSize,
+    /// This repo has written to it on this connection.
+    pub(super) wrote: bool,
+    /// Records of the store that could not be read into what a snapshot covers, when it was last looked.
+    pub(super) stuck: u32,
     /// Changes travel to the peer on another path: it is only told of them.
     pub(super) lazy: bool,
     /// The peer took nothing lately, and why.
@@ -175,6 +179,8 @@ pub(super) enum Load {
         whole: bool,
     },
     Failed,
+    /// The store cannot write the document: its index there is damaged. Nothing is tried until that is gone.
+    Refused,
 }
 
 impl Link {

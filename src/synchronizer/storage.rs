@@ -11,12 +11,20 @@ use crate::protocol::{DocId, Identity, PeerId, PeerType, VersionVector};
 
 /// A document is written as one snapshot when it has this many records …
 const MAX_RECORDS: u32 = 48;
+/// From so many records on those another tab wrote are read, so that they can be replaced as well.
+const READ_AGAIN_RECORDS: u32 = 40;
 /// … or some records whose updates outweigh the snapshot and this many bytes.
 const MIN_COMPACTED_BYTES: u64 = 256 * 1024;
 const RETRY_MS: u64 = 1_000;
 const MAX_RETRY_MS: u64 = 30_000;
 
 impl Synchronizer {
+    /// Returns whether a store may keep a document.
+    #[must_use]
+    pub fn keeps(&self, store: ChannelId, doc: &DocId) -> bool {
+        self.may_keep(store, doc)
+    }
+
     pub(super) fn may_keep(&self, store: ChannelId, doc: &DocId) -> bool {
         self.sees(store, doc)
     }
@@ -176,6 +184,7 @@ impl Synchronizer {
         let Some(link) = self.model.link(store, doc) else { return };
         link.known = Some(known);
         link.size = size;
+        link.stuck = size.foreign;
         link.attempts = 0;
         link.load = Load::Done { whole };
         self.model.measure(doc);
@@ -246,7 +255,11 @@ impl Synchronizer {
     fn is_dirty(&self, store: ChannelId, doc: &DocId) -> bool {
         let Some(entry) = self.model.docs.get(doc) else { return false };
         let Some(link) = self.model.peek(store, doc) else { return false };
-        matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && !link.confirms(&entry.version)
+        // Opening alone writes nothing.
+        let crowded = link.wrote && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
+        matches!(link.load, Load::Done { .. } | Load::Failed)
+            && !entry.version.is_empty()
+            && (crowded || !link.confirms(&entry.version))
     }
 
     pub(super) fn store_due(&mut self, store: ChannelId, out: &mut Vec<Effect>) {
@@ -284,6 +297,7 @@ impl Synchronizer {
         &mut self,
         store: ChannelId,
         docs: Vec<(DocId, VersionVector, StoredSize)>,
+        refused: &[DocId],
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
@@ -293,13 +307,28 @@ impl Synchronizer {
         if std::mem::take(&mut entry.store.failures) > 0 {
             out.push(Effect::Emit(Event::StorageRecovered));
         }
+        for doc in refused {
+            if let Some(entry) = self.model.channels.get_mut(&store) {
+                entry.store.dirty.remove(doc);
+            }
+            if let Some(link) = self.model.link(store, doc) {
+                link.load = Load::Refused;
+            }
+        }
         for (doc, version, size) in docs {
             if !self.model.docs.contains_key(&doc) {
                 continue;
             }
             let Some(link) = self.model.link(store, &doc) else { continue };
             link.known.get_or_insert_default().merge(&version);
+            let more = size.records >= READ_AGAIN_RECORDS && size.foreign > link.stuck;
             link.size = size;
+            link.wrote = true;
+            if more {
+                // Another tab wrote them: read, they can be replaced.
+                link.stuck = size.foreign;
+                out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+            }
             self.model.measure(&doc);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
             self.know_stored(&doc, Stored { version, lineage, ..Stored::default() });
@@ -343,6 +372,7 @@ impl Synchronizer {
 }
 
 fn outgrown(load: Load, size: StoredSize) -> bool {
-    let heavy = size.records > 8 && size.update_bytes > size.snapshot_bytes.max(MIN_COMPACTED_BYTES);
-    load == Load::Done { whole: true } && (size.records >= MAX_RECORDS || heavy)
+    let own = size.records.saturating_sub(size.foreign);
+    let heavy = own > 8 && size.update_bytes > size.snapshot_bytes.max(MIN_COMPACTED_BYTES);
+    load == Load::Done { whole: true } && (own >= MAX_RECORDS || (own >= MAX_RECORDS / 2 && size.records >= READ_AGAIN_RECORDS) || heavy)
 }

@@ -589,7 +589,7 @@ fn edits_are_written_together_once_and_again_only_after_the_store_confirmed() {
     assert_eq!(bench.on(edit(2)), []);
     assert_eq!(bench.on(Input::TimerFired(Timer::StoreDue(STORE))), [write(vv(&[]))]);
     assert_eq!(bench.on(edit(3)), [], "one transaction at a time");
-    let stored = Input::Stored { channel: STORE, docs: vec![(doc("d"), vv(&[(7, 2)]), StoredSize::default())] };
+    let stored = Input::Stored { channel: STORE, docs: vec![(doc("d"), vv(&[(7, 2)]), StoredSize::default())], refused: vec![] };
     assert_eq!(bench.on(stored), [timer(Timer::StoreDue(STORE), 100)]);
     assert!(!bench.sync.is_stored(&doc("d"), &vv(&[(7, 3)])));
     assert_eq!(bench.on(Input::TimerFired(Timer::StoreDue(STORE))), [write(vv(&[(7, 2)]))]);
@@ -616,13 +616,13 @@ fn a_failed_write_is_repeated_with_a_growing_pause() {
         assert_eq!(bench.on(Input::StoreFailed { channel: STORE }), [timer(Timer::StoreDue(STORE), pause)]);
     }
     let _ = bench.on(Input::TimerFired(Timer::StoreDue(STORE)));
-    let stored = Input::Stored { channel: STORE, docs: vec![(doc("d"), vv(&[(7, 1)]), StoredSize::default())] };
+    let stored = Input::Stored { channel: STORE, docs: vec![(doc("d"), vv(&[(7, 1)]), StoredSize::default())], refused: vec![] };
     assert_eq!(bench.on(stored), [Effect::Emit(Event::StorageRecovered), ready_changed("d")]);
 }
 
 #[test]
 fn a_snapshot_replaces_many_updates_but_never_a_document_that_was_not_read_whole() {
-    let size = StoredSize { records: 60, snapshot_bytes: 0, update_bytes: 100 };
+    let size = StoredSize { records: 60, snapshot_bytes: 0, update_bytes: 100, ..StoredSize::default() };
     for (whole, snapshot) in [(true, true), (false, false)] {
         let mut bench = Bench::client();
         bench.store();

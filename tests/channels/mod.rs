@@ -12,7 +12,7 @@ use std::{
 
 use corella::{
     protocol::{Message, PeerId},
-    runtime::{Adapter, AdapterContext, AdapterSink, Channel, Env, Opening, Problem, Store},
+    runtime::{Adapter, AdapterContext, AdapterSink, Channel, Env, Opening, Problem, StorageNotice, Store},
     synchronizer::ChannelId,
 };
 
@@ -28,6 +28,7 @@ pub struct Recorder {
     pub received: RefCell<Vec<(ChannelId, Message)>>,
     pub closed: RefCell<Vec<ChannelId>>,
     pub problems: RefCell<Vec<Problem>>,
+    pub notices: RefCell<Vec<StorageNotice>>,
     next: Cell<u64>,
 }
 
@@ -42,6 +43,7 @@ impl Recorder {
             received: RefCell::default(),
             closed: RefCell::default(),
             problems: RefCell::default(),
+            notices: RefCell::default(),
             next: Cell::new(1),
         });
         let sink: Rc<dyn AdapterSink> = recorder.clone();
@@ -102,6 +104,10 @@ impl AdapterSink for Recorder {
 
     fn report(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    fn notice(&self, _: usize, notice: StorageNotice) {
+        self.notices.borrow_mut().push(notice);
     }
 
     fn adapter_changed(&self, _: usize) {}

@@ -10,8 +10,8 @@ use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Env, IndexEntry, LocalBoxFuture, Record, RecordKey, Store, StoreError, StoredDoc,
-        StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, Safety, Store,
+        StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -167,12 +167,13 @@ impl Store for Connection {
         })
     }
 
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn commit(&self, writes: Vec<Write>, _safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>> {
         self.later(move |disk| {
             if disk.fail_writes.get() {
                 return Err(StoreError::Full("injected".into()));
             }
             disk.writes.set(disk.writes.get() + 1);
+            let mut committed = Committed::default();
             for write in writes {
                 let mut docs = disk.docs.borrow_mut();
                 let stored = docs.entry(write.doc.clone()).or_default();
@@ -188,9 +189,18 @@ impl Store for Connection {
                 stored.records.insert(write.record.key.clone(), write.record);
                 stored.index.records = stored.records.len() as u32;
                 stored.index.bytes = stored.records.values().map(|record| record.bytes.len() as u64).sum();
+                committed.records.push((write.doc, stored.index.records));
             }
-            Ok(())
+            Ok(committed)
         })
+    }
+
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.later(|disk| if disk.fail_writes.get() { Err(StoreError::Full("injected".into())) } else { Ok(()) })
+    }
+
+    fn salvage(&self, _doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>> {
+        self.later(|_| Ok(Vec::new()))
     }
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {

@@ -308,7 +308,7 @@ fn what_was_imported_is_acknowledged_from_memory_and_again_when_it_is_on_disk() 
     };
     assert_eq!(sent(&bench.on(Input::TimerFired(Timer::Ack(peer)))), [ack(vv(&[]))]);
     let _ = bench.on(Input::TimerFired(Timer::StoreDue(STORE)));
-    let effects = bench.on(Input::Stored { channel: STORE, docs: vec![(doc("d"), version, StoredSize::default())] });
+    let effects = bench.on(Input::Stored { channel: STORE, docs: vec![(doc("d"), version, StoredSize::default())], refused: vec![] });
     assert_eq!(sent(&effects), [ack(vv(&[(5, 1)]))]);
 }
 

@@ -20,7 +20,7 @@ fn later(seconds: u64) -> Timestamp {
 /// What a store does when a document with one operation of author 7 is opened and read, or edited and written.
 fn stored(bench: &mut Bench, name: &str, at: Timestamp) {
     let version = vv(&[(7, 1)]);
-    let size = StoredSize { records: 1, snapshot_bytes: 0, update_bytes: 10 };
+    let size = StoredSize { records: 1, snapshot_bytes: 0, update_bytes: 10, ..StoredSize::default() };
     let _ = bench.at(Input::DocOpened { doc: doc(name) }, at);
     let stored = on_disk(&version);
     let _ = bench.at(Input::Loaded { channel: STORE, doc: doc(name), stored, version, size, whole: true }, at);
@@ -71,8 +71,8 @@ fn what_is_open_held_dirty_or_being_read_stays() {
     let _ = bench.on(Input::DocOpened { doc: doc("reading") });
     close(&mut bench, "reading", later(1));
     assert_eq!(look(&mut bench, &["held"], later(2)), ["kept"], "only what is on disk and wanted by nobody");
-    let size = StoredSize { records: 2, snapshot_bytes: 0, update_bytes: 20 };
-    let _ = bench.at(Input::Stored { channel: STORE, docs: vec![(doc("dirty"), vv(&[(7, 2)]), size)] }, later(3));
+    let size = StoredSize { records: 2, snapshot_bytes: 0, update_bytes: 20, ..StoredSize::default() };
+    let _ = bench.at(Input::Stored { channel: STORE, docs: vec![(doc("dirty"), vv(&[(7, 2)]), size)], refused: vec![] }, later(3));
     assert_eq!(look(&mut bench, &["held"], later(4)), ["dirty"], "once it is written");
 }
 
