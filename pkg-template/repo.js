@@ -221,6 +221,18 @@ export class Repo {
     await this.#inner.flush();
   }
 
+  /** How storage is doing. */
+  get storageHealth() {
+    this.#check();
+    return this.#inner.storageHealth;
+  }
+
+  /** Reads what storage has of a document as it is, damaged or not. */
+  async salvage(docId) {
+    this.#check();
+    return this.#inner.salvage(checkedDocId(docId));
+  }
+
   /** Flushes, leaves the peers and releases everything. Idempotent. */
   async close() {
     outsideHooks();

@@ -18,8 +18,8 @@ use corella::{
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError,
-        StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store,
+        StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };

@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store,
-        StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety,
+        Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -282,7 +282,8 @@ impl Worker {
             match waiting {
                 Waiting::Writer(done) => drop(done.send(committed)),
                 Waiting::Other(done) => {
-                    let first = committed.and_then(|committed| committed.refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)));
+                    let first =
+                        committed.and_then(|committed| committed.refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error)));
                     drop(done.send(first));
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, rc::Rc};
 
-use js_sys::{Array, Function, Object, Promise};
+use js_sys::{Array, Function, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     browser::{BrowserEnv, WebSocketAdapter},
-    runtime::{ChannelInfo, DocInfo, LocalBoxFuture, PeerInfo, Repo, RepoError, RepoEvent, Subscription},
+    runtime::{
+        ChannelInfo, DocInfo, LocalBoxFuture, PeerInfo, RawRecord, RecordKind, Repo, RepoError, RepoEvent, StorageHealth, Subscription,
+    },
 };
 
 struct Inner {
@@ -139,10 +141,55 @@ impl WasmRepo {
         promise(self.0.repo.flush())
     }
 
+    /// How storage is doing.
+    #[wasm_bindgen(getter, js_name = storageHealth)]
+    pub fn storage_health(&self) -> JsValue {
+        health_to_js(&self.0.repo.storage_health())
+    }
+
+    /// Reads what storage has of a document, damaged or not.
+    pub fn salvage(&self, doc: &str) -> Promise {
+        let salvaging = self.0.repo.salvage(doc);
+        future_to_promise(async move {
+            let records = salvaging.await.map_err(|error| error::to_js(&error))?;
+            Ok(records.iter().map(raw_to_js).collect::<Array>().into())
+        })
+    }
+
     /// Flushes and leaves.
     pub fn close(&self) -> Promise {
         promise(self.0.repo.close())
     }
+}
+
+fn health_to_js(health: &StorageHealth) -> JsValue {
+    let quarantined: Array = health.quarantined.iter().map(|doc| JsValue::from(doc.as_str())).collect();
+    let out = object(&[("state", health.state.as_str().into()), ("evicted", health.evicted.into()), ("quarantined", quarantined.into())]);
+    if let Some(problem) = health.problem {
+        set(&out, "problem", &problem.as_str().into());
+    }
+    if let Some(error) = &health.error {
+        set(&out, "error", &error::to_js(error));
+    }
+    if let Some(persisted) = health.persisted {
+        set(&out, "persisted", &persisted.into());
+    }
+    for (key, bytes) in [("usage", health.usage), ("quota", health.quota)] {
+        if let Some(bytes) = bytes {
+            set(&out, key, &(bytes as f64).into());
+        }
+    }
+    out.into()
+}
+
+fn raw_to_js(record: &RawRecord) -> JsValue {
+    let out = object(&[("key", record.key.as_str().into()), ("bytes", Uint8Array::from(&record.bytes[..]).into())]);
+    match record.kind {
+        Some(RecordKind::Snapshot) => set(&out, "kind", &"snapshot".into()),
+        Some(RecordKind::Update) => set(&out, "kind", &"update".into()),
+        None => {}
+    }
+    out.into()
 }
 
 fn doc_to_js(info: &DocInfo) -> JsValue {
@@ -197,8 +244,14 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
         RepoEvent::PeerConnected { peer } => named("peer-connected", "peerId", peer.as_str()),
         RepoEvent::PeerDisconnected { peer } => named("peer-disconnected", "peerId", peer.as_str()),
         RepoEvent::ReadyStateChanged { doc } => named("ready-state-changed", "docId", doc.as_str()),
-        RepoEvent::StorageHealth { ok, error } => {
+        RepoEvent::StorageHealth { ok, problem, error, doc } => {
             let out = object(&[("type", "storage-health".into()), ("ok", (*ok).into())]);
+            if let Some(problem) = problem {
+                set(&out, "problem", &problem.as_str().into());
+            }
+            if let Some(doc) = doc {
+                set(&out, "docId", &doc.as_str().into());
+            }
             if let Some(error) = error {
                 set(&out, "error", &error::to_js(error));
             }

@@ -163,9 +163,8 @@ impl RepoInner {
 
     /// A write succeeded, or with `reading` only a read: what was wrong is over.
     pub(super) fn storage_works(&self, reading: bool) {
-        let over = self.health.0.borrow_mut().problem.take_if(|(problem, _)| {
-            problem.passes() && !(reading && *problem == StorageProblem::Quota)
-        });
+        let over =
+            self.health.0.borrow_mut().problem.take_if(|(problem, _)| problem.passes() && !(reading && *problem == StorageProblem::Quota));
         if over.is_some() {
             self.tell_health(None, None, None);
         }
@@ -208,8 +207,14 @@ impl RepoInner {
                 self.health.0.borrow_mut().evicted = true;
                 self.tell_health(Some(StorageProblem::Evicted), Some(error), None);
             }
-            StorageNotice::Blocked(error) => self.storage_failed(StorageProblem::Blocked, error),
-            StorageNotice::Superseded(error) => self.storage_failed(StorageProblem::Superseded, error),
+            StorageNotice::Blocked(error) => {
+                self.fail_flushes(&error);
+                self.storage_failed(StorageProblem::Blocked, error);
+            }
+            StorageNotice::Superseded(error) => {
+                self.fail_flushes(&error);
+                self.storage_failed(StorageProblem::Superseded, error);
+            }
             StorageNotice::Lost(error) => self.storage_failed(StorageProblem::ConnectionLost, error),
             StorageNotice::Damaged(doc, error) => self.quarantine(&doc, error),
         }

@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LocalBoxFuture, Opening, RawRecord, Record, RecordKey,
-    Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LocalBoxFuture, Opening, RawRecord, Record,
+    RecordKey, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
@@ -328,7 +328,9 @@ impl MemoryDisk {
     fn load(&self, doc: &DocId) -> Result<Option<StoredDoc>, StoreError> {
         next_failure(&self.failing_loads)?;
         match self.docs.borrow().get(doc) {
-            Some(stored) if stored.damaged || stored.unreadable => Err(StoreError::Corrupt(format!("the records of {doc:?} are not what was written"))),
+            Some(stored) if stored.damaged || stored.unreadable => {
+                Err(StoreError::Corrupt(format!("the records of {doc:?} are not what was written")))
+            }
             Some(stored) => Ok(Some(StoredDoc { records: stored.records.values().cloned().collect(), index: stored.index.clone() })),
             None => Ok(None),
         }
@@ -354,7 +356,9 @@ impl MemoryDisk {
         for write in writes {
             let stored = docs.entry(write.doc.clone()).or_default();
             if stored.unreadable {
-                committed.refused.push((write.doc.clone(), StoreError::Corrupt(format!("the index record of {:?} is not what was written", write.doc))));
+                committed
+                    .refused
+                    .push((write.doc.clone(), StoreError::Corrupt(format!("the index record of {:?} is not what was written", write.doc))));
                 continue;
             }
             if !stored.index.takes(&write) {

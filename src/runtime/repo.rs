@@ -468,6 +468,9 @@ impl Repo {
             });
             missing.next().map(|(_, adapter)| adapter.name().to_owned())
         };
+        if let StorageHealth { problem: Some(StorageProblem::Blocked), error: Some(error), .. } = inner.storage_health() {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let docs: Vec<_> = inner.docs.borrow().values().cloned().collect();
         let versions: Vec<_> = docs.iter().map(|doc| (doc.id.clone(), doc.version())).filter(|(_, version)| !version.is_empty()).collect();
         if let (Some(name), false) = (unavailable, versions.is_empty()) {

@@ -13,8 +13,8 @@ use futures_channel::oneshot;
 use loro::LoroDoc;
 
 use super::{
-    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, RepoEvent, Safety, StorageProblem,
-    Store, StoredDoc, Write,
+    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, RepoEvent, Safety,
+    StorageProblem, Store, StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
     inner::{RepoInner, contained_import},

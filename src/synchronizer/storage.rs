@@ -257,9 +257,7 @@ impl Synchronizer {
         let Some(link) = self.model.peek(store, doc) else { return false };
         // Opening alone writes nothing.
         let crowded = link.wrote && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
-        matches!(link.load, Load::Done { .. } | Load::Failed)
-            && !entry.version.is_empty()
-            && (crowded || !link.confirms(&entry.version))
+        matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && (crowded || !link.confirms(&entry.version))
     }
 
     pub(super) fn store_due(&mut self, store: ChannelId, out: &mut Vec<Effect>) {

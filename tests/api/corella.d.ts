@@ -251,13 +251,57 @@ export interface ReadyState {
   version?: VersionVector;
 }
 
+/** What is wrong with storage, or was noticed. */
+export type StorageProblem =
+  /** The quota or disk is full: `usage` and `quota` say how full. Tried again from time to time. */
+  | "quota"
+  /** The browser, or another tab that deletes the database, has closed the connection. It is opened again. */
+  | "connection-lost"
+  /** There is no storage, as in some private windows. */
+  | "unavailable"
+  /** What was stored last time, or a moment ago, is gone: what is in memory is stored again. */
+  | "evicted"
+  /** Another tab keeps an older database open: nothing is stored until it is closed or reloaded. */
+  | "blocked"
+  /** A newer version of the page uses the database: nothing is stored until this one is reloaded. */
+  | "superseded"
+  /** Stored bytes of a document are not what was written. They are kept; `repo.salvage` reads them. */
+  | "corrupt"
+  | "other";
+
+export interface StorageHealth {
+  /** "failing": kept in memory and tried again. "unavailable": the repo works from memory. "none": there is no storage adapter. */
+  state: "none" | "opening" | "working" | "failing" | "unavailable";
+  problem?: StorageProblem;
+  error?: RepoError;
+  /** Whether the browser has promised to keep what is stored. It is asked at the first write; until then this is missing. */
+  persisted?: boolean;
+  /** Bytes in use and bytes there may be, as the browser estimated them last. */
+  usage?: number;
+  quota?: number;
+  /** What was stored last time, or before the database was deleted, is gone. */
+  evicted: boolean;
+  /** Documents with stored bytes that cannot be read. The bytes are kept, the rest works. */
+  quarantined: string[];
+}
+
+/** A stored record as it is. */
+export interface RawRecord {
+  key: string;
+  /** Missing if that cannot be told. */
+  kind?: "snapshot" | "update";
+  /** A Loro export, unless damaged. */
+  bytes: Uint8Array;
+}
+
 export interface RepoEvents {
   "document-added": { type: "document-added"; docId: string };
   "document-removed": { type: "document-removed"; docId: string };
   "peer-connected": { type: "peer-connected"; peerId: string };
   "peer-disconnected": { type: "peer-disconnected"; peerId: string };
   "ready-state-changed": { type: "ready-state-changed"; docId: string };
-  "storage-health": { type: "storage-health"; ok: boolean; error?: RepoError };
+  /** `repo.storageHealth` has changed. With `ok` storage works again, or there is no bad news. Of one document's records it says `docId`. */
+  "storage-health": { type: "storage-health"; ok: boolean; problem?: StorageProblem; error?: RepoError; docId?: string };
   /**
    * A peer did not take what is here of a document: it stays unsynced, is kept here, and is offered again in `retryMs` milliseconds.
    * Told once per reason, until the peer takes it. Only by peers that speak corella's extension of the protocol.
@@ -321,6 +365,13 @@ export class Repo {
   on<Name extends keyof RepoEvents>(event: Name, listener: (event: RepoEvents[Name]) => void): () => void;
   /** Completes when everything edited so far is on disk. */
   flush(): Promise<void>;
+  /** How storage is doing. Edits never fail because of it. */
+  readonly storageHealth: StorageHealth;
+  /**
+   * Reads what storage has of a document as it is, whether or not it can be opened. Changes nothing.
+   * @throws RepoError "storage"
+   */
+  salvage(docId: string): Promise<RawRecord[]>;
   /** Flushes, leaves the peers and releases everything. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -4,13 +4,13 @@ use corella::{
     DocId, PeerId, VersionVector,
     browser::{IndexedDbAdapter, Listener},
     protocol::Tombstone,
-    runtime::{AdapterState, Problem, Record, RecordKey, RecordKind, StoreError, Write},
+    runtime::{AdapterState, Record, RecordKey, RecordKind, Safety, StorageNotice, StoreError, Write},
     synchronizer::Timestamp,
 };
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
-use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbTransactionMode};
+use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbTransaction, IdbTransactionMode};
 
 use super::env;
 use crate::channels::{Recorder, stores};
@@ -30,7 +30,7 @@ async fn done(request: &IdbRequest) -> JsValue {
 }
 
 /// Opens the database beside the adapter, as it is or in a later version.
-async fn raw(database: &str, version: Option<u32>) -> IdbDatabase {
+pub(super) async fn raw(database: &str, version: Option<u32>) -> IdbDatabase {
     let request: IdbOpenDbRequest = match version {
         Some(version) => factory().open_with_u32(database, version).unwrap(),
         None => factory().open(database).unwrap(),
@@ -38,11 +38,24 @@ async fn raw(database: &str, version: Option<u32>) -> IdbDatabase {
     done(&request).await.unchecked_into()
 }
 
+/// Deletes the database as somebody else would.
+pub(super) async fn delete(database: &str) {
+    done(&factory().delete_database(database).unwrap()).await;
+}
+
+/// Puts something else in the place of a row.
+pub(super) async fn replace(database: &str, table: &str, key: &str, value: &JsValue) {
+    let database = raw(database, None).await;
+    let store = database.transaction_with_str_and_mode(table, IdbTransactionMode::Readwrite).unwrap().object_store(table).unwrap();
+    done(&store.put_with_key(value, &key.into()).unwrap()).await;
+    database.close();
+}
+
 fn start(database: &str) -> Rc<Recorder> {
     Recorder::start(env(), Rc::new(IndexedDbAdapter::new(Some(database.to_owned()))))
 }
 
-fn fresh_name() -> String {
+pub(super) fn fresh_name() -> String {
     format!("corella-test-{:x}", env().random_u64())
 }
 
@@ -84,7 +97,7 @@ async fn the_indexed_db_store_conforms() {
 }
 
 #[wasm_bindgen_test]
-async fn a_database_wanted_by_others_is_let_go_and_opened_again() {
+async fn a_database_deleted_by_others_is_let_go_and_made_anew() {
     let name = fresh_name();
     let side = start(&name);
     let store = side.store().await;
@@ -92,7 +105,13 @@ async fn a_database_wanted_by_others_is_let_go_and_opened_again() {
     // It would wait for ever if the store held on to the database.
     let deletion = factory().delete_database(&name).unwrap();
     done(&deletion).await;
-    assert!(matches!(&side.problems.borrow()[..], [Problem::Storage(_)]), "{:?}", side.problems.borrow());
+    assert!(side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Lost(_))), "{:?}", side.notices.borrow());
+    // What the store was believed to have is gone, so it is another store that goes on.
+    assert!(matches!(store.write(vec![write("b", "r1")]).await, Err(StoreError::Unavailable(_))));
+    side.until("another store opens", |side| side.stores.borrow().len() == 2).await;
+    assert_eq!(side.closed.borrow().len(), 1);
+    assert!(side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Evicted(_))));
+    let store = side.stores.borrow()[1].clone();
     store.write(vec![write("b", "r1")]).await.unwrap();
     let listed: Vec<_> = store.list().await.unwrap().into_iter().map(|info| info.doc).collect();
     assert_eq!(listed, [DocId::new("b").unwrap()]);
@@ -102,30 +121,120 @@ async fn a_database_wanted_by_others_is_let_go_and_opened_again() {
 #[wasm_bindgen_test]
 async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let name = fresh_name();
-    raw(&name, Some(2)).await.close();
+    raw(&name, Some(3)).await.close();
     let side = start(&name);
-    side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
-    let Problem::Storage(error) = side.problems.borrow()[0].clone() else { panic!("not a storage problem") };
+    side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
+    let notices = side.notices.borrow().clone();
+    let [StorageNotice::Superseded(error)] = &notices[..] else { panic!("{notices:?}") };
     assert_eq!(error.code().as_str(), "storage");
     assert!(error.message().contains("newer version"), "{error}");
-    side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
     assert!(side.stores.borrow().is_empty());
+    let database = raw(&name, None).await;
+    assert_eq!(database.version(), 3.0);
+    database.close();
+}
+
+#[wasm_bindgen_test]
+async fn a_newer_program_takes_the_database_over_and_is_told_of() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    store.write(vec![write("a", "r1")]).await.unwrap();
+    // It would wait for ever if the store held on to the database.
+    raw(&name, Some(3)).await.close();
+    side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
+    assert!(side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Superseded(_))), "{:?}", side.notices.borrow());
+    assert_eq!(side.closed.borrow().len(), 1);
+    assert!(matches!(store.write(vec![write("b", "r1")]).await, Err(StoreError::Unavailable(_))));
+    let database = raw(&name, None).await;
+    assert_eq!(count(&database, "records").await, 1, "nothing of it is lost, nothing is written");
+    database.close();
+}
+
+#[wasm_bindgen_test]
+async fn an_upgrade_that_an_older_tab_blocks_is_told_of_and_goes_on_when_it_is_gone() {
+    let name = fresh_name();
+    let older = raw(&name, Some(1)).await;
+    let side = start(&name);
+    side.until("it is told", |side| side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Blocked(_)))).await;
+    assert_eq!(side.adapter.state(), AdapterState::Connecting);
+    older.close();
+    side.store().await.write(vec![write("a", "r")]).await.unwrap();
+    side.adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn a_foreign_database_is_refused_and_left_alone() {
+    let name = fresh_name();
+    made(&name, &["somebody's"], |_| ()).await;
+    let side = start(&name);
+    side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
+    assert!(side.stores.borrow().is_empty());
+    let database = raw(&name, None).await;
+    assert_eq!(database.version(), 1.0);
+    assert_eq!(database.object_store_names().length(), 1);
+    database.close();
+}
+
+#[wasm_bindgen_test]
+async fn a_database_of_the_first_version_is_taken_over_with_everything_in_it() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    store.write(vec![write("a", "r1"), write("a", "r2"), write("b", "r")]).await.unwrap();
+    let tombstone = Tombstone { lineage: 0, at: 1, by: PeerId::from(1) };
+    store.bury(&DocId::new("b").unwrap(), tombstone).await.unwrap();
+    let (a, before) = (store.load(&DocId::new("a").unwrap()).await.unwrap(), store.list().await.unwrap());
+    side.adapter.stop().await;
+    let database = raw(&name, None).await;
+    let mut rows = Vec::new();
+    for table in ["records", "index"] {
+        let store = database.transaction_with_str(table).unwrap().object_store(table).unwrap();
+        let (keys, values) = (store.get_all_keys().unwrap(), store.get_all().unwrap());
+        let (keys, values) = (js_sys::Array::from(&done(&keys).await), js_sys::Array::from(&done(&values).await));
+        rows.extend(keys.iter().zip(values.iter()).map(|(key, value)| (table, key, value)));
+    }
+    database.close();
+    done(&factory().delete_database(&name).unwrap()).await;
+    made(&name, &["records", "index"], move |transaction| {
+        for (table, key, value) in &rows {
+            transaction.object_store(table).unwrap().put_with_key(value, key).unwrap();
+        }
+    })
+    .await;
+    let side = start(&name);
+    let store = side.store().await;
+    assert_eq!(store.load(&DocId::new("a").unwrap()).await.unwrap(), a);
+    assert_eq!(store.list().await.unwrap(), before);
+    store.write(vec![write("c", "r")]).await.unwrap();
+    side.adapter.stop().await;
     let database = raw(&name, None).await;
     assert_eq!(database.version(), 2.0);
     database.close();
 }
 
-#[wasm_bindgen_test]
-async fn a_foreign_database_is_refused() {
-    let name = fresh_name();
-    raw(&name, Some(1)).await.close();
-    let side = start(&name);
-    side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
-    assert!(side.stores.borrow().is_empty());
+/// Makes a database of version 1.
+async fn made(name: &str, stores: &'static [&'static str], fill: impl FnOnce(&IdbTransaction) + 'static) {
+    let request = factory().open_with_u32(name, 1).unwrap();
+    let fill = std::cell::Cell::new(Some(fill));
+    let asked = request.clone();
+    let _upgrade = Listener::new(&request, "upgradeneeded", move |_| {
+        let database: IdbDatabase = asked.result().unwrap().unchecked_into();
+        for store in stores {
+            database.create_object_store(store).unwrap();
+        }
+        let _ = fill.take().map(|fill| fill(&asked.transaction().unwrap()));
+    });
+    done(&request).await.unchecked_into::<IdbDatabase>().close();
+}
+
+pub(super) async fn count(database: &IdbDatabase, table: &str) -> u32 {
+    let store = database.transaction_with_str(table).unwrap().object_store(table).unwrap();
+    done(&store.count().unwrap()).await.as_f64().unwrap() as u32
 }
 
 #[wasm_bindgen_test]
-async fn damaged_index_records_are_reported_and_do_not_hide_the_others() {
+async fn damaged_index_records_are_told_of_and_cost_no_other_document() {
     let name = fresh_name();
     let side = start(&name);
     let store = side.store().await;
@@ -136,11 +245,17 @@ async fn damaged_index_records_are_reported_and_do_not_hide_the_others() {
     database.close();
     let listed: Vec<_> = store.list().await.unwrap().into_iter().map(|info| info.doc).collect();
     assert_eq!(listed, [DocId::new("b").unwrap()]);
-    assert_eq!(side.problems.borrow().len(), 1);
-    let written = store.write(vec![write("b", "r2"), write("a", "r2")]).await;
-    assert!(matches!(written, Err(StoreError::Corrupt(_))), "{written:?}");
+    let told = |side: &Recorder| {
+        side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Damaged(doc, _) if doc.as_str() == "a"))
+    };
+    assert!(told(&side));
+    let committed = store.commit(vec![write("b", "r2"), write("a", "r2")], Safety::Relaxed).await.unwrap();
+    assert!(matches!(&committed.refused[..], [(doc, StoreError::Corrupt(_))] if doc.as_str() == "a"), "{committed:?}");
+    assert_eq!(committed.records, [(DocId::new("b").unwrap(), 2)]);
     let stored = store.load(&DocId::new("b").unwrap()).await.unwrap().unwrap();
-    assert_eq!(stored.records.len(), 1, "nothing of a failed write is stored");
+    assert_eq!(stored.records.len(), 2);
+    let kept = store.salvage(&DocId::new("a").unwrap()).await.unwrap();
+    assert_eq!(kept.iter().map(|record| (record.key.as_str(), &record.bytes[..])).collect::<Vec<_>>(), [("r", &[1, 2, 3][..])]);
     side.adapter.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod document;
 mod durability;
 mod indexed_db;
 mod listener;
+mod storage;
 mod websocket;
 
 use std::rc::Rc;

@@ -3,7 +3,11 @@
 //! `records`: key `[docId, recordKey]`, value `{ kind, bytes }`. `index`: key `docId`, value the index record with the size of
 //! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing.
 //!
-//! A program writes index records anew, without fields it does not know: what must not be lost that way needs a higher [`VERSION`].
+//! `meta`: key "birth", value a random text that tells this database from one of the same name that was deleted; key "synced", rewritten
+//! to bring to disk what was committed before.
+//!
+//! Versions: 1 had no `meta`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
+//! a higher [`VERSION`].
 
 use std::collections::BTreeMap;
 
@@ -15,13 +19,16 @@ use web_sys::IdbKeyRange;
 use super::request::explain;
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
-    runtime::{IndexEntry, Record, RecordKey, RecordKind, StoreError},
+    runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError},
     synchronizer::{Creator, Timestamp},
 };
 
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 pub(super) const RECORDS: &str = "records";
 pub(super) const INDEX: &str = "index";
+pub(super) const META: &str = "meta";
+pub(super) const BIRTH: &str = "birth";
+pub(super) const SYNCED: &str = "synced";
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";
@@ -56,6 +63,17 @@ pub(super) fn record_from_js(key: &JsValue, value: &JsValue) -> Result<Record, S
     };
     let bytes = bytes_from_js(&get(value, "bytes")).ok_or_else(|| damaged(&format!("the bytes of record {name:?}")))?;
     Ok(Record { key: RecordKey(name), kind, bytes: Bytes::from(bytes) })
+}
+
+/// Reads what is there of a record that may be damaged.
+pub(super) fn raw_record(key: &JsValue, value: &JsValue) -> RawRecord {
+    let kind = match get(value, "kind").as_string().as_deref() {
+        Some(SNAPSHOT) => Some(RecordKind::Snapshot),
+        Some(UPDATE) => Some(RecordKind::Update),
+        _ => None,
+    };
+    let bytes = bytes_from_js(&get(value, "bytes")).or_else(|| bytes_from_js(value)).unwrap_or_default();
+    RawRecord { key: Array::from(key).get(1).as_string().unwrap_or_default(), kind, bytes: Bytes::from(bytes) }
 }
 
 /// An index record and the sizes of the document's records.

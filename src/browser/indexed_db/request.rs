@@ -17,27 +17,47 @@ fn factory() -> Result<IdbFactory, StoreError> {
     Ok(factory.unchecked_into())
 }
 
-/// Opens the database and creates its object stores if it is new.
-pub(super) async fn open(name: &str) -> Result<IdbDatabase, StoreError> {
+/// Opens the database and creates the object stores it lacks. `birth` is written into a new one; `blocked` is called if another tab keeps
+/// an older one open.
+pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) -> Result<IdbDatabase, StoreError> {
     let request: IdbOpenDbRequest = factory()?.open_with_u32(name, layout::VERSION).map_err(|error| explain(&error))?;
+    let foreign = std::rc::Rc::new(std::cell::Cell::new(false));
     let upgrade = Listener::new(&request, "upgradeneeded", {
-        let request = request.clone();
+        let (request, birth, foreign) = (request.clone(), birth.to_owned(), std::rc::Rc::clone(&foreign));
         move |_| {
             // A failure here fails the request.
-            if let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) {
-                let _ = database.create_object_store(layout::RECORDS);
-                let _ = database.create_object_store(layout::INDEX);
+            let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) else { return };
+            let there = database.object_store_names();
+            if there.length() > 0 && !there.contains(layout::RECORDS) {
+                foreign.set(true);
+                let _ = request.transaction().map(|transaction| transaction.abort());
+                return;
+            }
+            for store in [layout::RECORDS, layout::INDEX, layout::META] {
+                if !there.contains(store) {
+                    let _ = database.create_object_store(store);
+                }
+            }
+            let meta = request.transaction().and_then(|transaction| transaction.object_store(layout::META).ok());
+            if let Some(meta) = meta {
+                let _ = meta.put_with_key(&birth.as_str().into(), &layout::BIRTH.into());
             }
         }
     });
-    let database: IdbDatabase = done(&request).await?.unchecked_into();
-    drop(upgrade);
+    let blocked = Listener::new(&request, "blocked", move |_| blocked());
+    let not_ours = || StoreError::Corrupt(format!("database {name:?} is not one of corella's"));
+    let opened = done(&request).await;
+    if foreign.get() {
+        return Err(not_ours());
+    }
+    let database: IdbDatabase = opened?.unchecked_into();
+    drop((upgrade, blocked));
     let stores = database.object_store_names();
-    if stores.contains(layout::RECORDS) && stores.contains(layout::INDEX) {
+    if [layout::RECORDS, layout::INDEX, layout::META].into_iter().all(|store| stores.contains(store)) {
         Ok(database)
     } else {
         database.close();
-        Err(StoreError::Corrupt(format!("database {name:?} is not one of corella's")))
+        Err(not_ours())
     }
 }
 

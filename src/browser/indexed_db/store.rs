@@ -9,16 +9,20 @@ use std::{
 use futures_channel::oneshot;
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbObjectStore, IdbTransaction, IdbTransactionMode};
+use web_sys::{Event, IdbDatabase, IdbObjectStore, IdbTransaction, IdbTransactionMode, IdbVersionChangeEvent};
 
 use super::{
     super::listener::Listener,
     layout::{self, Index},
+    quota,
     request::{self, Outcome, done, explain, lost},
 };
 use crate::{
     protocol::{DocId, Tombstone},
-    runtime::{AdapterContext, ErrorCode, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc, StoredInfo, Write},
+    runtime::{
+        AdapterContext, Committed, ErrorCode, LocalBoxFuture, RawRecord, RepoError, Safety, StorageNotice, Store, StoreError, StoredDoc,
+        StoredInfo, Write,
+    },
 };
 
 #[wasm_bindgen]
@@ -37,25 +41,21 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(database: IdbDatabase, context: &AdapterContext) -> Self {
+    fn new(database: IdbDatabase, watch: &Rc<Watch>) -> Self {
         let open = Rc::new(Cell::new(true));
-        let gone = |why: &'static str| {
-            let (open, context, database) = (Rc::clone(&open), context.clone(), database.clone());
-            move |_| {
+        let gone = |tell: fn(&Watch, &Event)| {
+            let (open, watch, database) = (Rc::clone(&open), Rc::clone(watch), database.clone());
+            move |event: Event| {
                 if open.replace(false) {
                     database.close();
-                    context.report(Problem::Storage(RepoError::new(ErrorCode::Storage, why)));
+                    tell(&watch, &event);
                 }
             }
         };
         // A tab that wants to upgrade or delete the database waits until everybody has let go of it.
         let listeners = [
-            Listener::new(
-                &database,
-                "versionchange",
-                gone("another tab upgrades or deletes the database; it is opened again at the next use"),
-            ),
-            Listener::new(&database, "close", gone("the browser has closed the database; it is opened again at the next use")),
+            Listener::new(&database, "versionchange", gone(Watch::wanted_by_others)),
+            Listener::new(&database, "close", gone(|watch, _| watch.lost("the browser has closed the database"))),
         ];
         Self { database, open, _listeners: listeners }
     }
@@ -68,28 +68,89 @@ impl Drop for Connection {
     }
 }
 
+/// What the store tells its adapter.
+pub(super) struct Watch {
+    context: AdapterContext,
+    /// A newer program has the database now.
+    superseded: Cell<bool>,
+    /// Called when the database turns out to be another one than before, or with `true` to be a newer program's.
+    replaced: Box<dyn Fn(bool)>,
+}
+
+impl Watch {
+    pub(super) fn new(context: AdapterContext, replaced: impl Fn(bool) + 'static) -> Rc<Self> {
+        Rc::new(Self { context, superseded: Cell::new(false), replaced: Box::new(replaced) })
+    }
+
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded.get()
+    }
+
+    fn wanted_by_others(&self, event: &Event) {
+        let newer = event.dyn_ref::<IdbVersionChangeEvent>().and_then(IdbVersionChangeEvent::new_version);
+        if newer.is_some() {
+            self.supersede("another tab runs a newer version of this page, which has taken over storage; reload this one");
+        } else {
+            self.lost("another tab deletes the database");
+        }
+    }
+
+    fn lost(&self, why: &str) {
+        let text = format!("{why}; it is opened again at the next use");
+        self.context.notice(StorageNotice::Lost(RepoError::new(ErrorCode::Storage, text)));
+    }
+
+    fn supersede(&self, why: &str) {
+        if !self.superseded.replace(true) {
+            self.context.notice(StorageNotice::Superseded(RepoError::new(ErrorCode::Storage, why)));
+            (self.replaced)(true);
+        }
+    }
+}
+
 /// Shared by the store and its operations under way.
 struct Shared {
     name: String,
-    context: AdapterContext,
+    watch: Rc<Watch>,
+    /// Tells the database from another one of the same name.
+    birth: RefCell<Option<String>>,
     connection: RefCell<Option<Rc<Connection>>>,
     closed: Cell<bool>,
+    /// Something was written since the browser was asked to keep it.
+    written: Cell<bool>,
 }
 
 impl Shared {
     async fn connection(&self) -> Result<Rc<Connection>, StoreError> {
-        if self.closed.get() {
+        if self.closed.get() || self.watch.is_superseded() {
             return Err(lost("the store is closed"));
         }
         let present = self.connection.borrow().clone();
         if let Some(present) = present.filter(|connection| connection.open.get()) {
             return Ok(present);
         }
-        let database = request::open(&self.name).await?;
-        let connection = Rc::new(Connection::new(database, &self.context));
+        let fresh = format!("{:016x}", self.watch.context.env().random_u64());
+        let blocked = {
+            let context = self.watch.context.clone();
+            move || {
+                let text = "another tab keeps an older database open; close it or reload it";
+                context.notice(StorageNotice::Blocked(RepoError::new(ErrorCode::Storage, text)));
+            }
+        };
+        let database = request::open(&self.name, &fresh, blocked).await?;
+        let connection = Rc::new(Connection::new(database, &self.watch));
+        let birth = birth_of(&connection.database).await?;
         if self.closed.get() {
             return Err(lost("the store is closed"));
         }
+        let known = self.birth.borrow().clone();
+        if known.is_some_and(|known| known != birth) {
+            self.closed.set(true);
+            // What this store was believed to have is not there.
+            (self.watch.replaced)(false);
+            return Err(lost("the database was deleted and made anew"));
+        }
+        *self.birth.borrow_mut() = Some(birth);
         *self.connection.borrow_mut() = Some(Rc::clone(&connection));
         Ok(connection)
     }
@@ -126,10 +187,22 @@ pub(super) struct IndexedDbStore {
 
 impl IndexedDbStore {
     /// Opens the database.
-    pub(super) async fn open(name: &str, context: &AdapterContext) -> Result<Self, StoreError> {
-        let shared = Shared { name: name.to_owned(), context: context.clone(), connection: RefCell::default(), closed: Cell::new(false) };
+    pub(super) async fn open(name: &str, watch: Rc<Watch>) -> Result<Self, StoreError> {
+        let shared = Shared {
+            name: name.to_owned(),
+            watch,
+            birth: RefCell::default(),
+            connection: RefCell::default(),
+            closed: Cell::new(false),
+            written: Cell::new(false),
+        };
         shared.connection().await?;
         Ok(Self { shared: Rc::new(shared), tail: RefCell::default() })
+    }
+
+    /// Returns what tells this database from another one of the same name.
+    pub(super) fn birth(&self) -> String {
+        self.shared.birth.borrow().clone().unwrap_or_default()
     }
 
     /// Does `work` after all that was queued before, in the order of the calls.
@@ -161,17 +234,38 @@ impl Store for IndexedDbStore {
         let shared = Rc::clone(&self.shared);
         Box::pin(async move {
             let (infos, damaged) = shared.with_database(list).await?;
-            for error in damaged {
-                shared.context.report(Problem::Storage(RepoError::new(ErrorCode::Storage, error.to_string()).with_cause(error)));
+            for (doc, error) in damaged {
+                let told = RepoError::new(ErrorCode::Storage, format!("document {doc:?}: {error}")).with_cause(error);
+                shared.watch.context.notice(StorageNotice::Damaged(doc, told));
             }
             Ok(infos)
         })
     }
 
-    fn write(&self, writes: Vec<Write>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn commit(&self, writes: Vec<Write>, safety: Safety) -> LocalBoxFuture<Result<Committed, StoreError>> {
         let shared = Rc::clone(&self.shared);
         let writes = Rc::new(writes);
-        self.queue(async move { shared.with_database(|database| write(database, Rc::clone(&writes))).await })
+        self.queue(async move {
+            let outcome = shared.with_database(|database| write(database, Rc::clone(&writes), safety)).await;
+            match &outcome {
+                Ok(_) if writes.is_empty() => {}
+                Ok(_) if shared.written.replace(true) => {}
+                Ok(_) => quota::keep(&shared.watch.context, &shared.name, shared.birth.borrow().as_deref()),
+                Err(StoreError::Full(_)) => quota::tell_room(&shared.watch.context),
+                Err(_) => {}
+            }
+            outcome
+        })
+    }
+
+    fn sync(&self) -> LocalBoxFuture<Result<(), StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        self.queue(async move { shared.with_database(sync).await })
+    }
+
+    fn salvage(&self, doc: &DocId) -> LocalBoxFuture<Result<Vec<RawRecord>, StoreError>> {
+        let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
+        Box::pin(async move { shared.with_database(|database| salvage(database, doc.clone())).await })
     }
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
@@ -195,19 +289,32 @@ impl Store for IndexedDbStore {
     }
 }
 
-fn begin(database: &IdbDatabase, mode: IdbTransactionMode) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
+fn transaction(database: &IdbDatabase, stores: &Array, mode: IdbTransactionMode, safety: Safety) -> Result<IdbTransaction, StoreError> {
     let options = Object::new();
-    // "Complete" is to mean that it is on disk, not that the operating system has heard of it.
-    let _ = Reflect::set(&options, &"durability".into(), &"strict".into());
+    let durability = match safety {
+        // "Complete" means that the operating system has it.
+        Safety::Relaxed => "relaxed",
+        // It means that the disk has it.
+        Safety::Strict => "strict",
+    };
+    let _ = Reflect::set(&options, &"durability".into(), &durability.into());
+    database.unchecked_ref::<DurableDatabase>().transaction(stores, mode, &options).map_err(|error| explain(&error))
+}
+
+fn begin(
+    database: &IdbDatabase,
+    mode: IdbTransactionMode,
+    safety: Safety,
+) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
     let stores = Array::of2(&layout::RECORDS.into(), &layout::INDEX.into());
-    let transaction = database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(|error| explain(&error))?;
+    let transaction = transaction(database, &stores, mode, safety)?;
     let records = transaction.object_store(layout::RECORDS).map_err(|error| explain(&error))?;
     let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
     Ok((transaction, records, index))
 }
 
 async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, StoreError> {
-    let (_, records, index) = begin(&database, IdbTransactionMode::Readonly)?;
+    let (_, records, index) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
     let range = layout::record_range(&doc)?;
     let keys = records.get_all_keys_with_key(&range).map_err(|error| explain(&error))?;
     let values = records.get_all_with_key(&range).map_err(|error| explain(&error))?;
@@ -222,36 +329,63 @@ async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, St
     Ok((!records.is_empty() || index.tombstone.is_some()).then_some(StoredDoc { records, index }))
 }
 
+async fn birth_of(database: &IdbDatabase) -> Result<String, StoreError> {
+    let stores = Array::of1(&layout::META.into());
+    let meta = transaction(database, &stores, IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let meta = meta.object_store(layout::META).map_err(|error| explain(&error))?;
+    let birth = done(&meta.get(&layout::BIRTH.into()).map_err(|error| explain(&error))?).await?;
+    birth.as_string().ok_or_else(|| StoreError::Corrupt("the database does not say which one it is".to_owned()))
+}
+
+/// A strict transaction brings those before it to the disk, if it writes something.
+async fn sync(database: IdbDatabase) -> Result<(), StoreError> {
+    let stores = Array::of1(&layout::META.into());
+    let transaction = transaction(&database, &stores, IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let outcome = Outcome::of(&transaction);
+    let meta = transaction.object_store(layout::META).map_err(|error| explain(&error))?;
+    meta.put_with_key(&js_sys::Date::now().into(), &layout::SYNCED.into()).map_err(|error| explain(&error))?;
+    outcome.complete().await
+}
+
+async fn salvage(database: IdbDatabase, doc: DocId) -> Result<Vec<RawRecord>, StoreError> {
+    let (_, records, _) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let range = layout::record_range(&doc)?;
+    let keys = records.get_all_keys_with_key(&range).map_err(|error| explain(&error))?;
+    let values = records.get_all_with_key(&range).map_err(|error| explain(&error))?;
+    let keys = Array::from(&done(&keys).await?);
+    let values = Array::from(&done(&values).await?);
+    Ok(keys.iter().zip(values.iter()).map(|(key, value)| layout::raw_record(&key, &value)).collect())
+}
+
 /// Lists what can be read, and the errors of what cannot.
-async fn list(database: IdbDatabase) -> Result<(Vec<StoredInfo>, Vec<StoreError>), StoreError> {
-    let (_, _, index) = begin(&database, IdbTransactionMode::Readonly)?;
+async fn list(database: IdbDatabase) -> Result<(Vec<StoredInfo>, Vec<(DocId, StoreError)>), StoreError> {
+    let (_, _, index) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
     let keys = index.get_all_keys().map_err(|error| explain(&error))?;
     let values = index.get_all().map_err(|error| explain(&error))?;
     let keys = Array::from(&done(&keys).await?);
     let values = Array::from(&done(&values).await?);
     let (mut infos, mut damaged) = (Vec::new(), Vec::new());
     for (key, value) in keys.iter().zip(values.iter()) {
-        let Some(doc) = key.as_string().map(|id| DocId::from_wire(&id)).filter(DocId::is_valid) else {
-            damaged.push(StoreError::Corrupt("an index record belongs to no document".to_owned()));
-            continue;
-        };
+        // Under another key there is nothing that this program could have written or could read.
+        let Some(doc) = key.as_string().map(|id| DocId::from_wire(&id)).filter(DocId::is_valid) else { continue };
         match Index::from_js(&value) {
             Ok(index) => infos.push(StoredInfo { doc, index: index.entry }),
-            Err(error) => damaged.push(error),
+            Err(error) => damaged.push((doc, error)),
         }
     }
     Ok((infos, damaged))
 }
 
-async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>) -> Result<(), StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
+async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>, safety: Safety) -> Result<Committed, StoreError> {
+    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, safety)?;
     let outcome = Outcome::of(&transaction);
-    let requested = write_all(&records, &index, &writes).await;
-    finish(&transaction, outcome, requested).await
+    let mut committed = Committed::default();
+    let requested = write_all(&records, &index, &writes, &mut committed).await;
+    finish(&transaction, outcome, requested).await.map(|()| committed)
 }
 
 async fn bury(database: IdbDatabase, doc: DocId, tombstone: Tombstone) -> Result<(), StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
+    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
     let requested = bury_one(&records, &index, &doc, tombstone).await;
     finish(&transaction, outcome, requested).await
@@ -268,10 +402,22 @@ async fn finish(transaction: &IdbTransaction, outcome: Outcome, requested: Resul
     }
 }
 
-async fn write_all(records: &IdbObjectStore, index: &IdbObjectStore, writes: &[Write]) -> Result<(), StoreError> {
+async fn write_all(
+    records: &IdbObjectStore,
+    index: &IdbObjectStore,
+    writes: &[Write],
+    committed: &mut Committed,
+) -> Result<(), StoreError> {
     for write in writes {
         let id = JsValue::from(write.doc.as_str());
-        let mut merged = stored(index, &id).await?;
+        let mut merged = match stored(index, &id).await {
+            // One damaged index record must not cost the other documents.
+            Err(error @ StoreError::Corrupt(_)) => {
+                committed.refused.push((write.doc.clone(), error));
+                continue;
+            }
+            merged => merged?,
+        };
         if !merged.entry.takes(write) {
             continue;
         }
@@ -287,6 +433,7 @@ async fn write_all(records: &IdbObjectStore, index: &IdbObjectStore, writes: &[W
         let key = layout::record_key(&write.doc, &write.record.key);
         records.put_with_key(&layout::record_to_js(&write.record), &key).map_err(|error| explain(&error))?;
         index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
+        committed.records.push((write.doc.clone(), merged.entry.records));
     }
     Ok(())
 }
@@ -318,7 +465,7 @@ fn read(index: &JsValue) -> Result<Index, StoreError> {
 }
 
 async fn remove(database: IdbDatabase, doc: DocId) -> Result<(), StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite)?;
+    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
     delete_all(&records, &doc)?;
     index.delete(&doc.as_str().into()).map_err(|error| explain(&error))?;
