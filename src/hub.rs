@@ -2,6 +2,7 @@
 //!
 //! Decides about sockets, files and limits. Never decides who gets what: to the protocol a hub is one more peer.
 
+mod backup;
 mod config;
 mod connection;
 mod env;
@@ -12,6 +13,7 @@ mod server;
 mod storage;
 mod www;
 
+pub use backup::{BackupFailure, export, import};
 pub use config::{DeletionRule, HubConfig, HubLimits, StorageConfig};
 pub use env::NativeEnv;
 pub use origin::OriginRule;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod backoff;
+mod backup;
 mod channel;
 mod doc_handle;
 mod docs;
@@ -21,6 +22,7 @@ pub mod utf16;
 
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
 pub use backoff::Backoff;
+pub use backup::{BackupError, Export, Import, Imported, Progress};
 pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, Committed, IndexEntry, Opening, Problem, RawRecord, Record,
     RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,

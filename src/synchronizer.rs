@@ -36,7 +36,7 @@ pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use time::{Timer, Timestamp};
 pub use unload::MemoryBudget;
 
-use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, VersionVector};
+use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector};
 use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
@@ -179,6 +179,8 @@ impl Synchronizer {
             Input::ImportFailed { doc, channel } => self.import_failed(&doc, channel, now, out),
             Input::DocCreated { doc } => self.doc_created(doc, now, out),
             Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
+            Input::DocRestored { doc, lineage, creator } => self.doc_restored(&doc, lineage, creator, now, out),
+            Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
@@ -312,6 +314,30 @@ impl Synchronizer {
     /// Returns the documents known of, in memory or not.
     pub fn documents(&self) -> impl Iterator<Item = &DocId> {
         self.model.catalogue.keys()
+    }
+
+    /// Returns which creation of a document is here; `None` if none is.
+    #[must_use]
+    pub fn lineage(&self, doc: &DocId) -> Option<u64> {
+        self.model.lineage(doc)
+    }
+
+    /// Returns the deletions that are remembered.
+    pub fn deletions(&self) -> impl Iterator<Item = (&DocId, &Tombstone)> {
+        self.model.buried.iter()
+    }
+
+    /// Returns the last deletion of a document.
+    #[must_use]
+    pub fn deletion(&self, doc: &DocId) -> Option<&Tombstone> {
+        self.model.buried.get(doc)
+    }
+
+    /// Returns who made a document, if known.
+    #[must_use]
+    pub fn creator(&self, doc: &DocId) -> Option<&Creator> {
+        let in_memory = self.model.docs.get(doc).and_then(|entry| entry.creator.as_ref());
+        in_memory.or_else(|| self.model.catalogue.get(doc)?.creator.as_ref())
     }
 
     /// Returns the peers with an established channel, and their channels in order of opening.

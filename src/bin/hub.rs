@@ -5,11 +5,13 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use corella::{
-    hub::{DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig},
+    hub::{self, DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig},
+    runtime::Progress,
     synchronizer::MemoryBudget,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,8 +19,10 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Relays and keeps the documents of corella's clients.
 #[derive(Parser, Debug)]
-#[command(name = "corella-hub", version, max_term_width = 100)]
+#[command(name = "corella-hub", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Host and port to listen on; port 0 takes a free one
     #[arg(long, env = "CORELLA_LISTEN", default_value = "127.0.0.1:8787", value_name = "ADDRESS")]
     listen: String,
@@ -63,6 +67,52 @@ struct Arguments {
     deletion: DeletionRule,
 }
 
+/// What is done with a data folder while no hub uses it.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Write every document and deletion to one file
+    Export(Files),
+    /// Merge such a file into the database
+    Import(Files),
+}
+
+#[derive(Args, Debug)]
+struct Files {
+    /// Folder of the database
+    #[arg(long, env = "CORELLA_DATA", default_value = "corella-data", value_name = "DIR")]
+    data: PathBuf,
+    /// The backup
+    file: PathBuf,
+}
+
+impl Command {
+    fn run(self) -> ExitCode {
+        let mut told = Instant::now();
+        let mut tell = |done: Progress| {
+            if told.elapsed() >= Duration::from_secs(2) {
+                told = Instant::now();
+                eprintln!("{} of {} documents, {} bytes", done.documents, done.total, done.bytes);
+            }
+        };
+        let outcome = match self {
+            Self::Export(Files { data, file }) => hub::export(&data, &file, &mut tell)
+                .map(|done| format!("{} documents and deletions, {} bytes in {}", done.documents, done.bytes, file.display())),
+            Self::Import(Files { data, file }) => hub::import(&data, &file, &mut tell).map(|done| {
+                let left = if done.skipped.is_empty() { String::new() } else { format!(", {} deleted here", done.skipped.len()) };
+                let damaged = if done.damaged.is_empty() { String::new() } else { format!(", {} with damaged records", done.damaged.len()) };
+                format!("{} documents and {} deletions merged{left}{damaged}", done.documents, done.tombstones)
+            }),
+        };
+        match outcome {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => refuse(1, &error.to_string()),
+        }
+    }
+}
+
 fn at_least_one(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }
@@ -93,6 +143,9 @@ fn main() -> ExitCode {
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => return refuse(2, &one_line(&error)),
     };
+    if let Some(command) = arguments.command {
+        return command.run();
+    }
     let filter = match log_filter(&arguments.log) {
         Ok(filter) => filter,
         Err(error) => return refuse(2, &format!("--log {}: {error}", arguments.log)),

@@ -556,6 +556,10 @@ impl Repo {
         self.0.closed.get()
     }
 
+    pub(super) fn inner(&self) -> Result<Rc<RepoInner>, RepoError> {
+        self.check_open().map(|()| Rc::clone(&self.0))
+    }
+
     fn check_open(&self) -> Result<(), RepoError> {
         if self.0.closed.get() { Err(closed()) } else { Ok(()) }
     }

@@ -393,7 +393,7 @@ fn common(a: &VersionVector, b: &VersionVector) -> VersionVector {
 }
 
 /// Returns up to where the operations of an export go; `None` if that cannot be read.
-fn end_of(bytes: &[u8]) -> Option<VersionVector> {
+pub(super) fn end_of(bytes: &[u8]) -> Option<VersionVector> {
     let mut end = None;
     let read = contained_import(|| {
         end = Some(from_loro(&LoroDoc::decode_import_blob_meta(bytes, false)?.partial_end_vv));

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChannelId, Effect, Event, Synchronizer, Timestamp};
+use super::{ChannelId, Creator, Effect, Event, Synchronizer, Timestamp};
 use crate::protocol::{DeleteStatus, DocId, Message, RefusalReason, Role, Tombstone};
 
 /// How far ahead of the local clock a peer's time or lineage is believed.
@@ -36,6 +36,47 @@ impl Synchronizer {
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             let own = &self.config.identity;
             entry.creator = Some(super::Creator { peer_id: own.peer_id.clone(), name: own.name.clone() });
+        }
+    }
+
+    /// A backup has a document: it is brought into memory, unless what is here is a later creation, or it was deleted.
+    pub(super) fn doc_restored(&mut self, doc: &DocId, lineage: u64, creator: Option<Creator>, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.model.is_buried(doc, lineage) {
+            return;
+        }
+        match self.model.lineage(doc) {
+            Some(here) if here > lineage => return,
+            Some(here) if here < lineage && self.model.is_blank(doc) => {
+                self.model.adopt_lineage(doc, lineage);
+                out.push(Effect::CreateDoc { doc: doc.clone(), lineage });
+            }
+            // The file is of a later creation: the one here was deleted, and that is not known yet.
+            Some(here) if here < lineage => {
+                let tombstone = Tombstone { lineage: here, at: now.0, by: self.config.identity.peer_id.clone() };
+                self.spread_deletion(doc, &tombstone, None, out);
+                self.bury(doc, tombstone, out);
+            }
+            Some(_) | None => {}
+        }
+        self.model.forgotten.remove(doc);
+        self.note(doc, lineage, out);
+        if !self.model.docs.contains_key(doc) {
+            // As if opened: what it holds is here in a moment.
+            self.begin(doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
+            if let Some(entry) = self.model.docs.get_mut(doc) {
+                entry.opened = false;
+            }
+        }
+        if let Some(entry) = self.model.docs.get_mut(doc) {
+            entry.creator = entry.creator.take().or(creator);
+        }
+    }
+
+    /// A backup knows of a deletion.
+    pub(super) fn deletion_known(&mut self, doc: &DocId, tombstone: Tombstone, out: &mut Vec<Effect>) {
+        if !self.model.is_buried(doc, tombstone.lineage) {
+            self.spread_deletion(doc, &tombstone, None, out);
+            self.bury(doc, tombstone, out);
         }
     }
 

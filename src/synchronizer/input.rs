@@ -184,6 +184,22 @@ pub enum Input {
         /// Which.
         doc: DocId,
     },
+    /// The application brings back a document from a backup: what it holds follows as `DocChanged`.
+    DocRestored {
+        /// Which.
+        doc: DocId,
+        /// Which creation of it.
+        lineage: u64,
+        /// Who made it, if known.
+        creator: Option<Creator>,
+    },
+    /// A backup knows of a deletion.
+    DeletionKnown {
+        /// The document.
+        doc: DocId,
+        /// The deletion.
+        tombstone: Tombstone,
+    },
     /// The application drops its copy of a document.
     DocForgotten {
         /// Which.

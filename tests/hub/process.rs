@@ -206,3 +206,47 @@ fn what_cannot_be_used_is_named_in_one_line() {
         assert!(error.starts_with("corella-hub: ") && error.contains(expected), "{arguments:?}: {error}");
     }
 }
+
+/// Runs a command on a data folder and returns its exit code and what it says.
+fn command(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_corella-hub")).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn a_hub_is_backed_up_and_restored_by_its_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, file, other) = (path("data"), path("backup"), path("other"));
+    let hub = Process::start(Path::new(&data));
+    let mut client = Client::connect(hub.address).await;
+    write(&mut client, "d", "kept").await;
+    let (code, _, error) = command(&["export", "--data", &data, &file]);
+    assert_eq!((code, error.contains("another process")), (1, true), "{error}");
+    hub.signal("TERM");
+    client.end().await;
+    drop(hub);
+    let (code, said, error) = command(&["export", "--data", &data, &file]);
+    assert_eq!((code, said.starts_with("1 documents")), (0, true), "{said}{error}");
+    let (code, _, error) = command(&["export", "--data", &data, &file]);
+    assert_eq!((code, error.contains("backup")), (1, true), "no file is replaced: {error}");
+    let (code, said, error) = command(&["import", "--data", &other, &file]);
+    assert_eq!((code, said.contains("1 documents and 0 deletions")), (0, true), "{said}{error}");
+    let hub = Process::start(Path::new(&other));
+    let mut client = Client::connect(hub.address).await;
+    assert_eq!(text(&mut client, "d").await, "kept");
+    drop(hub);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.truncate(bytes.len() - 3);
+    std::fs::write(path("cut"), bytes).unwrap();
+    for (arguments, why) in [
+        (["import", "--data", other.as_str(), &path("cut")], "ends too early"),
+        (["import", "--data", other.as_str(), &path("missing")], "missing"),
+        (["export", "--data", &path("nowhere"), &path("x")], "nowhere"),
+    ] {
+        let (code, _, error) = command(&arguments);
+        assert_eq!((code, error.contains(why), error.lines().count()), (1, true, 1), "{error}");
+    }
+    assert!(!Path::new(&path("x")).exists() && !Path::new(&path("x.part")).exists());
+}
