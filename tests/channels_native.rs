@@ -68,6 +68,20 @@ impl stores::Stores for MemoryStores {
     async fn corrupt(&self, database: &str, doc: &DocId) {
         self.disks.borrow()[database].corrupt(doc);
     }
+
+    async fn corrupt_index(&self, database: &str, doc: &DocId) {
+        self.disks.borrow()[database].corrupt_index(doc);
+    }
+
+    async fn fill(&self, database: &str, full: bool) -> bool {
+        self.disks.borrow()[database].set_quota(full.then_some(1_000));
+        true
+    }
+
+    async fn protect(&self, database: &str, read_only: bool) -> bool {
+        self.disks.borrow()[database].set_read_only(read_only);
+        true
+    }
 }
 
 #[test]

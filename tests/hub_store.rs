@@ -134,10 +134,21 @@ fn an_index_row_of_a_newer_format_is_refused_and_left_alone() {
         let store = RedbStore::open(folder.path()).unwrap();
         let tombstone = Tombstone { lineage: 9, at: 1, by: PeerId::from(1) };
         assert!(matches!(block_on(store.load(&doc("a"))), Err(StoreError::Corrupt(_))));
-        for refused in [store.write(vec![Write { lineage: 9, ..write("a", "2", b"x", 4, 20) }]), store.bury(&doc("a"), tombstone)] {
+        // All in one commit: the others are written all the same.
+        let refused = [store.write(vec![Write { lineage: 9, ..write("a", "2", b"x", 4, 20) }]), store.bury(&doc("a"), tombstone)];
+        let mixed = store.commit(vec![write("b", "2", b"x", 4, 20), write("a", "3", b"x", 4, 20)], Safety::Strict);
+        let other = store.write(vec![write("c", "1", b"x", 4, 20)]);
+        for refused in refused {
             assert!(matches!(block_on(refused), Err(StoreError::Corrupt(_))));
         }
-        assert_eq!(block_on(store.list()).unwrap().len(), 1, "the others are there");
+        let mixed = block_on(mixed).unwrap();
+        assert_eq!(mixed.records, [(doc("b"), 2)]);
+        assert!(matches!(&mixed.refused[..], [(refused, StoreError::Corrupt(_))] if *refused == doc("a")), "{mixed:?}");
+        block_on(other).unwrap();
+        assert_eq!((keys(&store, "b").len(), keys(&store, "c").len()), (2, 1));
+        let kept = block_on(store.salvage(&doc("a"))).unwrap();
+        assert_eq!(kept.iter().map(|record| (record.key.as_str(), &record.bytes[..])).collect::<Vec<_>>(), [("1", &b"x"[..])]);
+        assert_eq!(block_on(store.list()).unwrap().len(), 2, "the others are there");
         block_on(store.close());
         assert_eq!(change_row(folder.path(), "a", |_| ()), row);
     }
@@ -322,6 +333,13 @@ impl stores::Stores for Folders {
         transaction.open_table(table).unwrap().insert((doc.as_str(), "r"), (9, [0xff].as_slice())).unwrap();
         transaction.commit().unwrap();
         drop(raw);
+        shelf.0.replace(RedbStore::open(&self.path(database)).unwrap());
+    }
+
+    async fn corrupt_index(&self, database: &str, doc: &DocId) {
+        let shelf = Rc::clone(&self.open.borrow()[database]);
+        shelf.close().await;
+        change_row(&self.path(database), doc.as_str(), |row| row[0] += 1);
         shelf.0.replace(RedbStore::open(&self.path(database)).unwrap());
     }
 }

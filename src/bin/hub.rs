@@ -99,7 +99,8 @@ impl Command {
                 .map(|done| format!("{} documents and deletions, {} bytes in {}", done.documents, done.bytes, file.display())),
             Self::Import(Files { data, file }) => hub::import(&data, &file, &mut tell).map(|done| {
                 let left = if done.skipped.is_empty() { String::new() } else { format!(", {} deleted here", done.skipped.len()) };
-                let damaged = if done.damaged.is_empty() { String::new() } else { format!(", {} with damaged records", done.damaged.len()) };
+                let damaged =
+                    if done.damaged.is_empty() { String::new() } else { format!(", {} with damaged records", done.damaged.len()) };
                 format!("{} documents and {} deletions merged{left}{damaged}", done.documents, done.tombstones)
             }),
         };

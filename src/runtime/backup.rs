@@ -352,7 +352,8 @@ impl RepoInner {
                         stored.merge(&found.index.version);
                         records.extend(found.records);
                     }
-                    let told = found.index.tombstone.map(|it| TombstoneRow { lineage: it.lineage, at: it.at, by: it.by.as_str().to_owned() });
+                    let told =
+                        found.index.tombstone.map(|it| TombstoneRow { lineage: it.lineage, at: it.at, by: it.by.as_str().to_owned() });
                     row.tombstone = row.tombstone.or(told);
                     row.creator = row.creator.or(found.index.creator.map(|it| (it.peer_id.as_str().to_owned(), it.name)));
                 }
@@ -371,9 +372,9 @@ impl RepoInner {
             let missing = !stored.includes(&super::docs::from_loro(&version));
             if missing {
                 let since = if records.is_empty() { None } else { Some(&stored) };
-                let (bytes, _) = doc.export(since).map_err(|error| {
-                    RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"))
-                })?;
+                let (bytes, _) = doc
+                    .export(since)
+                    .map_err(|error| RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}")))?;
                 let kind = if since.is_none() { super::RecordKind::Snapshot } else { super::RecordKind::Update };
                 records.push(super::Record { key: super::RecordKey(String::new()), kind, bytes: bytes.into() });
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use corella::{
     DocId, PeerId, VersionVector,
     protocol::Tombstone,
-    runtime::{IndexEntry, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, Write},
+    runtime::{Committed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write},
     synchronizer::{Creator, Timestamp},
 };
 use futures_util::future::{join, join_all};
@@ -19,6 +19,16 @@ pub trait Stores {
     async fn open(&self, database: &str) -> Rc<Recorder>;
     /// Changes a stored record into something it never was.
     async fn corrupt(&self, database: &str, doc: &DocId);
+    /// Changes a stored index record into something it never was.
+    async fn corrupt_index(&self, database: &str, doc: &DocId);
+    /// Lets the disk be full, or have room again; `false` where that cannot be had.
+    async fn fill(&self, _database: &str, _full: bool) -> bool {
+        false
+    }
+    /// Lets the disk be read-only, or not; `false` where that cannot be had.
+    async fn protect(&self, _database: &str, _read_only: bool) -> bool {
+        false
+    }
 }
 
 /// Runs them all, each in a database of its own.
@@ -49,6 +59,14 @@ pub async fn all(stores: &impl Stores) {
     run.damaged_records_are_an_error_and_stay().await;
     run.damaged_records_of_a_deleted_creation_are_gone().await;
     run.a_closed_store_says_so().await;
+    run.commits_tell_how_many_records_there_are().await;
+    run.what_was_committed_in_any_way_is_there_after_a_restart().await;
+    run.records_are_salvaged_as_they_are().await;
+    run.empty_and_very_large_values_are_safe().await;
+    run.a_damaged_index_record_costs_its_document_only().await;
+    run.a_write_that_fails_in_the_middle_leaves_nothing().await;
+    run.a_full_store_says_so_and_works_again_when_there_is_room().await;
+    run.a_read_only_store_says_so_and_can_be_read().await;
 }
 
 struct Run<'a, S> {
@@ -556,5 +574,136 @@ impl<S: Stores> Run<'_, S> {
         assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
         let buried = store.bury(&doc("a"), tombstone(0, 1)).await;
         assert!(matches!(buried, Err(StoreError::Unavailable(_))), "{buried:?}");
+    }
+
+    async fn commits_tell_how_many_records_there_are(&self) {
+        let database = self.database();
+        let (a, b) = (self.stores.open(&database).await, self.stores.open(&database).await);
+        let (store_a, store_b) = (a.store().await, b.store().await);
+        let id = doc("a");
+        let records = |committed: Result<Committed, StoreError>| committed.unwrap().records;
+        assert_eq!(records(store_a.commit(vec![write(&id, "1", vec![1], (1, 1))], Safety::Relaxed).await), [(id.clone(), 1)]);
+        assert_eq!(records(store_b.commit(vec![write(&id, "2", vec![1], (2, 1))], Safety::Strict).await), [(id.clone(), 2)]);
+        let replaces = vec![RecordKey("1".to_owned())];
+        let writes = vec![Write { replaces, ..write(&id, "3", vec![1], (1, 2)) }, write(&doc("b"), "1", vec![1], (1, 1))];
+        assert_eq!(records(store_a.commit(writes, Safety::Relaxed).await), [(id, 2), (doc("b"), 1)], "whoever wrote them");
+    }
+
+    async fn what_was_committed_in_any_way_is_there_after_a_restart(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        store.commit(vec![write(&doc("relaxed"), "r", vec![1], (1, 1))], Safety::Relaxed).await.unwrap();
+        store.commit(vec![write(&doc("strict"), "r", vec![2], (1, 1))], Safety::Strict).await.unwrap();
+        store.sync().await.unwrap();
+        store.close().await;
+        side.adapter.stop().await;
+        assert!(matches!(store.sync().await, Err(StoreError::Unavailable(_))) || store.name() == "redb");
+        let store = self.stores.open(&database).await.store().await;
+        for (id, byte) in [("relaxed", 1), ("strict", 2)] {
+            assert_eq!(load(&store, &doc(id)).await.records[0].bytes, vec![byte]);
+        }
+    }
+
+    async fn records_are_salvaged_as_they_are(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        assert_eq!(store.salvage(&id).await, Ok(vec![]));
+        let snapshot = Write { record: record("s", RecordKind::Snapshot, vec![1, 2]), ..write(&id, "", vec![], (1, 1)) };
+        store.write(vec![snapshot, write(&id, "u", vec![3], (1, 1)), write(&doc("ab"), "x", vec![4], (1, 1))]).await.unwrap();
+        let mut raw = store.salvage(&id).await.unwrap();
+        raw.sort_by(|a, b| a.key.cmp(&b.key));
+        let expected = |key: &str, kind, bytes: Vec<u8>| RawRecord { key: key.to_owned(), kind: Some(kind), bytes: bytes.into() };
+        assert_eq!(raw, [expected("s", RecordKind::Snapshot, vec![1, 2]), expected("u", RecordKind::Update, vec![3])]);
+    }
+
+    async fn empty_and_very_large_values_are_safe(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("large");
+        let large = Bytes::from(vec![0xa5; 64 * 1024 * 1024]);
+        store.write(vec![write(&id, "large", large.clone(), (1, 1)), write(&id, "empty", Bytes::new(), (1, 1))]).await.unwrap();
+        let stored = load(&store, &id).await;
+        assert_eq!((stored.index.records, stored.index.bytes), (2, large.len() as u64));
+        for record in &stored.records {
+            let expected = if record.key.0 == "large" { &large[..] } else { &[] };
+            assert!(record.bytes == expected, "{} unchanged", record.key.0);
+        }
+        store.remove(&id).await.unwrap();
+    }
+
+    async fn a_damaged_index_record_costs_its_document_only(&self) {
+        let database = self.database();
+        let first = self.stores.open(&database).await;
+        let store = first.store().await;
+        let (bad, good) = (doc("bad"), doc("good"));
+        store.write(vec![write(&bad, "r", vec![1], (1, 1)), write(&good, "r", vec![1], (1, 1))]).await.unwrap();
+        self.stores.corrupt_index(&database, &bad).await;
+        let store = self.stores.open(&database).await.store().await;
+        assert!(matches!(store.load(&bad).await, Err(StoreError::Corrupt(_))));
+        assert_eq!(store.list().await.unwrap().iter().map(|info| info.doc.as_str()).collect::<Vec<_>>(), ["good"]);
+        let both = vec![write(&bad, "r2", vec![2], (1, 2)), write(&good, "r2", vec![2], (1, 2))];
+        let committed = store.commit(both, Safety::Relaxed).await.unwrap();
+        assert!(matches!(&committed.refused[..], [(refused, StoreError::Corrupt(_))] if *refused == bad), "{committed:?}");
+        assert_eq!(committed.records, [(good.clone(), 2)]);
+        assert_eq!(keys(&load(&store, &good).await), ["r", "r2"]);
+        assert!(matches!(store.bury(&bad, tombstone(0, 1)).await, Err(StoreError::Corrupt(_))));
+        let kept = store.salvage(&bad).await.unwrap();
+        assert_eq!(kept.iter().map(|record| (record.key.as_str(), &record.bytes[..])).collect::<Vec<_>>(), [("r", &[1][..])]);
+        store.remove(&bad).await.unwrap();
+        store.write(vec![write(&bad, "r", vec![1], (1, 1))]).await.unwrap();
+        assert_eq!(keys(&load(&store, &bad).await), ["r"], "removed, it may begin anew");
+    }
+
+    async fn a_write_that_fails_in_the_middle_leaves_nothing(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        let id = doc("a");
+        store.write(vec![write(&id, "u1", vec![1], (1, 1))]).await.unwrap();
+        if !self.stores.fill(&database, true).await {
+            return;
+        }
+        let replaces = vec![RecordKey("u1".to_owned())];
+        let snapshot =
+            Write { record: record("s", RecordKind::Snapshot, vec![7; 4 * 1024 * 1024]), replaces, ..write(&id, "", vec![], (1, 2)) };
+        let failed = store.write(vec![write(&doc("b"), "r", vec![1], (1, 1)), snapshot]).await;
+        assert!(matches!(failed, Err(StoreError::Full(_))), "{failed:?}");
+        self.stores.fill(&database, false).await;
+        let stored = load(&store, &id).await;
+        assert_eq!((keys(&stored), &stored.index.version), (vec!["u1"], &VersionVector::from_iter([(1, 1)])), "what it replaces is there");
+        assert_eq!(store.load(&doc("b")).await, Ok(None));
+    }
+
+    async fn a_full_store_says_so_and_works_again_when_there_is_room(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        store.write(vec![write(&doc("before"), "r", vec![1], (1, 1))]).await.unwrap();
+        if !self.stores.fill(&database, true).await {
+            return;
+        }
+        let large = write(&doc("large"), "r", vec![7; 4 * 1024 * 1024], (1, 1));
+        assert!(matches!(store.write(vec![large.clone()]).await, Err(StoreError::Full(_))));
+        load(&store, &doc("before")).await;
+        self.stores.fill(&database, false).await;
+        store.write(vec![large]).await.unwrap();
+        assert_eq!(store.list().await.unwrap().len(), 2);
+    }
+
+    async fn a_read_only_store_says_so_and_can_be_read(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        let id = doc("a");
+        store.write(vec![write(&id, "r", vec![1], (1, 1))]).await.unwrap();
+        if !self.stores.protect(&database, true).await {
+            return;
+        }
+        assert!(matches!(store.write(vec![write(&id, "r2", vec![1], (1, 2))]).await, Err(StoreError::Unavailable(_))));
+        assert!(store.bury(&id, tombstone(0, 1)).await.is_err());
+        assert_eq!(keys(&load(&store, &id).await), ["r"]);
+        self.stores.protect(&database, false).await;
+        store.write(vec![write(&id, "r2", vec![1], (1, 2))]).await.unwrap();
+        assert_eq!(keys(&load(&store, &id).await), ["r", "r2"]);
     }
 }

@@ -89,6 +89,10 @@ impl stores::Stores for Databases {
         done(&store.put_with_key(&"no record".into(), &key).unwrap()).await;
         database.close();
     }
+
+    async fn corrupt_index(&self, database: &str, doc: &DocId) {
+        replace(database, "index", doc.as_str(), &7.into()).await;
+    }
 }
 
 #[wasm_bindgen_test]
