@@ -313,6 +313,31 @@ export interface RepoEvents {
   error: { type: "error"; error: RepoError; docId?: string };
 }
 
+export interface BackupProgress {
+  /** Documents and deletions done. */
+  documents: number;
+  /** Documents and deletions there are. */
+  total: number;
+  /** Bytes of the file. */
+  bytes: number;
+}
+
+export interface BackupOptions {
+  onProgress?: (progress: BackupProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface ImportResult {
+  /** Documents merged. */
+  documents: number;
+  /** Deletions taken over. */
+  tombstones: number;
+  /** Documents left out: they were deleted here, or made anew since. */
+  skipped: string[];
+  /** Documents with damaged records; what could be read of them is merged. */
+  damaged: string[];
+}
+
 /** A local-first repository of documents. */
 export class Repo {
   private constructor();
@@ -372,6 +397,27 @@ export class Repo {
    * @throws RepoError "storage"
    */
   salvage(docId: string): Promise<RawRecord[]>;
+  /**
+   * The whole repo as one file, in pieces: every document with its history, and what is remembered of deleted ones. What is edited
+   * meanwhile may or may not be in it. The stream fails with "storage", "aborted" or "closed"; half a file is of no use.
+   */
+  export(options?: BackupOptions): ReadableStream<Uint8Array>;
+  /**
+   * Merges a file of `export`, as if it came from a peer: nothing here is lost, and what was deleted here stays deleted. Every document is
+   * checked before it is merged. Completes when all is stored, where there is storage.
+   * @throws RepoError "decode" if it is no backup, damaged, cut off or of a newer version: what came before that is merged;
+   * "storage", "aborted", "closed"
+   */
+  import(
+    file: Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Uint8Array,
+    options?: BackupOptions,
+  ): Promise<ImportResult>;
+  /**
+   * Merges the documents that loro-extended keeps in IndexedDB of this origin, in the database "loro-extended-app" unless told; that is left
+   * as it is. Without such a database nothing happens.
+   * @throws RepoError "storage", "closed"
+   */
+  importLoroExtended(options?: { database?: string }): Promise<ImportResult>;
   /** Flushes, leaves the peers and releases everything. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -2,6 +2,7 @@
 import { WasmRepo } from "./corella.js";
 import { isAdapter } from "./adapters.js";
 import { checkedAdmission, wrappedAdmission } from "./admission.js";
+import { checkedOptions, exported, imported, isFile } from "./backup.js";
 import { EphemeralStore, call } from "./ephemeral.js";
 import { RepoError, invalid } from "./errors.js";
 import { init } from "./ready.js";
@@ -231,6 +232,29 @@ export class Repo {
   async salvage(docId) {
     this.#check();
     return this.#inner.salvage(checkedDocId(docId));
+  }
+
+  /** The whole repo as one file, in pieces. */
+  export(options) {
+    this.#check();
+    const checked = checkedOptions("export", record("the options of export", options, ["onProgress", "signal"]));
+    return exported(this.#inner.export(), checked);
+  }
+
+  /** Merges such a file. */
+  async import(file, options) {
+    this.#check();
+    const checked = checkedOptions("import", record("the options of import", options, ["onProgress", "signal"]));
+    if (!isFile(file)) throw invalid("a backup is a Blob, a ReadableStream, an async iterable of Uint8Arrays, or a Uint8Array");
+    return imported(this.#inner.import(), file, checked);
+  }
+
+  /** Takes over what loro-extended keeps in IndexedDB. */
+  async importLoroExtended(options) {
+    this.#check();
+    const { database } = record("the options of importLoroExtended", options, ["database"]);
+    if (database !== undefined && (typeof database !== "string" || database === "")) throw invalid("database is a non-empty string");
+    return this.#inner.importLoroExtended(database);
   }
 
   /** Flushes, leaves the peers and releases everything. Idempotent. */

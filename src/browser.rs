@@ -7,10 +7,12 @@ mod broadcast;
 mod env;
 mod indexed_db;
 mod listener;
+mod loro_extended;
 mod websocket;
 
 pub use broadcast::BroadcastChannelAdapter;
 pub use env::BrowserEnv;
 pub use indexed_db::IndexedDbAdapter;
 pub use listener::Listener;
+pub use loro_extended::{LORO_EXTENDED_DATABASE, read_loro_extended};
 pub use websocket::{UrlFuture, UrlSource, WebSocketAdapter};

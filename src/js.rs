@@ -7,6 +7,7 @@
 //! there its classes can exist before the module is loaded.
 
 pub mod admission;
+pub mod backup;
 pub mod doc_handle;
 pub mod ephemeral;
 pub mod error;

@@ -344,3 +344,50 @@ test("a closed handle is of no more use, and another one has what it edited", as
     await assert.rejects(Repo.open({ memory }), code("invalid-argument"));
   }
 });
+
+test("a repo is exported as a stream and merged from any kind of file", async () => {
+  const repo = await Repo.open();
+  for (const id of ["a", "ü🦜"]) repo.get(id).change((doc) => doc.getText("t").insert(0, `text of ${id}`));
+  repo.get("gone").change((doc) => doc.getText("t").insert(0, "x"));
+  await repo.delete("gone");
+  const seen = [];
+  const blob = await new Response(repo.export({ onProgress: (progress) => seen.push(progress) })).blob();
+  assert.deepEqual([seen.at(-1).documents, seen.at(-1).total, seen.at(-1).bytes], [3, 3, blob.size]);
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  async function* slowly() {
+    for (let at = 0; at < bytes.length; at += 10) yield bytes.subarray(at, at + 10);
+  }
+  for (const file of [blob, blob.stream(), bytes, slowly()]) {
+    const other = await Repo.open();
+    assert.deepEqual(await other.import(file), { documents: 2, tombstones: 1, skipped: [], damaged: [] });
+    assert.deepEqual(other.list().map((info) => info.docId), ["a", "ü🦜"]);
+    assert.equal(other.get("ü🦜").doc.getText("t").toString(), "text of ü🦜");
+    assert.throws(() => other.get("gone"), code("deleted"));
+    await other.close();
+  }
+  await assert.rejects(repo.import(bytes.subarray(0, bytes.length - 1)), code("decode"));
+  await assert.rejects(repo.import(new Uint8Array(3)), code("decode"));
+  for (const file of [undefined, 7, "text", {}]) await assert.rejects(repo.import(file), code("invalid-argument"));
+  await assert.rejects(repo.import(bytes, { signal: AbortSignal.abort() }), code("aborted"));
+  await assert.rejects(new Response(repo.export({ signal: AbortSignal.abort() })).blob(), code("aborted"));
+  assert.throws(() => repo.export({ progress: 1 }), code("invalid-argument"));
+  await repo.export().cancel();
+  await repo.close();
+  assert.throws(() => repo.export(), code("closed"));
+});
+
+test("storage that is not there is a state, not an error", async () => {
+  const repo = await Repo.open();
+  assert.deepEqual(repo.storageHealth, { state: "none", evicted: false, quarantined: [] });
+  assert.deepEqual(await repo.salvage("d"), []);
+  await repo.close();
+  const without = await Repo.open({ adapters: [new IndexedDBAdapter()] });
+  const told = new Promise((resolve) => without.on("storage-health", resolve));
+  const event = await told;
+  assert.deepEqual([event.ok, event.problem, event.error.code], [false, "unavailable", "storage"]);
+  assert.equal(without.storageHealth.state, "unavailable");
+  const handle = without.get("d");
+  handle.change((doc) => doc.getText("t").insert(0, "works from memory"));
+  await assert.rejects(without.flush(), code("storage"));
+  await without.close().catch(() => {});
+});

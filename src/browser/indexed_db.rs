@@ -2,7 +2,7 @@
 
 mod layout;
 mod quota;
-mod request;
+pub(super) mod request;
 mod store;
 
 use std::{

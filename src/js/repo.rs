@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::{
+    backup::{WasmExport, WasmImport, import_loro_extended},
     doc_handle::WasmDocHandle,
     error, events,
     loro::{object, set},
@@ -154,6 +155,22 @@ impl WasmRepo {
             let records = salvaging.await.map_err(|error| error::to_js(&error))?;
             Ok(records.iter().map(raw_to_js).collect::<Array>().into())
         })
+    }
+
+    /// Begins a backup.
+    pub fn export(&self) -> Result<WasmExport, JsValue> {
+        WasmExport::begin(&self.0.repo)
+    }
+
+    /// Begins to merge a backup.
+    pub fn import(&self) -> Result<WasmImport, JsValue> {
+        WasmImport::begin(&self.0.repo)
+    }
+
+    /// Takes over the documents of a database of loro-extended's.
+    #[wasm_bindgen(js_name = importLoroExtended)]
+    pub fn import_loro_extended(&self, database: Option<String>) -> Promise {
+        import_loro_extended(&self.0.repo, database)
     }
 
     /// Flushes and leaves.

@@ -218,7 +218,7 @@ async fn a_database_of_the_first_version_is_taken_over_with_everything_in_it() {
 }
 
 /// Makes a database of version 1.
-async fn made(name: &str, stores: &'static [&'static str], fill: impl FnOnce(&IdbTransaction) + 'static) {
+pub(super) async fn made(name: &str, stores: &'static [&'static str], fill: impl FnOnce(&IdbTransaction) + 'static) {
     let request = factory().open_with_u32(name, 1).unwrap();
     let fill = std::cell::Cell::new(Some(fill));
     let asked = request.clone();

@@ -7,6 +7,7 @@ mod document;
 mod durability;
 mod indexed_db;
 mod listener;
+mod loro_extended;
 mod storage;
 mod websocket;
 

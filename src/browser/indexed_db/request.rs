@@ -8,7 +8,7 @@ use super::{super::listener::Listener, layout};
 use crate::runtime::StoreError;
 
 /// Returns `indexedDB` of the window or worker.
-fn factory() -> Result<IdbFactory, StoreError> {
+pub(in crate::browser) fn factory() -> Result<IdbFactory, StoreError> {
     let missing = || StoreError::Unavailable("this browser or mode has no IndexedDB".to_owned());
     let factory = js_sys::Reflect::get(&js_sys::global(), &"indexedDB".into()).map_err(|_| missing())?;
     if factory.is_undefined() || factory.is_null() {
@@ -62,7 +62,7 @@ pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) 
 }
 
 /// Waits for a request.
-pub(super) async fn done(request: &IdbRequest) -> Result<JsValue, StoreError> {
+pub(in crate::browser) async fn done(request: &IdbRequest) -> Result<JsValue, StoreError> {
     if request.ready_state() == IdbRequestReadyState::Pending {
         settle(request).await;
     }
@@ -124,7 +124,7 @@ pub(super) fn lost(why: &str) -> StoreError {
 }
 
 /// Turns what IndexedDB threw into a store error.
-pub(super) fn explain(error: &JsValue) -> StoreError {
+pub(in crate::browser) fn explain(error: &JsValue) -> StoreError {
     let Some(exception) = error.dyn_ref::<DomException>() else {
         return StoreError::Other(format!("{error:?}"));
     };
