@@ -23,7 +23,7 @@ mod sync;
 mod tests;
 mod time;
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
@@ -163,6 +163,7 @@ impl Synchronizer {
             Input::LoadFailed { channel, doc } => self.load_failed(channel, &doc, now, out),
             Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
+            Input::RemovalFailed { channel, doc } => self.removal_failed(channel, doc, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
@@ -182,6 +183,7 @@ impl Synchronizer {
             Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
+        self.begin_waiting(now, out);
         self.report_readiness(out);
         heads::join_heads(out);
         effects
@@ -250,8 +252,12 @@ impl Synchronizer {
     fn received_extended(&mut self, channel: ChannelId, message: Message, now: Timestamp, out: &mut Vec<Effect>) {
         match message {
             Message::Heads { heads, reply } => {
+                let mut told = BTreeSet::new();
                 for head in heads.into_iter().filter(|head| head.doc.is_valid()) {
-                    self.heads_received(channel, head, reply, now, out);
+                    // Each is answered: a document told of a thousand times is answered once.
+                    if told.insert(head.doc.clone()) {
+                        self.heads_received(channel, head, reply, now, out);
+                    }
                 }
             }
             Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, now, out),
@@ -290,6 +296,7 @@ impl Synchronizer {
             Timer::Reload(channel, doc) => self.reload(channel, &doc, out),
             Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
+            Timer::Remove(channel, doc) => self.remove_again(channel, doc, out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, out),
             Timer::Heads(channel) => self.heads_due(channel, out),

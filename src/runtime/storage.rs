@@ -124,13 +124,20 @@ impl RepoInner {
             known.add(record);
         }
         let size = known.size;
-        let blobs: Vec<Vec<u8>> = records.iter().map(|record| record.bytes.to_vec()).collect();
-        let batch = contained_import(|| doc.doc.import_batch(&blobs).map(|_| ()));
+        let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == RecordKind::Snapshot);
+        let updates: Vec<_> = updates.into_iter().map(|record| record.bytes.to_vec()).collect();
+        // A snapshot of a trimmed history is of use only to an empty document, and a batch would put it behind the updates.
+        let batch = contained_import(|| {
+            for record in snapshots {
+                doc.doc.import(&record.bytes)?;
+            }
+            doc.doc.import_batch(&updates).map(|_| ())
+        });
         let mut usable = true;
         if batch.is_err() {
             // One damaged record must not cost the others.
-            for (record, blob) in records.iter().zip(&blobs) {
-                if let Err(error) = contained_import(|| doc.doc.import(blob).map(|_| ())) {
+            for record in &records {
+                if let Err(error) = contained_import(|| doc.doc.import(&record.bytes).map(|_| ())) {
                     usable = false;
                     let text = format!("record {} of document {:?} is damaged: {error}", record.key.0, doc.id);
                     self.emit(RepoEvent::StorageHealth { ok: false, error: Some(RepoError::new(ErrorCode::Storage, text)) });
@@ -140,7 +147,7 @@ impl RepoInner {
         let version = doc.version();
         // With a damaged record nobody can say what the rest covers: everything counts as not stored, and is written again
         // beside it. Records that wait for missing operations are likewise never replaced.
-        let stored = if usable { common(&index.version, &version) } else { VersionVector::new() };
+        let stored = if usable { index.version.common(&version) } else { VersionVector::new() };
         let whole = usable && stored == index.version;
         if whole {
             open.records.borrow_mut().insert(doc.id.clone(), known);
@@ -167,7 +174,7 @@ impl RepoInner {
                     continue;
                 }
             };
-            let kind = if snapshot { RecordKind::Snapshot } else { RecordKind::Update };
+            let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
             let replaces =
                 if snapshot { open.records.borrow().get(&id).map(|known| known.keys.clone()).unwrap_or_default() } else { Vec::new() };
@@ -240,6 +247,7 @@ impl RepoInner {
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(inner)) = (&outcome, weak.upgrade()) {
                 inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });
+                inner.enqueue(Input::RemovalFailed { channel, doc });
                 inner.pump();
             }
             let _ = done.send(outcome);
@@ -256,11 +264,6 @@ fn remembered(index: &IndexEntry) -> Stored {
         confirmed: index.confirmed.clone(),
         creator: index.creator.clone(),
     }
-}
-
-/// Returns what both versions know.
-fn common(a: &VersionVector, b: &VersionVector) -> VersionVector {
-    a.iter().map(|(author, end)| (author, end.min(b.get(author)))).filter(|(_, end)| *end > 0).collect()
 }
 
 fn storage_error(what: &str, error: StoreError) -> RepoError {

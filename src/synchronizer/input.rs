@@ -108,6 +108,13 @@ pub enum Input {
         /// What it has now, and how much.
         docs: Vec<(DocId, VersionVector, StoredSize)>,
     },
+    /// A store could not bury or forget a document.
+    RemovalFailed {
+        /// The store.
+        channel: ChannelId,
+        /// The document.
+        doc: DocId,
+    },
     /// A store could not write; nothing of it was kept.
     StoreFailed {
         /// The store.

@@ -95,9 +95,13 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
         }
-        let docs: Vec<_> = self.model.docs.keys().filter(|doc| self.model.is_ready(doc)).cloned().collect();
+        // Also what only stores have: a peer may have been refused it.
+        let docs: Vec<_> = self.model.catalogue.keys().filter(|doc| self.model.held(doc).is_some()).cloned().collect();
         for doc in docs {
             self.announce(&doc, true, out);
+            if !self.model.is_ready(&doc) {
+                continue;
+            }
             self.propagate(&doc, now, out);
             self.schedule_stores(&doc, now, out);
         }

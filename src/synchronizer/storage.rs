@@ -50,8 +50,11 @@ impl Synchronizer {
         for doc in docs {
             let keeps = self.may_keep(channel, &doc);
             if let Some(entry) = self.model.docs.get_mut(&doc)
-                && let DocState::Loading { waiting, .. } = &mut entry.state
+                && let DocState::Loading { begun, waiting, .. } = &mut entry.state
             {
+                if !*begun {
+                    continue;
+                }
                 waiting.remove(&Source::Adapter(adapter));
                 if keeps {
                     waiting.insert(Source::Store(channel));
@@ -72,6 +75,9 @@ impl Synchronizer {
             }
             self.note(&doc, stored.lineage, out);
             self.know_stored(&doc, stored);
+        }
+        for channel in self.model.pipes() {
+            self.tell_stranded(channel, out);
         }
         self.forget_tombstones(now, out);
     }
@@ -139,7 +145,7 @@ impl Synchronizer {
         if has_it {
             // Opened before the store said which creation it is: it is that one.
             entry.lineage = stored.lineage;
-            entry.creator = entry.creator.take().or_else(|| stored.creator.clone());
+            entry.creator = stored.creator.clone().or_else(|| entry.creator.take());
             if !entry.confirmed.includes(&stored.confirmed) {
                 entry.confirmed.merge(&stored.confirmed);
                 self.model.confirmed.insert(doc.clone());
@@ -192,7 +198,7 @@ impl Synchronizer {
 
     fn source_spoke_for(&mut self, doc: &DocId, source: Source, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { waiting, .. } = &mut entry.state else { return };
+        let DocState::Loading { begun: true, waiting, .. } = &mut entry.state else { return };
         waiting.remove(&source);
         if waiting.is_empty() {
             self.finish_loading(doc, now, out);
