@@ -1,12 +1,8 @@
-import type { CommitOptions, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
+import type { CommitOptions, EphemeralStore, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
 
 export * from "./loro.js";
 
-/** Loads the wasm module. Optional before `Repo.open`, needed before a bare `new LoroDoc()`. Idempotent. */
-export default function init(wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module): Promise<void>;
-export { init };
-/** Loads the wasm module from its bytes, at once. */
-export function initSync(bytes: BufferSource | WebAssembly.Module): void;
+export { default } from "./loro.js";
 
 export type RepoErrorCode =
   | "invalid-argument"
@@ -22,6 +18,8 @@ export type RepoErrorCode =
   | "deleted"
   /** The document is known here, or was deleted. */
   | "exists"
+  /** The wasm module is not loaded: `await init()`. Or it could not be. */
+  | "not-loaded"
   | "panic";
 
 /** An error with a stable code and what led to it. */
@@ -357,57 +355,5 @@ export class DocHandle {
   /** Unpersisted state shared with the document's peers. */
   ephemeral<T extends Record<string, Value> = Record<string, Value>>(namespace: string): EphemeralStore<T>;
   close(): void;
-  [Symbol.dispose](): void;
-}
-
-export interface EphemeralStoreEvent {
-  by: "local" | "import" | "timeout";
-  added: string[];
-  updated: string[];
-  removed: string[];
-}
-export type EphemeralListener = (event: EphemeralStoreEvent) => void;
-export type EphemeralLocalListener = (bytes: Uint8Array) => void;
-
-/** A store without a timer: what `EphemeralStore` is made of. */
-export class EphemeralStoreWasm<T extends Value = Value> {
-  /** @param timeout milliseconds after which foreign entries lapse */
-  constructor(timeout: number);
-  set(key: string, value: T): void;
-  get(key: string): T | undefined;
-  delete(key: string): void;
-  getAllStates(): Record<string, T>;
-  keys(): string[];
-  isEmpty(): boolean;
-  encode(key: string): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  removeOutdated(): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  free(): void;
-}
-
-/** Unpersisted state, last writer wins: on its own, or of a document. */
-export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
-  /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
-  constructor(timeout?: number);
-  readonly inner: EphemeralStoreWasm;
-  set<K extends keyof T & string>(key: K, value: T[K]): void;
-  get<K extends keyof T & string>(key: K): T[K] | undefined;
-  delete<K extends keyof T & string>(key: K): void;
-  getAllStates(): Partial<T>;
-  keys(): string[];
-  encode<K extends keyof T & string>(key: K): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  destroy(): void;
-  /** Sets the entry that stands for this repo; only of a document. */
-  setSelf(value: Value): void;
-  readonly self: Value | undefined;
-  /** The entries of the other peers, by peer id. */
-  readonly peers: Map<string, Value>;
   [Symbol.dispose](): void;
 }
