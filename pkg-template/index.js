@@ -4,7 +4,7 @@ export { RepoError } from "./errors.js";
 export { Repo, DocHandle } from "./repo.js";
 export { RateLimiter } from "./admission.js";
 export { IndexedDBAdapter, WebSocketAdapter, BroadcastChannelAdapter } from "./adapters.js";
-export { EphemeralStore, EphemeralStoreWasm } from "./ephemeral.js";
+export { EphemeralStore } from "./ephemeral.js";
 export { Awareness, Loro, getType, idStrToId, newContainerID, newRootContainerID, run, setDebug } from "./document.js";
 export {
   LoroDoc,
@@ -20,6 +20,7 @@ export {
   UndoManager,
   ChangeModifier,
   AwarenessWasm,
+  EphemeralStoreWasm,
   LORO_VERSION,
   callPendingEvents,
   decodeFrontiers,

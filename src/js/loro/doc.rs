@@ -88,7 +88,7 @@ impl JsLoroDoc {
             return Ok(id);
         }
         if key.contains(['/', '\0']) || key.is_empty() {
-            return Err(error::invalid("the name of a root container must not be empty and has no \"/\" or NUL"));
+            return Err(error::invalid("Invalid root container name: it must not be empty and has no \"/\" or NUL"));
         }
         Ok(ContainerID::new_root(key, kind))
     }
