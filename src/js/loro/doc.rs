@@ -217,7 +217,9 @@ impl JsLoroDoc {
     /// Empties a root container and leaves it out of `toJSON`.
     #[wasm_bindgen(js_name = deleteRootContainer)]
     pub fn delete_root_container(&self, id: &str) -> Result<(), JsValue> {
-        self.doc().delete_root_container(container_id(id)?);
+        let id = container_id(id)?;
+        event::follow(Some(self.engine()));
+        self.doc().delete_root_container(id);
         Ok(())
     }
 
