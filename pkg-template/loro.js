@@ -1,7 +1,7 @@
 // The document API alone: what loro-crdt exports, to be resolved in its place. The same classes as the package's entry has.
 export { init as default, init, initSync } from "./ready.js";
 export { RepoError } from "./errors.js";
-export { EphemeralStore, EphemeralStoreWasm } from "./ephemeral.js";
+export { EphemeralStore } from "./ephemeral.js";
 export { Awareness, Loro, getType, idStrToId, newContainerID, newRootContainerID, run, setDebug } from "./document.js";
 export {
   LoroDoc,
@@ -17,6 +17,7 @@ export {
   UndoManager,
   ChangeModifier,
   AwarenessWasm,
+  EphemeralStoreWasm,
   LORO_VERSION,
   callPendingEvents,
   decodeFrontiers,

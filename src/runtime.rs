@@ -10,6 +10,7 @@ mod docs;
 mod env;
 mod ephemeral;
 mod ephemeral_state;
+mod ephemeral_store;
 mod error;
 mod inner;
 pub mod memory;
@@ -28,6 +29,7 @@ pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, W
 pub use env::{Env, LocalBoxFuture};
 pub use ephemeral::{EphemeralBy, EphemeralEvent, EphemeralHandle};
 pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState};
+pub use ephemeral_store::EphemeralStore;
 pub use error::{ErrorCode, RepoError};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

@@ -88,7 +88,7 @@ impl JsLoroDoc {
             return Ok(id);
         }
         if key.contains(['/', '\0']) || key.is_empty() {
-            return Err(error::invalid("the name of a root container must not be empty and has no \"/\" or NUL"));
+            return Err(error::invalid("Invalid root container name: it must not be empty and has no \"/\" or NUL"));
         }
         Ok(ContainerID::new_root(key, kind))
     }
@@ -217,7 +217,9 @@ impl JsLoroDoc {
     /// Empties a root container and leaves it out of `toJSON`.
     #[wasm_bindgen(js_name = deleteRootContainer)]
     pub fn delete_root_container(&self, id: &str) -> Result<(), JsValue> {
-        self.doc().delete_root_container(container_id(id)?);
+        let id = container_id(id)?;
+        event::follow(Some(self.engine()));
+        self.doc().delete_root_container(id);
         Ok(())
     }
 

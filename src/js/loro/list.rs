@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::{
     container::{borrow, container_class, container_to_js},
     cursor::JsCursor,
+    event::before_insert,
     text::side,
     value::{either_to_js, from_js, to_js},
     version::id_to_js,
@@ -79,6 +80,7 @@ macro_rules! list_class {
             #[wasm_bindgen(js_name = insertContainer)]
             pub fn insert_container(&self, pos: usize, child: &JsValue) -> Result<JsValue, JsValue> {
                 let child = borrow(child)?;
+                before_insert(self.0.doc(), &child);
                 self.0.insert_container(pos, child).map(container_to_js).map_err(|error| error::engine(&error))
             }
 
@@ -86,6 +88,7 @@ macro_rules! list_class {
             #[wasm_bindgen(js_name = pushContainer)]
             pub fn push_container(&self, child: &JsValue) -> Result<JsValue, JsValue> {
                 let child = borrow(child)?;
+                before_insert(self.0.doc(), &child);
                 self.0.push_container(child).map(container_to_js).map_err(|error| error::engine(&error))
             }
 
