@@ -8,6 +8,7 @@ mod channel;
 mod deletion;
 mod digest;
 mod discovery;
+mod doc_map;
 mod effect;
 mod ephemeral;
 mod event;
@@ -64,6 +65,8 @@ pub struct Config {
     pub tombstones: TombstoneLimits,
     /// What is spoken with peers that speak it too, beyond the reference protocol.
     pub features: Features,
+    /// A random number that peers do not know: it keeps them from choosing document ids that are slow to find.
+    pub hash_key: u64,
 }
 
 /// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
@@ -94,6 +97,7 @@ impl Config {
             digest_period_ms: DIGEST_PERIOD_MS,
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
+            hash_key: 0,
         }
     }
 }
@@ -135,7 +139,8 @@ impl Synchronizer {
         let role = role_of(config.interest);
         config.identity.capabilities =
             (config.features != Features::default()).then(|| Capabilities { features: config.features, ..Capabilities::own(role) });
-        Self { config, permissions, model: Model::default() }
+        let key = config.hash_key;
+        Self { config, permissions, model: Model::new(key) }
     }
 
     fn role(&self) -> Role {

@@ -92,9 +92,8 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer, gate: Option<Gate>) -> Rc<Self> {
+    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, writer: u64, sync: Synchronizer, gate: Option<Gate>) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
-        let writer = env.random_u64();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
             env,

@@ -236,6 +236,8 @@ impl Repo {
     pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
         let peer_id = config.peer_id.unwrap_or_else(|| PeerId::from(env.random_u64()));
         let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
+        // Names this repo's records; peers never see it.
+        let writer = env.random_u64();
         let decisions = Config {
             identity,
             interest: config.interest,
@@ -244,8 +246,9 @@ impl Repo {
             digest_period_ms: config.digest_period_ms,
             tombstones: config.tombstones,
             features: config.features,
+            hash_key: writer,
         };
-        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
+        let inner = RepoInner::new(env, peer_id, writer, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }

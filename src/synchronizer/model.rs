@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
+use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap};
 use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
@@ -36,15 +36,15 @@ const MAX_STRANGERS: usize = 16_384;
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Model {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
     /// What is known of each document at each peer: by document, so that a change costs those who follow it and nobody else.
-    links: BTreeMap<DocId, Links>,
+    links: DocMap<Links>,
     stores: BTreeSet<ChannelId>,
-    pub(super) docs: BTreeMap<DocId, Doc>,
+    pub(super) docs: DocMap<Doc>,
     /// Documents known of, in memory or not, and what stores have of them.
-    pub(super) catalogue: BTreeMap<DocId, Known>,
+    pub(super) catalogue: DocMap<Known>,
     /// Deletions that are remembered: of documents that are gone, and of earlier creations of those that are here.
     pub(super) buried: BTreeMap<DocId, Tombstone>,
     /// Deletions that peers did not allow: they are not told again.
@@ -394,6 +394,30 @@ impl Channel {
 }
 
 impl Model {
+    /// Makes one that knows nothing; `key` keeps peers from choosing ids that collide.
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            channels: Default::default(),
+            links: DocMap::new(key),
+            stores: Default::default(),
+            docs: DocMap::new(key),
+            catalogue: DocMap::new(key),
+            buried: Default::default(),
+            undeletable: Default::default(),
+            forgotten: Default::default(),
+            expected_stores: Default::default(),
+            armed: Default::default(),
+            beating: Default::default(),
+            touched: Default::default(),
+            confirmed: Default::default(),
+            loading: Default::default(),
+            backlog: Default::default(),
+            introducers: Default::default(),
+            remembered: Default::default(),
+            departures: Default::default(),
+        }
+    }
+
     /// Returns the established pipes, in order of opening.
     pub(super) fn pipes(&self) -> Vec<ChannelId> {
         self.channels.iter().filter(|(_, c)| c.kind != ChannelKind::Storage && c.identity().is_some()).map(|(id, _)| *id).collect()
