@@ -348,16 +348,29 @@ const ofDocuments = {
   },
 };
 
+/** A document that is freed commits what is pending first, and its listeners hear of that. */
+function endingWithCommit(release) {
+  function free() {
+    try {
+      this.commit();
+    } catch {
+      // A document that cannot commit is freed all the same; one that is freed already says so below.
+    }
+    release.call(this);
+  }
+  return Symbol.dispose ? { free, [Symbol.dispose]: free } : { free };
+}
+
 /** Adds the methods; called when the module is loaded, so that importing the package does nothing. */
 export function completeClasses() {
   const add = (Class, ...groups) => {
     for (const methods of groups) {
-      for (const [name, value] of Object.entries(methods)) {
-        Object.defineProperty(Class.prototype, name, { value, writable: true, configurable: true });
+      for (const name of Reflect.ownKeys(methods)) {
+        Object.defineProperty(Class.prototype, name, { value: methods[name], writable: true, configurable: true });
       }
     }
   };
-  add(LoroDoc, ofDocuments);
+  add(LoroDoc, ofDocuments, endingWithCommit(LoroDoc.prototype.free));
   add(LoroText, ofEveryContainer, ofContainersWithValues);
   add(LoroMap, ofEveryContainer, ofContainersWithValues, ofMaps);
   add(LoroList, ofEveryContainer, ofContainersWithValues, ofLists);

@@ -143,3 +143,17 @@ same("parts of lists, whatever their bounds", ({ doc, attempt, LoroList, LoroMov
     }
   }
 });
+
+same("a document that is freed commits first, and its handles live on", ({ doc, note, attempt }) => {
+  const a = doc();
+  const text = a.getText("t");
+  a.subscribe(({ by, events }) => note(by, events));
+  text.subscribe(() => note("text"));
+  a.subscribeLocalUpdates(() => note("bytes"));
+  text.insert(0, "a😀");
+  a.free();
+  attempt("twice", () => a.free());
+  attempt("read", () => a.toJSON());
+  text.insert(0, "x");
+  note(text.toString());
+});
