@@ -705,7 +705,7 @@ export type EphemeralLocalListener = (bytes: Uint8Array) => void;
 
 /** A store without a timer: what `EphemeralStore` is made of. */
 export class EphemeralStoreWasm<T extends Value = Value> {
-  /** @param timeout milliseconds after which foreign entries lapse */
+  /** @param timeout milliseconds after which entries lapse */
   constructor(timeout: number);
   set(key: string, value: T): void;
   set(key: string, value: any): void;
@@ -725,7 +725,7 @@ export class EphemeralStoreWasm<T extends Value = Value> {
 
 /** Unpersisted state, last writer wins: on its own, or of a document. */
 export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
-  /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
+  /** @param timeout milliseconds after which entries lapse, 30000 unless told; not of a document's state */
   constructor(timeout?: number);
   readonly inner: EphemeralStoreWasm;
   set<K extends keyof T>(key: K, value: T[K]): void;

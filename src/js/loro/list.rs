@@ -94,7 +94,7 @@ macro_rules! list_class {
 
             /// Returns a position that moves with the items; undefined while detached.
             #[wasm_bindgen(js_name = getCursor)]
-            pub fn get_cursor(&self, pos: usize, side: Option<i32>) -> Result<Option<JsCursor>, JsValue> {
+            pub fn get_cursor(&self, pos: usize, side: &JsValue) -> Result<Option<JsCursor>, JsValue> {
                 let side = self::side(side)?;
                 Ok(self.0.get_cursor(pos, side).map(JsCursor::from_inner))
             }

@@ -43,8 +43,12 @@ pub(super) fn to_utf16(text: &LoroText, at: usize) -> usize {
     text.convert_pos(at, PosType::Unicode, PosType::Utf16).unwrap_or(at)
 }
 
-pub(super) fn side(side: Option<i32>) -> Result<Side, JsValue> {
-    Side::from_i32(side.unwrap_or(0)).ok_or_else(|| error::invalid("a side is -1, 0 or 1"))
+/// Reads a side; the middle unless told.
+pub(super) fn side(side: &JsValue) -> Result<Side, JsValue> {
+    if side.is_undefined() {
+        return Ok(Side::Middle);
+    }
+    side.as_f64().and_then(|side| Side::from_i32(side as i32)).ok_or_else(|| error::invalid("a side is -1, 0 or 1"))
 }
 
 #[wasm_bindgen(js_class = "LoroText")]
@@ -128,15 +132,17 @@ impl JsLoroText {
 
     /// Turns the text into `text` by the smallest edit found.
     pub fn update(&self, text: &str, options: JsValue) -> Result<(), JsValue> {
+        let options = update_options(&options)?;
         before_edit(&self.0, text);
-        self.0.update(text, update_options(&options)).map_err(|_| error::invalid("the time given was not enough to compare the texts"))
+        self.0.update(text, options).map_err(|_| error::invalid("the time given was not enough to compare the texts"))
     }
 
     /// As `update`, line by line.
     #[wasm_bindgen(js_name = updateByLine)]
     pub fn update_by_line(&self, text: &str, options: JsValue) -> Result<(), JsValue> {
+        let options = update_options(&options)?;
         before_edit(&self.0, text);
-        let updated = self.0.update_by_line(text, update_options(&options));
+        let updated = self.0.update_by_line(text, options);
         updated.map_err(|_| error::invalid("the time given was not enough to compare the texts"))
     }
 
@@ -182,7 +188,7 @@ impl JsLoroText {
 
     /// Returns a position that moves with the text; undefined while detached and inside a surrogate pair.
     #[wasm_bindgen(js_name = getCursor)]
-    pub fn get_cursor(&self, pos: usize, side: Option<i32>) -> Result<Option<JsCursor>, JsValue> {
+    pub fn get_cursor(&self, pos: usize, side: &JsValue) -> Result<Option<JsCursor>, JsValue> {
         let side = self::side(side)?;
         let cursor = to_scalar(&self.0, pos.min(self.0.len_utf16())).ok().and_then(|at| self.0.get_cursor(at, side));
         Ok(cursor.map(JsCursor::from_inner))
@@ -232,14 +238,17 @@ fn unit(name: &str) -> Option<PosType> {
     }
 }
 
-fn update_options(options: &JsValue) -> UpdateOptions {
+fn update_options(options: &JsValue) -> Result<UpdateOptions, JsValue> {
+    if !options.is_null() && !options.is_undefined() && !options.is_object() {
+        return Err(error::invalid("the options of update are an object { timeoutMs, useRefinedDiff }"));
+    }
     let timeout_ms = get(options, "timeoutMs").and_then(|ms| ms.as_f64());
     let use_refined_diff = get(options, "useRefinedDiff").and_then(|flag| flag.as_bool()).unwrap_or(true);
-    UpdateOptions { timeout_ms, use_refined_diff }
+    Ok(UpdateOptions { timeout_ms, use_refined_diff })
 }
 
 fn range_from_js(range: &JsValue) -> Result<Range<usize>, JsValue> {
-    let read = |key| get(range, key).and_then(|at| at.as_f64()).filter(|at| *at >= 0.0).map(|at| at as usize);
+    let read = |key| get(range, key).and_then(|at| at.as_f64()).filter(|at| *at >= 0.0 && at.fract() == 0.0).map(|at| at as usize);
     let (Some(start), Some(end)) = (read("start"), read("end")) else {
         return Err(error::invalid("expected a range { start, end } of UTF-16 positions"));
     };
@@ -261,6 +270,7 @@ pub(super) fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<Text
     if !Array::is_array(delta) {
         return Err(error::invalid("expected a delta: an array of retain, insert and delete"));
     }
+    let refuse = || error::invalid("a step of a delta has one of retain (a whole number), insert (text) and delete (a whole number)");
     let length = text.len_utf16();
     let scalars = text.len_unicode();
     // Where the steps so far end, in UTF-16 and in scalars.
@@ -275,13 +285,16 @@ pub(super) fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<Text
     };
     for step in Array::from(delta).iter() {
         let attributes = get(&step, "attributes").map(|entries| attributes(&entries)).transpose()?;
-        let number = |key| get(&step, key).and_then(|length| length.as_f64()).map(|length| length.max(0.0) as usize);
+        let number = |key| {
+            let whole = |length: f64| if length >= 0.0 && length.fract() == 0.0 { Ok(length as usize) } else { Err(refuse()) };
+            get(&step, key).and_then(|length| length.as_f64()).map(whole).transpose()
+        };
         if let Some(insert) = get(&step, "insert").and_then(|insert| insert.as_string()) {
             let here = boundary(at)?;
             retain(&mut steps, here - done, None);
             done = here;
             steps.push(TextDelta::Insert { insert, attributes });
-        } else if let Some(length) = number("retain") {
+        } else if let Some(length) = number("retain")? {
             if attributes.is_some() {
                 let here = rounded(at)?;
                 retain(&mut steps, here.saturating_sub(done), None);
@@ -292,14 +305,14 @@ pub(super) fn delta_from_js(text: &LoroText, delta: &JsValue) -> Result<Vec<Text
             } else {
                 at = at.saturating_add(length);
             }
-        } else if let Some(length) = number("delete") {
+        } else if let Some(length) = number("delete")? {
             let here = boundary(at)?;
             retain(&mut steps, here - done, None);
             at = at.saturating_add(length);
             done = boundary(at)?;
             steps.push(TextDelta::Delete { delete: done - here });
         } else {
-            return Err(error::invalid("a step of a delta has one of retain, insert (text) and delete"));
+            return Err(refuse());
         }
     }
     Ok(steps)
