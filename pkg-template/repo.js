@@ -4,6 +4,7 @@ import { isAdapter } from "./adapters.js";
 import { checkedAdmission, wrappedAdmission } from "./admission.js";
 import { EphemeralStore, call } from "./ephemeral.js";
 import { RepoError, invalid } from "./errors.js";
+import { History } from "./history.js";
 import { init } from "./ready.js";
 
 const EVENTS = [
@@ -323,6 +324,7 @@ export class Repo {
 export class DocHandle {
   #inner;
   #doc;
+  #history;
   #stores = new Map();
   #repo;
 
@@ -336,6 +338,12 @@ export class DocHandle {
   get doc() {
     outsideHooks();
     return (this.#doc ??= this.#inner.doc());
+  }
+
+  /** The document's changes and versions. */
+  get history() {
+    outsideHooks();
+    return (this.#history ??= new History(this.#inner));
   }
 
   /** Edits the document in one commit. What an `fn` that throws had done is committed all the same: nothing typed is lost. */

@@ -1,4 +1,4 @@
-import type { CommitOptions, EphemeralStore, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
+import type { CommitOptions, EphemeralStore, LoroDoc, LoroEventBatch, OpId, PeerID, Value, VersionVector } from "./loro.js";
 
 export * from "./loro.js";
 
@@ -326,11 +326,62 @@ export interface WaitForSyncOptions extends WaitOptions {
   kind?: "network" | "storage";
 }
 
+/** What one author did without others' changes in between. It may still grow while it is its author's latest. */
+export interface HistoryChange {
+  /** The Loro peer that made it, `doc.peerIdStr` there. Not a repo's peer id, and another one each time a document is opened. */
+  readonly author: PeerID;
+  /** The number of its first operation among its author's. */
+  readonly counter: number;
+  /** Operations. */
+  readonly length: number;
+  /** The Lamport time of its first operation: greater than those of everything it depends on. */
+  readonly lamport: number;
+  /** Milliseconds since the Unix epoch, in whole seconds, by its author's clock; undefined where it was not recorded. */
+  readonly time: number | undefined;
+  /** What was given to `change` or `commit`. */
+  readonly message: string | undefined;
+  /** The last operations its author knew of when it began. */
+  readonly deps: OpId[];
+  /** The document as its author had it after the change: for `checkout`, `forkAt`, `diff` and `revertTo`. */
+  readonly frontiers: OpId[];
+}
+
+export interface HistoryPageOptions {
+  /** Only what comes before this change: the last one of the page before. */
+  before?: Pick<HistoryChange, "author" | "lamport">;
+  /** Changes at most, 100 unless told. */
+  limit?: number;
+}
+
+/**
+ * The committed changes of a document. Nothing is kept between calls and a call reads no more than it returns, so that a long history
+ * can be paged through while the document changes. Iterating goes through all changes, newest first.
+ */
+export interface History extends Iterable<HistoryChange> {
+  /** How many changes there are. */
+  readonly length: number;
+  /** The Lamport time after the newest operation: `at(end)` is everything. */
+  readonly end: number;
+  /**
+   * The newest changes, newest first: by Lamport time, then by author. Empty when there are none left.
+   * @throws RepoError "invalid-argument"
+   */
+  page(options?: HistoryPageOptions): HistoryChange[];
+  /**
+   * The version with every operation before a Lamport time, for `checkout`, `forkAt`, `diff` and `revertTo`. From 0 to `end` these are
+   * the document's versions in one line, each with the next operation, or those made at the same time.
+   * @throws RepoError "invalid-argument"
+   */
+  at(lamport: number): OpId[];
+}
+
 /** A document of a repo. */
 export class DocHandle {
   private constructor();
   readonly docId: string;
+  /** Its commits record their time, unlike those of a bare `LoroDoc`; `setRecordTimestamp(false)` ends that. */
   readonly doc: LoroDoc;
+  readonly history: History;
   /**
    * Edits the document in one commit. What an `fn` that throws had done is committed all the same.
    * @throws RepoError "deleted", "closed"; `fn` is not called then

@@ -16,7 +16,7 @@ use super::{
 use crate::js::{error, events};
 
 /// Describes a change.
-pub(super) fn change_to_js(change: &ChangeMeta) -> JsValue {
+pub(crate) fn change_to_js(change: &ChangeMeta) -> JsValue {
     object(&[
         ("lamport", change.lamport.into()),
         ("length", change.len.into()),
