@@ -164,6 +164,7 @@ const leaf = (value, text, depth) => (isContainer(value) ? node(value, text, dep
 
 /** Checks the options of the `toContainerTree` methods. */
 function textFormat(options, keys = ["text"]) {
+  if (options != null && typeof options !== "object") throw invalid("the options of toContainerTree are an object");
   const { text = "plain", roots } = options ?? {};
   const strange = Object.keys(options ?? {}).find((key) => !keys.includes(key));
   if (strange !== undefined) throw invalid(`toContainerTree has no option ${strange}`);
@@ -241,19 +242,26 @@ const ofContainersWithValues = {
   },
 };
 
+/** A position, 0 for what is none. */
+const position = (value) => (typeof value === "number" ? Math.max(0, Math.trunc(value)) || 0 : 0);
+
 const ofLists = {
   getRangeValue(start, end) {
-    return this.toJSON().slice(start, end);
+    attached(this, "getRangeValue");
+    return this.toJSON().slice(position(start), position(end));
   },
   getRangeDeepValueWithID(start, end) {
     attached(this, "getRangeDeepValueWithID");
-    return withId(this).value.slice(start, end);
+    return withId(this).value.slice(position(start), position(end));
   },
   toContainerTreeSlice(start, end, options) {
     const text = textFormat(options);
     attached(this, "toContainerTreeSlice");
+    for (const bound of [start, end]) {
+      if (!Number.isInteger(bound) || bound !== bound >>> 0) throw invalid("the bounds of a slice are whole numbers, 0 or more");
+    }
     const items = this.toArray();
-    return { cid: this.id, start, totalLength: items.length, items: items.slice(start, end).map((value) => leaf(value, text, 2)) };
+    return { cid: this.id, start: Math.min(start, items.length), totalLength: items.length, items: items.slice(start, end).map((value) => leaf(value, text, 2)) };
   },
 };
 
@@ -340,16 +348,29 @@ const ofDocuments = {
   },
 };
 
+/** A document that is freed commits what is pending first, and its listeners hear of that. */
+function endingWithCommit(release) {
+  function free() {
+    try {
+      this.commit();
+    } catch {
+      // A document that cannot commit is freed all the same; one that is freed already says so below.
+    }
+    release.call(this);
+  }
+  return Symbol.dispose ? { free, [Symbol.dispose]: free } : { free };
+}
+
 /** Adds the methods; called when the module is loaded, so that importing the package does nothing. */
 export function completeClasses() {
   const add = (Class, ...groups) => {
     for (const methods of groups) {
-      for (const [name, value] of Object.entries(methods)) {
-        Object.defineProperty(Class.prototype, name, { value, writable: true, configurable: true });
+      for (const name of Reflect.ownKeys(methods)) {
+        Object.defineProperty(Class.prototype, name, { value: methods[name], writable: true, configurable: true });
       }
     }
   };
-  add(LoroDoc, ofDocuments);
+  add(LoroDoc, ofDocuments, endingWithCommit(LoroDoc.prototype.free));
   add(LoroText, ofEveryContainer, ofContainersWithValues);
   add(LoroMap, ofEveryContainer, ofContainersWithValues, ofMaps);
   add(LoroList, ofEveryContainer, ofContainersWithValues, ofLists);

@@ -1,5 +1,5 @@
 // Ephemeral state: unpersisted, per peer, last writer wins.
-import { WasmEphemeralStore } from "./corella.js";
+import { EphemeralStoreWasm } from "./corella.js";
 import { invalid } from "./errors.js";
 
 /** Throws what a listener threw without stopping the others. */
@@ -18,106 +18,18 @@ function listenerOf(value) {
   return value;
 }
 
-/** A store without a timer: what `EphemeralStore` is made of. */
-export class EphemeralStoreWasm {
-  #state;
-  #listeners = new Set();
-  #updateListeners = new Set();
-  #queue = [];
-  #telling = false;
-
-  constructor(timeout) {
-    if (typeof timeout !== "number" || !(timeout > 0)) throw invalid("EphemeralStore: timeout is a number of milliseconds");
-    this.#state = new WasmEphemeralStore(timeout);
-  }
-
-  set(key, value) {
-    if (typeof key !== "string") throw invalid("a key is a string");
-    this.#changed(this.#state.set(key, value));
-  }
-
-  delete(key) {
-    this.#changed(this.#state.delete(key));
-  }
-
-  get(key) {
-    return this.#state.get(key);
-  }
-
-  getAllStates() {
-    return this.#state.getAllStates();
-  }
-
-  keys() {
-    return this.#state.keys();
-  }
-
-  isEmpty() {
-    return this.#state.keys().length === 0;
-  }
-
-  encode(key) {
-    return this.#state.encode(key);
-  }
-
-  encodeAll() {
-    return this.#state.encodeAll();
-  }
-
-  apply(bytes) {
-    if (!(bytes instanceof Uint8Array)) throw invalid("apply takes a Uint8Array");
-    this.#tell(this.#state.apply(bytes));
-  }
-
-  removeOutdated() {
-    this.#tell(this.#state.removeOutdated());
-  }
-
-  /** Calls `listener({ by, added, updated, removed })` after every change; returns the function that ends it. */
-  subscribe(listener) {
-    this.#listeners.add(listenerOf(listener));
-    return () => void this.#listeners.delete(listener);
-  }
-
-  /** Calls `listener(bytes)` for every local change; returns the function that ends it. */
-  subscribeLocalUpdates(listener) {
-    this.#updateListeners.add(listenerOf(listener));
-    return () => void this.#updateListeners.delete(listener);
-  }
-
-  free() {
-    this.#listeners.clear();
-    this.#updateListeners.clear();
-    this.#state.free();
-  }
-
-  #changed(event) {
-    if (this.#updateListeners.size === 0) return this.#tell(event);
-    const updates = [...event.added, ...event.updated, ...event.removed].map((key) => this.#state.encode(key));
-    this.#tell(event, updates.flatMap((bytes) => [...this.#updateListeners].map((listener) => [listener, bytes])));
-  }
-
-  /** Calls the listeners; what one of them causes is told when all have been called. */
-  #tell(event, more = []) {
-    const isOne = event.added.length + event.updated.length + event.removed.length > 0;
-    if (isOne) for (const listener of this.#listeners) this.#queue.push([listener, event]);
-    this.#queue.push(...more);
-    if (this.#telling) return;
-    this.#telling = true;
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) call(...next);
-    this.#telling = false;
-  }
-}
-
 /** State on its own, or of a document when made by `handle.ephemeral(namespace)`. */
 export class EphemeralStore {
-  /** Runs only while there is something that can lapse; a document's state needs none. */
+  /** A document's state has a repo that lets it lapse. */
+  #isBound;
+  #every;
+  /** Runs only while there is something that can lapse. */
   #timer;
-  #ends = new Set();
 
   constructor(timeout = 30000, bound) {
     this.inner = bound ?? new EphemeralStoreWasm(timeout);
-    if (bound === undefined) this.#timer = { every: Math.max(100, timeout / 2), id: undefined };
+    this.#isBound = bound !== undefined;
+    this.#every = timeout / 2;
   }
 
   set(key, value) {
@@ -158,34 +70,33 @@ export class EphemeralStore {
 
   /** Calls `listener({ by, added, updated, removed })` after every change; returns the function that ends it. */
   subscribe(listener) {
-    return this.#kept(this.inner.subscribe(listenerOf(listener)));
+    return this.inner.subscribe(listenerOf(listener));
   }
 
   /** Calls `listener(bytes)` for every local change; returns the function that ends it. */
   subscribeLocalUpdates(listener) {
-    return this.#kept(this.inner.subscribeLocalUpdates(listenerOf(listener)));
+    return this.inner.subscribeLocalUpdates(listenerOf(listener));
   }
 
   /** Sets the entry that stands for this repo. */
   setSelf(value) {
-    if (this.#timer) throw invalid("only the ephemeral state of a document has an entry of its own");
+    if (!this.#isBound) throw invalid("only the ephemeral state of a document has an entry of its own");
     this.inner.setSelf(value);
   }
 
   /** The entry that stands for this repo. */
   get self() {
-    return this.#timer ? undefined : this.inner.getSelf();
+    return this.#isBound ? this.inner.getSelf() : undefined;
   }
 
   /** The entries of the other peers, by peer id. */
   get peers() {
-    return this.#timer ? new Map() : this.inner.peers();
+    return this.#isBound ? this.inner.peers() : new Map();
   }
 
+  /** Ends the timer: from now on entries lapse only by `inner.removeOutdated()`. */
   destroy() {
-    if (!this.#timer) return;
-    clearTimeout(this.#timer.id);
-    for (const end of this.#ends) end();
+    clearInterval(this.#timer);
   }
 
   [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
@@ -203,24 +114,15 @@ export class EphemeralStore {
     inner.free();
   }
 
-  #kept(end) {
-    if (!this.#timer) return end;
-    const ended = () => {
-      this.#ends.delete(ended);
-      end();
-    };
-    this.#ends.add(ended);
-    return ended;
-  }
-
   #arm() {
-    if (!this.#timer || this.#timer.id !== undefined || this.inner.isEmpty()) return;
-    this.#timer.id = setTimeout(() => {
-      this.#timer.id = undefined;
+    if (this.#isBound || this.#timer !== undefined || this.inner.isEmpty()) return;
+    this.#timer = setInterval(() => {
       this.inner.removeOutdated();
-      this.#arm();
-    }, this.#timer.every);
+      if (!this.inner.isEmpty()) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }, this.#every);
     // A pending check must not keep a Node process alive.
-    this.#timer.id?.unref?.();
+    this.#timer?.unref?.();
   }
 }

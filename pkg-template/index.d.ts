@@ -1,12 +1,8 @@
-import type { CommitOptions, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
+import type { CommitOptions, EphemeralStore, LoroDoc, LoroEventBatch, OpId, PeerID, Value, VersionVector } from "./loro.js";
 
 export * from "./loro.js";
 
-/** Loads the wasm module. Optional before `Repo.open`, needed before a bare `new LoroDoc()`. Idempotent. */
-export default function init(wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module): Promise<void>;
-export { init };
-/** Loads the wasm module from its bytes, at once. */
-export function initSync(bytes: BufferSource | WebAssembly.Module): void;
+export { default } from "./loro.js";
 
 export type RepoErrorCode =
   | "invalid-argument"
@@ -22,6 +18,8 @@ export type RepoErrorCode =
   | "deleted"
   /** The document is known here, or was deleted. */
   | "exists"
+  /** The wasm module is not loaded: `await init()`. Or it could not be. */
+  | "not-loaded"
   | "panic";
 
 /** An error with a stable code and what led to it. */
@@ -433,11 +431,62 @@ export interface WaitForSyncOptions extends WaitOptions {
   kind?: "network" | "storage";
 }
 
+/** What one author did without others' changes in between. It may still grow while it is its author's latest. */
+export interface HistoryChange {
+  /** The Loro peer that made it, `doc.peerIdStr` there. Not a repo's peer id, and another one each time a document is opened. */
+  readonly author: PeerID;
+  /** The number of its first operation among its author's. */
+  readonly counter: number;
+  /** Operations. */
+  readonly length: number;
+  /** The Lamport time of its first operation: greater than those of everything it depends on. */
+  readonly lamport: number;
+  /** Milliseconds since the Unix epoch, in whole seconds, by its author's clock; undefined where it was not recorded. */
+  readonly time: number | undefined;
+  /** What was given to `change` or `commit`. */
+  readonly message: string | undefined;
+  /** The last operations its author knew of when it began. */
+  readonly deps: OpId[];
+  /** The document as its author had it after the change: for `checkout`, `forkAt`, `diff` and `revertTo`. */
+  readonly frontiers: OpId[];
+}
+
+export interface HistoryPageOptions {
+  /** Only what comes before this change: the last one of the page before. */
+  before?: Pick<HistoryChange, "author" | "lamport">;
+  /** Changes at most, 100 unless told. */
+  limit?: number;
+}
+
+/**
+ * The committed changes of a document. Nothing is kept between calls and a call reads no more than it returns, so that a long history
+ * can be paged through while the document changes. Iterating goes through all changes, newest first.
+ */
+export interface History extends Iterable<HistoryChange> {
+  /** How many changes there are. */
+  readonly length: number;
+  /** The Lamport time after the newest operation: `at(end)` is everything. */
+  readonly end: number;
+  /**
+   * The newest changes, newest first: by Lamport time, then by author. Empty when there are none left.
+   * @throws RepoError "invalid-argument"
+   */
+  page(options?: HistoryPageOptions): HistoryChange[];
+  /**
+   * The version with every operation before a Lamport time, for `checkout`, `forkAt`, `diff` and `revertTo`. From 0 to `end` these are
+   * the document's versions in one line, each with the next operation, or those made at the same time.
+   * @throws RepoError "invalid-argument"
+   */
+  at(lamport: number): OpId[];
+}
+
 /** A document of a repo. */
 export class DocHandle {
   private constructor();
   readonly docId: string;
+  /** Its commits record their time, unlike those of a bare `LoroDoc`; `setRecordTimestamp(false)` ends that. */
   readonly doc: LoroDoc;
+  readonly history: History;
   /**
    * Edits the document in one commit. What an `fn` that throws had done is committed all the same.
    * @throws RepoError "deleted", "closed"; `fn` is not called then
@@ -467,57 +516,5 @@ export class DocHandle {
    * it can be read, and refuses edits once the document has left memory. `repo.get` gives another handle.
    */
   close(): void;
-  [Symbol.dispose](): void;
-}
-
-export interface EphemeralStoreEvent {
-  by: "local" | "import" | "timeout";
-  added: string[];
-  updated: string[];
-  removed: string[];
-}
-export type EphemeralListener = (event: EphemeralStoreEvent) => void;
-export type EphemeralLocalListener = (bytes: Uint8Array) => void;
-
-/** A store without a timer: what `EphemeralStore` is made of. */
-export class EphemeralStoreWasm<T extends Value = Value> {
-  /** @param timeout milliseconds after which foreign entries lapse */
-  constructor(timeout: number);
-  set(key: string, value: T): void;
-  get(key: string): T | undefined;
-  delete(key: string): void;
-  getAllStates(): Record<string, T>;
-  keys(): string[];
-  isEmpty(): boolean;
-  encode(key: string): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  removeOutdated(): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  free(): void;
-}
-
-/** Unpersisted state, last writer wins: on its own, or of a document. */
-export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
-  /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
-  constructor(timeout?: number);
-  readonly inner: EphemeralStoreWasm;
-  set<K extends keyof T & string>(key: K, value: T[K]): void;
-  get<K extends keyof T & string>(key: K): T[K] | undefined;
-  delete<K extends keyof T & string>(key: K): void;
-  getAllStates(): Partial<T>;
-  keys(): string[];
-  encode<K extends keyof T & string>(key: K): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  destroy(): void;
-  /** Sets the entry that stands for this repo; only of a document. */
-  setSelf(value: Value): void;
-  readonly self: Value | undefined;
-  /** The entries of the other peers, by peer id. */
-  readonly peers: Map<string, Value>;
   [Symbol.dispose](): void;
 }

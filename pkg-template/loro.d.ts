@@ -1,4 +1,16 @@
-// The document API, with loro-crdt's names.
+// The document API, with loro-crdt's names: what "corella/loro" exports.
+export { RepoError, type RepoErrorCode } from "./index.js";
+
+/** What the wasm module may be given as; it is found beside the package's files unless told. */
+export type InitInput = string | URL | Request | Response | BufferSource | WebAssembly.Module;
+export type SyncInitInput = BufferSource | WebAssembly.Module;
+/** Loads the wasm module. Optional before `Repo.open` and in Node, needed before a bare `new LoroDoc()` elsewhere. Idempotent. */
+export default function init(
+  wasm?: InitInput | Promise<InitInput> | { module_or_path?: InitInput | Promise<InitInput> },
+): Promise<void>;
+export { init };
+/** Loads the wasm module from its bytes, at once. Idempotent. */
+export function initSync(wasm: SyncInitInput | { module: SyncInitInput }): void;
 
 export type PeerID = `${number}`;
 export type OpId = { peer: PeerID; counter: number };
@@ -161,7 +173,8 @@ export type JsonValue =
 export type JsonSchema = {
   schema_version: number;
   start_version: Record<string, number>;
-  peers: PeerID[] | null;
+  /** What the numbers in ids stand for; null in exports without peer compression. */
+  peers: PeerID[];
   changes: JsonChange[];
 };
 export type JsonChange = {
@@ -169,8 +182,8 @@ export type JsonChange = {
   timestamp: number;
   deps: JsonOpID[];
   lamport: number;
-  /** Null in whole exports, undefined in parts of them. */
-  msg: string | null | undefined;
+  /** Left out in exports of parts. */
+  msg: string | null;
   ops: JsonOp[];
 };
 export type JsonOp = {
@@ -277,7 +290,7 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   getPathToContainer(id: ContainerID): Path | undefined;
   getByPath(path: string): Value | Container | undefined;
   /** What a JSONPath such as `$.list[*].key` finds. Throws if it cannot be read. */
-  JSONPath(path: string): (Value | Container)[];
+  JSONPath(path: string): any[];
   /** Calls `listener` when what a JSONPath finds may have changed. */
   subscribeJsonpath(path: string, listener: () => void): Subscription;
   commit(options?: CommitOptions | null): void;
@@ -304,14 +317,14 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   oplogFrontiers(): Frontiers;
   frontiersToVV(frontiers: Frontiers): VersionVector;
   vvToFrontiers(version: VersionVector): Frontiers;
-  toJSON(): Record<string, Value>;
+  toJSON(): any;
   /** As `toJSON`, with what `replacer` returns; what it makes undefined is left out. */
   toJsonWithReplacer(
     replacer: (key: string | number, value: Value | Container) => Value | Container | undefined,
   ): Value;
   toContainerTree<A extends [options?: DocumentContainerTreeOptions]>(...args: A): DocumentContainerTree<A[0]>;
   toContainerTreeJson(options?: DocumentContainerTreeOptions): string;
-  getDeepValueWithID(): Record<string, ValueWithContainerID>;
+  getDeepValueWithID(): any;
   getShallowValue(): Record<string, ContainerID>;
   setHideEmptyRootContainers(hide: boolean): void;
   deleteRootContainer(id: ContainerID): void;
@@ -330,8 +343,8 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   getAllChanges(): Map<PeerID, Change[]>;
   getChangeAt(id: OpId): Change;
   /** The operations of the change an operation is in, as the engine prints them: for looking at. */
-  getOpsInChange(id: OpId): { counter: number; container: object; content: object }[];
-  getChangeAtLamport(peer: PeerID, lamport: number): Change | undefined;
+  getOpsInChange(id: OpId): any[];
+  getChangeAtLamport(peer: string, lamport: number): Change | undefined;
   /** Calls `visitor` with changes and what they depend on, latest first, until it returns false. */
   travelChangeAncestors(ids: OpId[], visitor: (change: Change) => boolean): void;
   getChangedContainersIn(id: OpId, len: number): ContainerID[];
@@ -412,11 +425,12 @@ export class LoroText {
   toDelta(): Delta<string>[];
   sliceDelta(start: number, end: number): Delta<string>[];
   applyDelta(delta: Delta<string>[]): void;
-  mark(range: { start: number; end: number }, key: string, value: Value): void;
+  mark(range: { start: number; end: number }, key: string, value: any): void;
   unmark(range: { start: number; end: number }, key: string): void;
   getCursor(pos: number, side?: Side): Cursor | undefined;
   getAttached(): LoroText | undefined;
   convertPos(index: number, from: TextPosType, to: TextPosType): number | undefined;
+  convertPos(index: number, from: string, to: string): number | undefined;
   insertUtf8(index: number, text: string): void;
   deleteUtf8(index: number, len: number): void;
   sliceDeltaUtf8(start: number, end: number): Delta<string>[];
@@ -433,10 +447,10 @@ export class LoroMap<T extends Record<string, unknown> = Record<string, unknown>
   delete(key: string): void;
   clear(): void;
   keys(): string[];
-  values(): (Value | Container)[];
+  values(): any[];
   entries(): [string, Value | Container][];
   readonly size: number;
-  toJSON(): Record<string, Value>;
+  toJSON(): any;
   getShallowValue(): Record<string, Value>;
   setContainer<C extends Container, Key extends keyof T>(
     key: Key,
@@ -468,7 +482,7 @@ export class LoroList<T = unknown> {
   get(index: number): T;
   readonly length: number;
   toArray(): T[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): Value[];
   insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
   pushContainer<C extends Container>(child: C): T extends C ? T : C;
@@ -499,7 +513,7 @@ export class LoroMovableList<T = unknown> {
   get(index: number): T;
   readonly length: number;
   toArray(): T[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): Value[];
   insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
   pushContainer<C extends Container>(child: C): T extends C ? T : C;
@@ -525,7 +539,7 @@ export class LoroTree<T extends Record<string, unknown> = Record<string, unknown
   constructor();
   /** Makes a node, under the root without `parent`, last of its siblings without `index`. */
   createNode(parent?: TreeID, index?: number): LoroTreeNode<T>;
-  move(target: TreeID, parent?: TreeID, index?: number): void;
+  move(target: TreeID, parent?: TreeID, index?: number | null): void;
   delete(target: TreeID): void;
   /** Whether a node was ever made, deleted ones too. */
   has(target: TreeID): boolean;
@@ -536,7 +550,7 @@ export class LoroTree<T extends Record<string, unknown> = Record<string, unknown
   nodes(): LoroTreeNode<T>[];
   roots(): LoroTreeNode<T>[];
   toArray(): TreeNodeValue[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): TreeNodeShallowValue[];
   getDeepValueWithID(): ValueWithContainerID;
   /** @param jitter 0 to 255: how much random is put into indexes against equal ones */
@@ -666,7 +680,7 @@ export class Awareness<T extends Value = Value> {
 export class AwarenessWasm<T extends Value = Value> {
   constructor(peer: number | bigint | PeerID, timeout: number);
   apply(bytes: Uint8Array): { updated: PeerID[]; added: PeerID[] };
-  encode(peers: (number | bigint | PeerID)[]): Uint8Array;
+  encode(peers: (number | bigint | string)[]): Uint8Array;
   encodeAll(): Uint8Array;
   setLocalState(value: T): void;
   getState(peer: number | bigint | PeerID): T | undefined;
@@ -680,11 +694,64 @@ export class AwarenessWasm<T extends Value = Value> {
 }
 export interface AwarenessWasm extends Freed {}
 
+export interface EphemeralStoreEvent {
+  by: "local" | "import" | "timeout";
+  added: string[];
+  updated: string[];
+  removed: string[];
+}
+export type EphemeralListener = (event: EphemeralStoreEvent) => void;
+export type EphemeralLocalListener = (bytes: Uint8Array) => void;
+
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm<T extends Value = Value> {
+  /** @param timeout milliseconds after which entries lapse */
+  constructor(timeout: number);
+  set(key: string, value: T): void;
+  set(key: string, value: any): void;
+  get(key: string): T | undefined;
+  delete(key: string): void;
+  getAllStates(): Record<string, T>;
+  keys(): string[];
+  isEmpty(): boolean;
+  encode(key: string): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  removeOutdated(): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  free(): void;
+}
+
+/** Unpersisted state, last writer wins: on its own, or of a document. */
+export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
+  /** @param timeout milliseconds after which entries lapse, 30000 unless told; not of a document's state */
+  constructor(timeout?: number);
+  readonly inner: EphemeralStoreWasm;
+  set<K extends keyof T>(key: K, value: T[K]): void;
+  get<K extends keyof T>(key: K): T[K] | undefined;
+  delete<K extends keyof T>(key: K): void;
+  getAllStates(): Partial<T>;
+  keys(): string[];
+  encode<K extends keyof T>(key: K): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  destroy(): void;
+  /** Sets the entry that stands for this repo; only of a document. */
+  setSelf(value: Value): void;
+  readonly self: Value | undefined;
+  /** The entries of the other peers, by peer id. */
+  readonly peers: Map<string, Value>;
+  [Symbol.dispose](): void;
+}
+
 export function LORO_VERSION(): string;
 export function callPendingEvents(): void;
 export function decodeImportBlobMeta(blob: Uint8Array, checkChecksum: boolean): ImportBlobMetadata;
-/** Takes the content out of exported operations. */
-export function redactJsonUpdates(json: string | JsonSchema, range: Record<PeerID, [start: number, end: number]>): JsonSchema;
+/** Takes the content out of exported operations: `range` has the first and the end of them, by peer. */
+export function redactJsonUpdates(json: string | JsonSchema, range: Record<PeerID, number[]>): JsonSchema;
 export function encodeFrontiers(frontiers: Frontiers): Uint8Array;
 export function decodeFrontiers(bytes: Uint8Array): Frontiers;
 export function isContainer(value: unknown): value is Container;
@@ -694,13 +761,13 @@ export function getType<T>(
   value: T,
 ): T extends LoroText
   ? "Text"
-  : T extends LoroMap
+  : T extends LoroMap<any>
     ? "Map"
-    : T extends LoroTree
+    : T extends LoroTree<any>
       ? "Tree"
-      : T extends LoroList
+      : T extends LoroList<any>
         ? "List"
-        : T extends LoroMovableList
+        : T extends LoroMovableList<any>
           ? "MovableList"
           : T extends LoroCounter
             ? "Counter"

@@ -5,6 +5,7 @@ import { checkedAdmission, wrappedAdmission } from "./admission.js";
 import { checkedOptions, exported, imported, isFile } from "./backup.js";
 import { EphemeralStore, call } from "./ephemeral.js";
 import { RepoError, invalid } from "./errors.js";
+import { History } from "./history.js";
 import { init } from "./ready.js";
 
 const EVENTS = [
@@ -369,6 +370,7 @@ export class Repo {
 export class DocHandle {
   #inner;
   #doc;
+  #history;
   #stores = new Map();
   #repo;
   #closed = false;
@@ -384,6 +386,12 @@ export class DocHandle {
     outsideHooks();
     if (this.#closed) throw this.#gone();
     return (this.#doc ??= this.#inner.doc());
+  }
+
+  /** The document's changes and versions. */
+  get history() {
+    outsideHooks();
+    return (this.#history ??= new History(this.#inner));
   }
 
   /** Edits the document in one commit. What an `fn` that throws had done is committed all the same: nothing typed is lost. */

@@ -35,6 +35,7 @@ if [ $profile = wasm ]; then
   wasm-opt -O1 pkg.new/corella_bg.wasm -o pkg.new/corella_bg.wasm
 fi
 node scripts/guard-glue.mjs pkg.new/corella.js
+node scripts/guard-strings.mjs pkg.new/corella.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE pkg.new/
 echo "$stamp" >pkg.new/.stamp
 rm -rf pkg

@@ -8,6 +8,7 @@ mod channel;
 mod deletion;
 mod digest;
 mod discovery;
+mod doc_map;
 mod effect;
 mod ephemeral;
 mod event;
@@ -24,7 +25,7 @@ mod tests;
 mod time;
 mod unload;
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
@@ -68,6 +69,8 @@ pub struct Config {
     pub features: Features,
     /// How much of what nobody has open stays in memory.
     pub memory: MemoryBudget,
+    /// A random number that peers do not know: it keeps them from choosing document ids that are slow to find.
+    pub hash_key: u64,
 }
 
 /// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
@@ -99,6 +102,7 @@ impl Config {
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
             memory: MemoryBudget::default(),
+            hash_key: 0,
         }
     }
 }
@@ -140,7 +144,8 @@ impl Synchronizer {
         let role = role_of(config.interest);
         config.identity.capabilities =
             (config.features != Features::default()).then(|| Capabilities { features: config.features, ..Capabilities::own(role) });
-        Self { config, permissions, model: Model::default() }
+        let key = config.hash_key;
+        Self { config, permissions, model: Model::new(key) }
     }
 
     fn role(&self) -> Role {
@@ -168,6 +173,7 @@ impl Synchronizer {
             Input::LoadFailed { channel, doc } => self.load_failed(channel, &doc, now, out),
             Input::Stored { channel, docs, refused } => self.stored(channel, docs, &refused, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
+            Input::RemovalFailed { channel, doc } => self.removal_failed(channel, doc, out),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
@@ -190,6 +196,7 @@ impl Synchronizer {
             Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
+        self.begin_waiting(now, out);
         self.report_readiness(out);
         heads::join_heads(out);
         effects
@@ -259,8 +266,12 @@ impl Synchronizer {
     fn received_extended(&mut self, channel: ChannelId, message: Message, now: Timestamp, out: &mut Vec<Effect>) {
         match message {
             Message::Heads { heads, reply } => {
+                let mut told = BTreeSet::new();
                 for head in heads.into_iter().filter(|head| head.doc.is_valid()) {
-                    self.heads_received(channel, head, reply, now, out);
+                    // Each is answered: a document told of a thousand times is answered once.
+                    if told.insert(head.doc.clone()) {
+                        self.heads_received(channel, head, reply, now, out);
+                    }
                 }
             }
             Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, now, out),
@@ -299,6 +310,7 @@ impl Synchronizer {
             Timer::Reload(channel, doc) => self.reload(channel, &doc, out),
             Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
+            Timer::Remove(channel, doc) => self.remove_again(channel, doc, out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, now, out),
             Timer::Heads(channel) => self.heads_due(channel, out),

@@ -274,11 +274,11 @@ test("names stay what they are: Loro is a LoroDoc, and a store without a timer i
   const order = [];
   inner.subscribe((event) => {
     order.push(event.by + [...event.added, ...event.updated]);
-    if (order.length === 1) inner.set("c", 2);
+    if (order.length === 2) inner.set("c", 2);
   });
   inner.subscribeLocalUpdates(() => order.push("bytes"));
   inner.set("c", 1);
-  assert.deepEqual(order, ["localc", "bytes", "localc", "bytes"], "what a listener causes is told after what it was told");
+  assert.deepEqual(order, ["bytes", "localc", "bytes", "localc"], "what a listener causes is told after what it was told");
   inner.removeOutdated();
   inner.free();
   other.destroy();

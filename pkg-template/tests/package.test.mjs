@@ -8,11 +8,7 @@ const { Repo, LoroDoc, LoroMap, RepoError, EphemeralStore, IndexedDBAdapter, Web
 
 const code = (expected) => (error) => error instanceof RepoError && error.code === expected;
 
-test("importing loads nothing, and a document before init says what to do", () => {
-  assert.throws(() => new LoroDoc(), /await Repo\.open.*init/);
-});
-
-test("adapters exist before the module is loaded and check their options", () => {
+test("adapters check their options", () => {
   assert.equal(new IndexedDBAdapter().kind, "storage");
   assert.equal(new BroadcastChannelAdapter({ name: "x" }).kind, "tabs");
   assert.equal(new WebSocketAdapter({ url: "ws://localhost/ws" }).state, "off");

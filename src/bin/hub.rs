@@ -86,6 +86,7 @@ struct Files {
 }
 
 impl Command {
+    #[expect(clippy::disallowed_methods, reason = "progress is told in the time of whoever waits for it")]
     fn run(self) -> ExitCode {
         let mut told = Instant::now();
         let mut tell = |done: Progress| {

@@ -156,6 +156,11 @@ impl Pipe {
         }
     }
 
+    /// Returns whether what is sent is still queued.
+    pub(super) fn is_open(&self) -> bool {
+        self.ending.borrow().is_none()
+    }
+
     /// Queues one item, or ends the connection when too much is queued.
     ///
     /// What is queued then still goes out: a client with a slow link gets further with every connection.

@@ -212,6 +212,10 @@ impl Channel for SocketChannel {
         self.0.close();
     }
 
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
     fn stats(&self) -> ChannelStats {
         self.0.stats()
     }

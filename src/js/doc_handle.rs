@@ -9,10 +9,10 @@ use wasm_bindgen::prelude::*;
 use super::{
     ephemeral::WasmEphemeral,
     error, events,
-    loro::{JsLoroDoc, JsVersionVector, object, set},
+    loro::{JsLoroDoc, JsVersionVector, change_to_js, frontiers_to_js, object, peer_from_js, set},
     repo::promise,
 };
-use crate::runtime::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions};
+use crate::runtime::{DocHandle, Durability, HistoryPlace, ReadyState, ReadyStatus, SyncKind, WaitOptions};
 
 /// An open document.
 #[wasm_bindgen(skip_typescript)]
@@ -26,9 +26,11 @@ impl WasmDocHandle {
 
 #[wasm_bindgen]
 impl WasmDocHandle {
-    /// Makes the handle's `LoroDoc`; the caller keeps the one it got.
+    /// Makes the handle's `LoroDoc`; the caller keeps the one it got. Its commits carry their time.
     pub fn doc(&self) -> JsLoroDoc {
-        let doc = JsLoroDoc::from_inner(self.0.doc());
+        let doc = self.0.doc();
+        doc.set_record_timestamp(true);
+        let doc = JsLoroDoc::from_inner(doc);
         // A document the page keeps must not hold what its handle has let go.
         let handle = self.0.downgrade();
         doc.on_touch(Rc::new(move || {
@@ -79,6 +81,34 @@ impl WasmDocHandle {
     #[wasm_bindgen(getter)]
     pub fn unsynced(&self) -> f64 {
         self.0.unsynced() as f64
+    }
+
+    /// How many changes the document's history has.
+    #[wasm_bindgen(getter, js_name = historyLength)]
+    pub fn history_length(&self) -> usize {
+        self.0.history().len()
+    }
+
+    /// The Lamport time after the newest operation.
+    #[wasm_bindgen(getter, js_name = historyEnd)]
+    pub fn history_end(&self) -> u32 {
+        self.0.history().end()
+    }
+
+    /// At most `limit` changes, the newest first: all, or those before an author's at a Lamport time.
+    #[wasm_bindgen(js_name = historyPage)]
+    pub fn history_page(&self, author: &JsValue, lamport: u32, limit: usize) -> Result<Array, JsValue> {
+        let before = match author.is_undefined() {
+            true => None,
+            false => Some(HistoryPlace { lamport, author: peer_from_js(author)? }),
+        };
+        Ok(self.0.history().page(before, limit).iter().map(change_to_js).collect())
+    }
+
+    /// The version of all operations before a Lamport time.
+    #[wasm_bindgen(js_name = historyAt)]
+    pub fn history_at(&self, lamport: u32) -> JsValue {
+        frontiers_to_js(&self.0.history().at(lamport))
     }
 
     /// Opens a namespace of the ephemeral state.

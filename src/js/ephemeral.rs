@@ -3,6 +3,7 @@
 use std::{cell::RefCell, panic::AssertUnwindSafe};
 
 use js_sys::{Array, Function, Map, Object, Uint8Array};
+use loro::LoroValue;
 use wasm_bindgen::prelude::*;
 
 use super::{
@@ -11,8 +12,7 @@ use super::{
 };
 use crate::{
     browser::BrowserEnv,
-    protocol::PeerId,
-    runtime::{Env, EphemeralBy, EphemeralChange, EphemeralEvent, EphemeralHandle, EphemeralState},
+    runtime::{Env, EphemeralBy, EphemeralChange, EphemeralEvent, EphemeralHandle, EphemeralStore},
 };
 
 /// A namespace of an open document.
@@ -36,7 +36,7 @@ fn event_to_js(by: EphemeralBy, change: &EphemeralChange) -> JsValue {
         .into()
 }
 
-fn states_to_js<'a>(states: impl IntoIterator<Item = (&'a String, &'a loro::LoroValue)>) -> Object {
+fn states_to_js<'a>(states: impl IntoIterator<Item = (&'a String, &'a LoroValue)>) -> Object {
     let out = Object::new();
     for (key, value) in states {
         set(&out, key, &to_js(value));
@@ -140,75 +140,144 @@ impl WasmEphemeral {
     }
 }
 
-/// Ephemeral state of no document. The package's JavaScript calls its listeners and its timer.
-#[wasm_bindgen(skip_typescript)]
+/// Ephemeral state of no document, without a timer.
+#[wasm_bindgen(js_name = EphemeralStoreWasm, skip_typescript)]
 pub struct WasmEphemeralStore {
-    state: AssertUnwindSafe<RefCell<EphemeralState>>,
-    author: AssertUnwindSafe<PeerId>,
-    lifetime_ms: u64,
+    store: AssertUnwindSafe<RefCell<EphemeralStore>>,
+    /// The numbers of the listeners, in order of subscription.
+    listeners: RefCell<Vec<u64>>,
+    local_listeners: RefCell<Vec<u64>>,
 }
 
-#[wasm_bindgen]
+impl Drop for WasmEphemeralStore {
+    fn drop(&mut self) {
+        for id in self.listeners.get_mut().drain(..).chain(self.local_listeners.get_mut().drain(..)) {
+            events::forget(id);
+        }
+    }
+}
+
+/// Returns those listeners that have not ended, and forgets the others.
+fn current(listeners: &RefCell<Vec<u64>>) -> Vec<Function> {
+    let mut listeners = listeners.borrow_mut();
+    listeners.retain(|id| events::listener(*id).is_some());
+    listeners.iter().filter_map(|id| events::listener(*id)).collect()
+}
+
 impl WasmEphemeralStore {
-    /// Makes an empty store whose foreign entries lapse after `timeout` milliseconds.
+    fn tell(&self, by: EphemeralBy, change: &EphemeralChange) {
+        let listeners = current(&self.listeners);
+        if !listeners.is_empty() {
+            let event = event_to_js(by, change);
+            for listener in listeners {
+                events::enqueue1(listener, &event);
+            }
+        }
+        events::drain();
+    }
+
+    fn write(&self, key: &str, value: Option<LoroValue>) {
+        let now = BrowserEnv.now();
+        let change = self.store.borrow_mut().write(key, value, now);
+        let listeners = current(&self.local_listeners);
+        if !listeners.is_empty() {
+            let bytes = Uint8Array::from(self.store.borrow().encode(key, now).as_slice());
+            for listener in listeners {
+                events::enqueue1(listener, &bytes);
+            }
+        }
+        // A deletion of what nobody knew is sent all the same, but nothing has changed here.
+        if change.is_empty() {
+            events::drain();
+        } else {
+            self.tell(EphemeralBy::Local, &change);
+        }
+    }
+}
+
+#[wasm_bindgen(js_class = "EphemeralStoreWasm")]
+impl WasmEphemeralStore {
+    /// Makes an empty store whose entries lapse `timeout` milliseconds after they were written.
     #[wasm_bindgen(constructor)]
     pub fn new(timeout: f64) -> Self {
-        let author = PeerId::from(BrowserEnv.random_u64());
-        Self { state: AssertUnwindSafe(RefCell::default()), author: AssertUnwindSafe(author), lifetime_ms: timeout as u64 }
+        Self {
+            store: AssertUnwindSafe(RefCell::new(EphemeralStore::new(timeout as i64))),
+            listeners: RefCell::default(),
+            local_listeners: RefCell::default(),
+        }
     }
 
-    /// Sets an entry; returns the event.
-    pub fn set(&self, key: &str, value: &JsValue) -> Result<JsValue, JsValue> {
-        let value = from_js(value)?;
-        let change = self.state.borrow_mut().set(key, value, &self.author, BrowserEnv.now());
-        Ok(event_to_js(EphemeralBy::Local, &change))
+    /// Sets an entry.
+    pub fn set(&self, key: &str, value: &JsValue) -> Result<(), JsValue> {
+        self.write(key, Some(from_js(value)?));
+        Ok(())
     }
 
-    /// Deletes an entry; returns the event.
-    pub fn delete(&self, key: &str) -> JsValue {
-        let change = self.state.borrow_mut().delete(key, &self.author, BrowserEnv.now());
-        event_to_js(EphemeralBy::Local, &change)
+    /// Deletes an entry.
+    pub fn delete(&self, key: &str) {
+        self.write(key, None);
     }
 
-    /// Applies another store's bytes; returns the event.
-    pub fn apply(&self, data: &[u8]) -> Result<JsValue, JsValue> {
-        let remote = PeerId::from_wire("remote");
-        let change = self.state.borrow_mut().apply(data, &remote, BrowserEnv.now());
-        let change = change.map_err(|error| error::decode(&error.to_string()))?;
-        Ok(event_to_js(EphemeralBy::Import, &change))
+    /// Applies another store's bytes.
+    pub fn apply(&self, data: &[u8]) -> Result<(), JsValue> {
+        let applied = self.store.borrow_mut().apply(data, BrowserEnv.now());
+        let change = applied.map_err(|error| error::decode(&error.to_string()))?;
+        self.tell(EphemeralBy::Import, &change);
+        Ok(())
     }
 
-    /// Drops lapsed entries; returns the event.
+    /// Drops lapsed entries.
     #[wasm_bindgen(js_name = removeOutdated)]
-    pub fn remove_outdated(&self) -> JsValue {
-        let change = self.state.borrow_mut().expire(&self.author, BrowserEnv.now(), self.lifetime_ms);
-        event_to_js(EphemeralBy::Timeout, &change)
+    pub fn remove_outdated(&self) {
+        let change = self.store.borrow_mut().remove_outdated(BrowserEnv.now());
+        self.tell(EphemeralBy::Timeout, &change);
     }
 
     /// Returns an entry.
     pub fn get(&self, key: &str) -> JsValue {
-        self.state.borrow().get(key).map_or(JsValue::UNDEFINED, to_js)
+        self.store.borrow().get(key).map_or(JsValue::UNDEFINED, to_js)
     }
 
     /// Returns all entries.
     #[wasm_bindgen(js_name = getAllStates)]
     pub fn all(&self) -> Object {
-        states_to_js(&self.state.borrow().all())
+        states_to_js(self.store.borrow().iter())
     }
 
     /// Returns the keys.
     pub fn keys(&self) -> Vec<String> {
-        self.state.borrow().keys()
+        self.store.borrow().iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Returns whether there is no entry.
+    #[wasm_bindgen(js_name = isEmpty)]
+    pub fn is_empty(&self) -> bool {
+        self.store.borrow().iter().next().is_none()
     }
 
     /// Encodes one entry.
     pub fn encode(&self, key: &str) -> Vec<u8> {
-        self.state.borrow().encode(&[key])
+        self.store.borrow().encode(key, BrowserEnv.now())
     }
 
     /// Encodes all entries.
     #[wasm_bindgen(js_name = encodeAll)]
     pub fn encode_all(&self) -> Vec<u8> {
-        self.state.borrow().encode_all()
+        self.store.borrow().encode_all(BrowserEnv.now())
+    }
+
+    /// Calls `listener` after every change; returns the function that ends it.
+    pub fn subscribe(&self, listener: Function) -> JsValue {
+        let id = events::keep(listener);
+        self.listeners.borrow_mut().push(id);
+        events::unsubscriber(id, ())
+    }
+
+    /// Calls `listener` with the bytes of every local change; returns the function that ends it.
+    #[wasm_bindgen(js_name = subscribeLocalUpdates)]
+    pub fn subscribe_local_updates(&self, listener: Function) -> JsValue {
+        let id = events::keep(listener);
+        self.local_listeners.borrow_mut().push(id);
+        events::unsubscriber(id, ())
     }
 }

@@ -76,13 +76,16 @@ pub fn listener(id: u64) -> Option<Function> {
     LISTENERS.with(|listeners| listeners.borrow().get(&id).cloned())
 }
 
+/// Removes a listener whose source is gone.
+pub fn forget(id: u64) {
+    let listener = LISTENERS.with(|listeners| listeners.borrow_mut().remove(&id));
+    drop(listener);
+    let ended = SUBSCRIPTIONS.with(|subscriptions| subscriptions.borrow_mut().remove(&id));
+    drop(ended);
+}
+
 /// Returns the function that ends a subscription: idempotent, and forgetting it ends nothing.
 pub fn unsubscriber(id: u64, subscription: impl std::any::Any) -> JsValue {
     SUBSCRIPTIONS.with(|subscriptions| subscriptions.borrow_mut().insert(id, Box::new(subscription)));
-    Closure::<dyn FnMut()>::new(move || {
-        LISTENERS.with(|listeners| listeners.borrow_mut().remove(&id));
-        let ended = SUBSCRIPTIONS.with(|subscriptions| subscriptions.borrow_mut().remove(&id));
-        drop(ended);
-    })
-    .into_js_value()
+    Closure::<dyn FnMut()>::new(move || forget(id)).into_js_value()
 }

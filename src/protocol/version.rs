@@ -63,6 +63,21 @@ impl VersionVector {
         }
     }
 
+    /// Returns what both know.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        if other.includes(self) {
+            return self.clone();
+        }
+        self.iter().map(|(author, end)| (author, end.min(other.get(author)))).collect()
+    }
+
+    /// Returns the number of authors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns whether everything `other` knows is known here.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {

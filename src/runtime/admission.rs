@@ -25,6 +25,9 @@ pub const WAITING_MESSAGES: usize = 16_384;
 /// Payload bytes of one channel that may wait for verdicts; with more it is closed. One message may be larger.
 pub const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
+/// Documents of one refused message whose refusal its sender is told of: as many as honest peers put into one.
+const REFUSED_DOCS: usize = 1_000;
+
 /// A message of a peer, as far as it is told to an [`Admission`].
 #[derive(Debug, Clone)]
 pub struct AdmissionRequest {
@@ -312,6 +315,7 @@ impl RepoInner {
         let mut docs = message.docs();
         // An answer to a refusal might be refused as well, and so on.
         docs.retain(|doc| doc.is_valid() && message.kind() != MessageKind::Refusal);
+        docs.truncate(REFUSED_DOCS);
         if docs.is_empty() {
             self.enqueue(Input::Refused { channel, doc: None, reason, retry_ms });
         }

@@ -181,7 +181,8 @@ impl Export {
         if let Some(Copy { row, records, damaged }) = copy {
             self.end.documents += 1;
             self.pieces.push_back(self.writer.put(&Entry::Document(row)));
-            for record in &records {
+            let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == super::RecordKind::Snapshot);
+            for record in snapshots.into_iter().chain(updates) {
                 self.end.records += 1;
                 self.pieces.push_back(self.writer.record(record));
             }
@@ -388,12 +389,10 @@ impl RepoInner {
         self.enqueue(Input::DocRestored { doc: id.clone(), lineage, creator });
         self.pump();
         let Some(doc) = self.doc(id).filter(|doc| doc.lineage.get() == lineage) else { return (false, true) };
-        let blobs: Vec<Vec<u8>> = exports.iter().map(|bytes| bytes.to_vec()).collect();
+        // One by one, in their order: a snapshot of a trimmed history is of use only to an empty document, so it comes first.
         let mut whole = true;
-        if contained_import(|| doc.doc.import_batch(&blobs).map(|_| ())).is_err() {
-            for blob in &blobs {
-                whole &= contained_import(|| doc.doc.import(blob).map(|_| ())).is_ok();
-            }
+        for bytes in exports {
+            whole &= contained_import(|| doc.doc.import(bytes).map(|_| ())).is_ok();
         }
         // What waits for operations that the file does not have is kept as it is.
         let version = doc.doc.oplog_vv();

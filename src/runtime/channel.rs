@@ -68,6 +68,10 @@ pub trait Channel {
     fn send(&self, messages: Vec<Message>);
     /// Closes the pipe. Nothing is reported for it afterwards.
     fn close(&self);
+    /// Returns whether what is sent may still arrive.
+    fn is_open(&self) -> bool {
+        true
+    }
     /// Traffic so far.
     fn stats(&self) -> ChannelStats;
 }

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use loro::{CommitOptions, LoroDoc};
 
 use super::{
-    EphemeralHandle, ErrorCode, LocalBoxFuture, RepoError,
+    EphemeralHandle, ErrorCode, History, LocalBoxFuture, RepoError,
     docs::{OpenDoc, from_loro},
     inner::{Awaited, RepoInner, Waiter},
     repo::closed,
@@ -109,6 +109,12 @@ impl DocHandle {
     #[must_use]
     pub fn doc(&self) -> LoroDoc {
         self.doc.doc.clone()
+    }
+
+    /// Returns the document's history.
+    #[must_use]
+    pub fn history(&self) -> History {
+        History::new(self.doc())
     }
 
     /// Compares the document with what was last stored and sent, and stores and sends what is new.

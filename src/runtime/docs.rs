@@ -107,16 +107,24 @@ impl OpenDoc {
     /// Exports what `since` lacks, or everything as a snapshot, and the version it brings a receiver to.
     pub(super) fn export(&self, since: Option<&VersionVector>) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError> {
         let bytes = match since {
-            None => self.doc.export(ExportMode::Snapshot)?,
-            Some(since) => self.doc.export(ExportMode::updates(&to_loro(since)))?,
+            Some(since) if !self.needs_snapshot(since) => self.doc.export(ExportMode::updates(&to_loro(since)))?,
+            _ => self.doc.export(ExportMode::Snapshot)?,
         };
         Ok((bytes, from_loro(&self.doc.oplog_vv())))
+    }
+
+    /// Returns whether what `since` lacks includes operations that were trimmed from the history here. Exported as operations, the rest
+    /// could never be used.
+    pub(super) fn needs_snapshot(&self, since: &VersionVector) -> bool {
+        self.doc.is_shallow() && !since.includes(&from_loro(&self.doc.shallow_since_vv().to_vv()))
     }
 
     /// Exports operations by author, or everything as a snapshot when they are `whole` and many: that is imported faster.
     pub(super) fn export_ranges(&self, ranges: &[AuthorRange], whole: bool) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError> {
         let operations: i64 = ranges.iter().map(|range| i64::from(range.end) - i64::from(range.start)).sum();
-        let mode = if whole && operations >= SNAPSHOT_OPERATIONS {
+        let start = |author| ranges.iter().find(|range| range.author == author).map_or(i32::MAX, |range| range.start);
+        let trimmed = self.doc.is_shallow() && self.doc.shallow_since_vv().iter().any(|(author, end)| start(*author) < *end);
+        let mode = if trimmed || whole && operations >= SNAPSHOT_OPERATIONS {
             ExportMode::Snapshot
         } else {
             ExportMode::updates_in_range(ranges.iter().map(|range| IdSpan::new(range.author, range.start, range.end)).collect::<Vec<_>>())

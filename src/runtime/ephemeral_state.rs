@@ -60,8 +60,8 @@ impl EphemeralChange {
         self.added.is_empty() && self.updated.is_empty() && self.removed.is_empty()
     }
 
-    fn note(&mut self, key: &str, before: Option<&LoroValue>, after: Option<&LoroValue>) {
-        let keys = match (before.is_some(), after.is_some()) {
+    pub(super) fn note(&mut self, key: &str, before: bool, after: bool) {
+        let keys = match (before, after) {
             (false, true) => &mut self.added,
             (true, true) => &mut self.updated,
             (true, false) => &mut self.removed,
@@ -111,7 +111,7 @@ impl EphemeralState {
                 _ => owner(key, author),
             };
             if before != value.as_ref() {
-                change.note(key, before, value.as_ref());
+                change.note(key, before.is_some(), value.is_some());
             }
             self.entries.insert(key.to_owned(), Entry { value, stamp, author, refreshed: now });
         }
@@ -149,7 +149,7 @@ impl EphemeralState {
     /// Renews the stamps of the values that `author` wrote last.
     pub fn touch(&mut self, author: &PeerId, now: Timestamp) {
         for entry in self.entries.values_mut().filter(|entry| entry.value.is_some() && entry.author == *author) {
-            entry.stamp = next_stamp(Some(entry), now);
+            entry.stamp = next_stamp(Some(entry.stamp), now);
             entry.refreshed = now;
         }
     }
@@ -223,17 +223,17 @@ impl EphemeralState {
     fn write(&mut self, key: &str, value: Option<LoroValue>, author: &PeerId, now: Timestamp) -> EphemeralChange {
         let mut change = EphemeralChange::default();
         let known = self.entries.get(key);
-        change.note(key, known.and_then(|entry| entry.value.as_ref()), value.as_ref());
-        let stamp = next_stamp(known, now);
+        change.note(key, known.is_some_and(|entry| entry.value.is_some()), value.is_some());
+        let stamp = next_stamp(known.map(|entry| entry.stamp), now);
         self.entries.insert(key.to_owned(), Entry { value, stamp, author: author.clone(), refreshed: now });
         change
     }
 }
 
 /// Returns a stamp that wins over `known` even if the clock stands still or went back.
-fn next_stamp(known: Option<&Entry>, now: Timestamp) -> i64 {
+pub(super) fn next_stamp(known: Option<i64>, now: Timestamp) -> i64 {
     let now = i64::try_from(now.0).unwrap_or(i64::MAX);
-    known.map_or(now, |known| now.max(known.stamp.saturating_add(1)))
+    known.map_or(now, |known| now.max(known.saturating_add(1)))
 }
 
 /// Returns whose `key` is when `author` sends it: peers send others' keys along, and those must not go when the sender goes.
@@ -245,14 +245,18 @@ fn owner(key: &str, author: &PeerId) -> PeerId {
 }
 
 fn encode<'a>(entries: impl Iterator<Item = (&'a str, &'a Entry)>) -> Vec<u8> {
-    let entries: Vec<_> = entries.map(|(key, entry)| (key, entry.value.as_ref(), entry.stamp)).collect();
+    encode_entries(entries.map(|(key, entry)| (key, entry.value.as_ref(), entry.stamp)))
+}
+
+pub(super) fn encode_entries<'a>(entries: impl Iterator<Item = (&'a str, Option<&'a LoroValue>, i64)>) -> Vec<u8> {
+    let entries: Vec<_> = entries.collect();
     postcard::to_allocvec(&entries).expect("values are plain data")
 }
 
-type Incoming<'a> = BTreeMap<&'a str, (Option<LoroValue>, i64)>;
+pub(super) type Incoming<'a> = BTreeMap<&'a str, (Option<LoroValue>, i64)>;
 
 /// Reads entries one by one, so that a claimed number of them reserves nothing, and keeps the newest of each key.
-fn decode(bytes: &[u8], now: Timestamp) -> Result<Incoming<'_>, EphemeralDecodeError> {
+pub(super) fn decode(bytes: &[u8], now: Timestamp) -> Result<Incoming<'_>, EphemeralDecodeError> {
     if bytes.len() > MAX_PAYLOAD_BYTES {
         return Err(EphemeralDecodeError);
     }

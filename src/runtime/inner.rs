@@ -26,6 +26,9 @@ use crate::{
     synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
 };
 
+/// Payload that is gathered before it is sent; less is sent when nothing is left to do.
+const OUTBOX_BYTES: usize = 1024 * 1024;
+
 pub(super) struct OpenChannel {
     pub(super) channel: Rc<dyn Channel>,
     pub(super) adapter: usize,
@@ -83,6 +86,7 @@ pub(super) struct RepoInner {
     pub(super) safety: Safety,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
+    outbox_bytes: Cell<usize>,
     exports: RefCell<Exports>,
     pumping: Cell<bool>,
     delivering: Cell<bool>,
@@ -93,9 +97,8 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, sync: Synchronizer, gate: Option<Gate>, safety: Safety) -> Rc<Self> {
+    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, writer: u64, sync: Synchronizer, gate: Option<Gate>, safety: Safety) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
-        let writer = env.random_u64();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
             env,
@@ -119,6 +122,7 @@ impl RepoInner {
             safety,
             queue: RefCell::default(),
             outbox: RefCell::default(),
+            outbox_bytes: Cell::new(0),
             exports: RefCell::default(),
             pumping: Cell::new(false),
             delivering: Cell::new(false),
@@ -182,22 +186,17 @@ impl RepoInner {
                 let effects = self.sync.borrow_mut().update(input, now);
                 for effect in effects {
                     self.execute(effect);
+                    if self.outbox_bytes.get() > OUTBOX_BYTES {
+                        self.send_outbox();
+                    }
                 }
                 continue;
             }
             if self.judge_next() {
                 continue;
             }
-            self.exports.borrow_mut().clear();
-            let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
-            if outbox.is_empty() {
+            if !self.send_outbox() {
                 break;
-            }
-            for (channel, messages) in outbox {
-                let pipe = self.pipes.borrow().get(&channel).map(|pipe| Rc::clone(&pipe.channel));
-                if let Some(pipe) = pipe {
-                    pipe.send(messages);
-                }
             }
         }
         self.settle_waiters();
@@ -209,6 +208,29 @@ impl RepoInner {
         if !self.pumping.get() {
             self.deliver();
         }
+    }
+
+    /// Sends what was gathered; returns whether there was anything.
+    fn send_outbox(&self) -> bool {
+        self.exports.borrow_mut().clear();
+        self.outbox_bytes.set(0);
+        let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
+        let any = !outbox.is_empty();
+        for (channel, messages) in outbox {
+            if let Some(pipe) = self.pipe(channel) {
+                pipe.send(messages);
+            }
+        }
+        any
+    }
+
+    fn pipe(&self, channel: ChannelId) -> Option<Rc<dyn Channel>> {
+        self.pipes.borrow().get(&channel).map(|pipe| Rc::clone(&pipe.channel))
+    }
+
+    /// Returns whether what is sent now may arrive: otherwise there is no point in exporting it.
+    fn is_open(&self, channel: ChannelId) -> bool {
+        self.pipe(channel).is_some_and(|pipe| pipe.is_open())
     }
 
     /// Calls the application, in order. A delivery made from inside one is queued behind it.
@@ -237,6 +259,7 @@ impl RepoInner {
     }
 
     pub(super) fn send(&self, channel: ChannelId, message: Message) {
+        self.outbox_bytes.set(self.outbox_bytes.get() + message.payload_bytes());
         let mut outbox = self.outbox.borrow_mut();
         match outbox.iter_mut().find(|(known, _)| *known == channel) {
             Some((_, messages)) => messages.push(message),
@@ -249,6 +272,7 @@ impl RepoInner {
             Effect::Send { channel, message } => self.send(channel, message),
             Effect::SendSnapshot { channel, doc, purpose } => self.send_doc(channel, doc, None, purpose),
             Effect::SendUpdate { channel, doc, since, purpose } => self.send_doc(channel, doc, Some(since), purpose),
+            Effect::GiveUpdate { channel, .. } | Effect::GiveRanges { channel, .. } if !self.is_open(channel) => {}
             Effect::GiveUpdate { channel, doc, lineage, since } => {
                 let exported = self.export(&doc, (!since.is_empty()).then_some(&since));
                 self.give(channel, doc, lineage, Vec::new(), exported);
@@ -356,6 +380,9 @@ impl RepoInner {
     }
 
     fn send_doc(&self, channel: ChannelId, doc: DocId, since: Option<VersionVector>, purpose: Purpose) {
+        if !self.is_open(channel) {
+            return;
+        }
         let Some((data, version)) = self.export(&doc, since.as_ref()) else { return };
         let transmission = match since {
             None => Transmission::Snapshot { data, version },

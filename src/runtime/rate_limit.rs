@@ -9,8 +9,8 @@ use std::{
 
 use super::{Admission, AdmissionRequest, Decision, Verdict};
 use crate::{
-    protocol::{MessageKind, PeerId, RefusalReason},
-    synchronizer::Timestamp,
+    protocol::{MessageKind, RefusalReason},
+    synchronizer::{ChannelId, Timestamp},
 };
 
 /// Parts of a token, so that slow rates fill by the millisecond and nothing is rounded while counting.
@@ -43,13 +43,14 @@ pub struct RateLimits {
 
 /// Refuses what a peer sends beyond its [`RateLimits`], and says when it would pass. Admits everything else at once.
 ///
-/// Peers are told apart by their ids, which they give themselves: a peer under a new id starts with a full bucket.
+/// Peers are told apart by their connections, since ids are what they say of themselves: a peer that connects anew starts with a full
+/// bucket, and nobody can use up another's.
 #[derive(Debug)]
 pub struct RateLimiter {
     messages: Option<Size>,
     bytes: Option<Size>,
     kinds: Option<Vec<MessageKind>>,
-    peers: RefCell<BTreeMap<PeerId, Buckets>>,
+    peers: RefCell<BTreeMap<ChannelId, Buckets>>,
     swept: Cell<Timestamp>,
 }
 
@@ -139,10 +140,7 @@ impl Admission for RateLimiter {
         }
         self.sweep(request.now);
         let mut peers = self.peers.borrow_mut();
-        if !peers.contains_key(&request.peer.peer_id) {
-            peers.insert(request.peer.peer_id.clone(), self.full(request.now));
-        }
-        let Some(buckets) = peers.get_mut(&request.peer.peer_id) else { return Decision::Now(Verdict::Admit) };
+        let buckets = peers.entry(request.peer.channel).or_insert_with(|| self.full(request.now));
         self.fill(buckets, request.now);
         let one = if self.messages.is_some() { UNITS } else { 0 };
         let size = if self.bytes.is_some() { request.bytes as u128 * UNITS } else { 0 };
@@ -173,8 +171,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        protocol::PeerType,
-        synchronizer::{ChannelId, ChannelKind, PeerContext},
+        protocol::{PeerId, PeerType},
+        synchronizer::{ChannelKind, PeerContext},
     };
 
     const START: u64 = 1_800_000_000_000;
@@ -184,7 +182,7 @@ mod tests {
             peer_id: PeerId::from(peer),
             name: None,
             peer_type: PeerType::User,
-            channel: ChannelId(1),
+            channel: ChannelId(peer),
             kind: ChannelKind::Network,
         };
         AdmissionRequest { kind, peer: Rc::new(peer), doc: None, bytes, now: Timestamp(START + at) }

@@ -247,6 +247,8 @@ impl Repo {
     pub fn new(env: Rc<dyn Env>, config: RepoConfig) -> Self {
         let peer_id = config.peer_id.unwrap_or_else(|| PeerId::from(env.random_u64()));
         let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
+        // Names this repo's records; peers never see it.
+        let writer = env.random_u64();
         let decisions = Config {
             identity,
             interest: config.interest,
@@ -256,10 +258,12 @@ impl Repo {
             tombstones: config.tombstones,
             features: config.features,
             memory: config.memory,
+            hash_key: writer,
         };
         // A relay acknowledges what others rely on.
         let safety = if config.interest == Interest::Everything { Safety::Strict } else { Safety::Relaxed };
-        let inner = RepoInner::new(env, peer_id, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new), safety);
+        let sync = Synchronizer::new(decisions, config.permissions);
+        let inner = RepoInner::new(env, peer_id, writer, sync, config.admission.map(Gate::new), safety);
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }

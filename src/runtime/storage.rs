@@ -168,13 +168,20 @@ impl RepoInner {
             doc.lineage.set(index.lineage);
             (records, index)
         };
-        let blobs: Vec<Vec<u8>> = records.iter().map(|record| record.bytes.to_vec()).collect();
-        let batch = contained_import(|| doc.doc.import_batch(&blobs).map(|_| ()));
+        let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == RecordKind::Snapshot);
+        let updates: Vec<_> = updates.into_iter().map(|record| record.bytes.to_vec()).collect();
+        // A snapshot of a trimmed history is of use only to an empty document, and a batch would put it behind the updates.
+        let batch = contained_import(|| {
+            for record in &snapshots {
+                doc.doc.import(&record.bytes)?;
+            }
+            doc.doc.import_batch(&updates).map(|_| ())
+        });
         let mut damaged = BTreeSet::new();
         if batch.is_err() {
             // One damaged record must not cost the others.
-            for (record, blob) in records.iter().zip(&blobs) {
-                if let Err(error) = contained_import(|| doc.doc.import(blob).map(|_| ())) {
+            for record in &records {
+                if let Err(error) = contained_import(|| doc.doc.import(&record.bytes).map(|_| ())) {
                     damaged.insert(record.key.clone());
                     let text = format!("record {} of document {:?} is damaged and left as it is: {error}", record.key.0, doc.id);
                     self.quarantine(&doc.id, RepoError::new(ErrorCode::Storage, text));
@@ -187,15 +194,16 @@ impl RepoInner {
         let version = doc.version();
         // With a damaged record nobody can say what the rest covers: everything counts as not stored, and is written again
         // beside it. Neither it nor a record that waits for missing operations is replaced.
-        let stored = if damaged.is_empty() { common(&index.version, &version) } else { VersionVector::new() };
+        let stored = if damaged.is_empty() { index.version.common(&version) } else { VersionVector::new() };
         let complete = damaged.is_empty() && stored == index.version;
         let mut known = Records::default();
-        for (record, blob) in records.iter().zip(&blobs).filter(|(record, _)| !damaged.contains(&record.key)) {
-            match (complete, end_of(blob)) {
-                (true, _) => known.add(record),
-                (false, Some(end)) if version.includes(&end) => known.add(record),
-                (false, Some(end)) => known.waiting.push((record.key.clone(), end)),
-                (false, None) => {}
+        for record in records.iter().filter(|record| !damaged.contains(&record.key)) {
+            let end = if complete { None } else { end_of(&record.bytes) };
+            match end {
+                None if complete => known.add(record),
+                Some(end) if version.includes(&end) => known.add(record),
+                Some(end) => known.waiting.push((record.key.clone(), end)),
+                None => {}
             }
         }
         let total = u32::try_from(records.len()).unwrap_or(u32::MAX);
@@ -225,7 +233,7 @@ impl RepoInner {
                     continue;
                 }
             };
-            let kind = if snapshot { RecordKind::Snapshot } else { RecordKind::Update };
+            let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
             let mut replaces = Vec::new();
             if snapshot && let Some(known) = open.records.borrow_mut().get_mut(&id) {
@@ -369,6 +377,7 @@ impl RepoInner {
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(problem), Some(inner)) = (&outcome, problem, weak.upgrade()) {
                 inner.storage_failed(problem, error.clone());
+                inner.enqueue(Input::RemovalFailed { channel, doc });
                 inner.pump();
             }
             let _ = done.send(outcome);
@@ -385,11 +394,6 @@ fn remembered(index: &IndexEntry) -> Stored {
         confirmed: index.confirmed.clone(),
         creator: index.creator.clone(),
     }
-}
-
-/// Returns what both versions know.
-fn common(a: &VersionVector, b: &VersionVector) -> VersionVector {
-    a.iter().map(|(author, end)| (author, end.min(b.get(author)))).filter(|(_, end)| *end > 0).collect()
 }
 
 /// Returns up to where the operations of an export go; `None` if that cannot be read.

@@ -122,10 +122,15 @@ impl Synchronizer {
         if !self.sees(channel, doc) || self.model.lineage(doc) != Some(lineage) {
             return;
         }
+        let claims = durable.iter().chain([version]);
+        if claims.into_iter().any(|version| self.model.is_absurd_claim(doc, version)) {
+            return;
+        }
         self.model.learn(channel, doc, version);
         let ours = self.model.here(doc);
         let network = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
         if let Some(durable) = durable {
+            let durable = durable.common(&ours);
             if let Some(link) = self.model.link(channel, doc) {
                 link.durable.merge(&durable);
             }
@@ -188,7 +193,11 @@ impl Synchronizer {
         }
         if reason == RefusalReason::Deletion {
             // It keeps its copy; this side's deletion stands.
-            self.model.undeletable.insert(doc.clone());
+            let news =
+                self.model.buried.contains_key(doc) && self.model.undeletable.entry(doc.clone()).or_default().insert(peer.peer_id.clone());
+            if !news {
+                return;
+            }
             return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: None }));
         }
         if self.model.peek(channel, doc).is_none() {

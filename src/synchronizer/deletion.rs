@@ -3,13 +3,16 @@
 //! Decides who is told, whose word is taken, what a tombstone covers and how long it is kept. A creation of a document has a lineage;
 //! a tombstone covers one lineage and all before it, so what was deleted never merges with what was made later under the same id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ChannelId, Creator, Effect, Event, Synchronizer, Timestamp};
-use crate::protocol::{DeleteStatus, DocId, Message, RefusalReason, Role, Tombstone};
+use super::{ChannelId, Creator, Effect, Event, Synchronizer, Timer, Timestamp};
+use crate::protocol::{DeleteStatus, DocId, Message, PeerId, RefusalReason, Role, Tombstone};
 
 /// How far ahead of the local clock a peer's time or lineage is believed.
 const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Milliseconds until a store that could not remove a document is asked to again.
+const REMOVE_AGAIN_MS: u64 = 5_000;
 
 /// Deletions, the latest, that a relay is told of when it is met.
 const MAX_TOLD_DELETIONS: usize = 1_000;
@@ -116,9 +119,14 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let latest = now.plus(MAX_AHEAD_MS).0;
-        tombstone.at = tombstone.at.min(latest);
-        if !self.sees(channel, doc) || tombstone.lineage > latest || self.model.is_buried(doc, tombstone.lineage) {
+        let Some(peer) = self.model.context(channel) else { return };
+        // How long it is kept goes by this side's clock.
+        tombstone.at = tombstone.at.min(now.0);
+        if self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Leaf) {
+            // It speaks for nobody else: what is kept of deletions is shared out by author.
+            tombstone.by = peer.peer_id.clone();
+        }
+        if !self.permissions.visibility(doc, &peer) || is_absurd(tombstone.lineage, now) || self.model.is_buried(doc, tombstone.lineage) {
             return;
         }
         let here = self.model.lineage(doc);
@@ -127,7 +135,13 @@ impl Synchronizer {
         }
         if !self.may_delete(channel, doc) {
             if here.is_some_and(|lineage| lineage <= tombstone.lineage) {
+                let told = self.model.peek(channel, doc).is_some_and(|link| link.refused == Some(RefusalReason::Deleted));
                 self.peer_deleted(channel, doc);
+                if !told {
+                    // Changes made from now on reach nobody there.
+                    let (doc, peer) = (doc.clone(), peer.peer_id.clone());
+                    out.push(Effect::Emit(Event::Refused { doc, peer, reason: RefusalReason::Deleted, retry_ms: None }));
+                }
                 out.push(Effect::Send {
                     channel,
                     message: Message::Refusal { doc: doc.clone(), reason: RefusalReason::Deletion, retry_ms: None },
@@ -199,11 +213,15 @@ impl Synchronizer {
 
     /// Tells a peer that keeps documents which ones were deleted: it may not have been there.
     pub(super) fn tell_deletions(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(peer) = self.model.context(channel) else { return };
         let mut recent: Vec<_> = self
             .model
             .buried
             .iter()
-            .filter(|(doc, _)| self.model.lineage(doc).is_none() && !self.model.undeletable.contains(*doc) && self.sees(channel, doc))
+            .filter(|(doc, _)| {
+                let refused = self.model.undeletable.get(*doc).is_some_and(|peers| peers.contains(&peer.peer_id));
+                self.model.lineage(doc).is_none() && !refused && self.permissions.visibility(doc, &peer)
+            })
             .map(|(doc, tombstone)| (doc.clone(), tombstone.clone()))
             .collect();
         if recent.is_empty() {
@@ -227,6 +245,24 @@ impl Synchronizer {
         self.note_tombstone(doc, tombstone);
     }
 
+    /// A store still has what was removed: it would be back at the next start.
+    pub(super) fn removal_failed(&mut self, channel: ChannelId, doc: DocId, out: &mut Vec<Effect>) {
+        if self.model.channels.contains_key(&channel) {
+            self.model.arm(Timer::Remove(channel, doc), REMOVE_AGAIN_MS, out);
+        }
+    }
+
+    pub(super) fn remove_again(&mut self, channel: ChannelId, doc: DocId, out: &mut Vec<Effect>) {
+        match self.model.buried.get(&doc) {
+            Some(tombstone) if self.may_keep(channel, &doc) => {
+                out.push(Effect::BuryDoc { channel, tombstone: tombstone.clone(), doc });
+            }
+            None if self.model.lineage(&doc).is_none() => out.push(Effect::ForgetDoc { channel, doc }),
+            // It was made again: what is written of it replaces the rest.
+            _ => {}
+        }
+    }
+
     pub(super) fn note_tombstone(&mut self, doc: &DocId, tombstone: Tombstone) {
         if self.model.buried.get(doc).is_none_or(|known| known.lineage < tombstone.lineage) {
             self.model.buried.insert(doc.clone(), tombstone);
@@ -236,6 +272,7 @@ impl Synchronizer {
     fn drop_doc(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         self.model.take_doc(doc);
         self.model.unsent.remove(doc);
+        self.model.loading.remove(doc);
         self.model.unlink_doc(doc);
         out.push(Effect::DropDoc { doc: doc.clone() });
         if self.model.catalogue.remove(doc).is_some() {
@@ -243,22 +280,18 @@ impl Synchronizer {
         }
     }
 
-    /// Forgets tombstones that are old enough, and the oldest beyond the number kept.
+    /// Forgets tombstones that are old enough, and of those beyond the number kept the oldest of whoever left most.
     pub(super) fn forget_tombstones(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         let limits = self.config.tombstones;
-        let mut gone: Vec<DocId> = self
-            .model
-            .buried
-            .iter()
-            .filter(|(_, tombstone)| now.since(Timestamp(tombstone.at)) > limits.keep_ms)
-            .map(|(doc, _)| doc.clone())
-            .collect();
+        let is_old = |tombstone: &Tombstone| now.since(Timestamp(tombstone.at)) > limits.keep_ms;
+        let mut gone: Vec<DocId> = self.model.buried.iter().filter(|(_, t)| is_old(t)).map(|(doc, _)| doc.clone()).collect();
         let excess = (self.model.buried.len() - gone.len()).saturating_sub(limits.max);
         if excess > 0 {
-            let mut kept: Vec<_> =
-                self.model.buried.iter().filter(|(doc, _)| !gone.contains(doc)).map(|(doc, t)| (t.at, doc.clone())).collect();
-            kept.sort_unstable();
-            gone.extend(kept.into_iter().take(excess).map(|(_, doc)| doc));
+            let mut by_author: BTreeMap<&PeerId, Vec<(u64, &DocId)>> = BTreeMap::new();
+            for (doc, tombstone) in self.model.buried.iter().filter(|(_, t)| !is_old(t)) {
+                by_author.entry(&tombstone.by).or_default().push((tombstone.at, doc));
+            }
+            gone.extend(beyond_fair_share(by_author.into_values().collect(), excess).into_iter().cloned());
         }
         for doc in gone {
             self.model.buried.remove(&doc);
@@ -276,4 +309,28 @@ impl Synchronizer {
     pub fn is_deleted(&self, doc: &DocId) -> bool {
         self.model.buried.contains_key(doc) && self.model.lineage(doc).is_none()
     }
+}
+
+/// Returns whether a lineage lies further ahead than clocks differ: nothing could ever be made after it.
+pub(super) fn is_absurd(lineage: u64, now: Timestamp) -> bool {
+    lineage > now.plus(MAX_AHEAD_MS).0
+}
+
+/// Returns the `excess` tombstones to forget: the oldest of each author beyond the number that all may keep.
+fn beyond_fair_share(mut authors: Vec<Vec<(u64, &DocId)>>, excess: usize) -> Vec<&DocId> {
+    authors.sort_by_key(Vec::len);
+    let total: usize = authors.iter().map(Vec::len).sum();
+    let mut room = total.saturating_sub(excess);
+    let mut left = authors.len();
+    let mut gone = Vec::with_capacity(excess);
+    for mut tombstones in authors {
+        // Whoever left few keeps all; what they do not use is the others'.
+        let share = tombstones.len().min(room.div_ceil(left.max(1)));
+        room -= share;
+        left -= 1;
+        tombstones.sort_unstable();
+        let beyond = tombstones.len() - share;
+        gone.extend(tombstones.into_iter().take(beyond).map(|(_, doc)| doc));
+    }
+    gone
 }

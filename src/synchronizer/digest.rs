@@ -4,7 +4,7 @@
 //! followed down to the documents concerned. A sum is the wrapping sum of 64-bit SipHash-1-3 hashes (key zero) of each document's id,
 //! lineage and version.
 
-use std::hash::Hasher;
+use std::{collections::BTreeSet, hash::Hasher};
 
 use siphasher::sip::SipHasher13;
 
@@ -23,11 +23,17 @@ const MAX_PARTS: usize = 4_096;
 
 const WHOLE: Part = Part { depth: 0, prefix: 0 };
 
+/// Messages of a comparison that are answered in [`WINDOW_MS`]: one that goes on takes a handful.
+const MAX_MESSAGES: u32 = 64;
+const WINDOW_MS: u64 = 10_000;
+
 /// A document both sides follow.
 struct Followed {
     doc: DocId,
     place: u64,
     hash: u64,
+    /// Sum of the hashes before it.
+    before: u64,
 }
 
 impl Synchronizer {
@@ -81,7 +87,7 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if !self.speaks_digest(channel) {
+        if !self.speaks_digest(channel) || !self.has_time_for_digest(channel, now) {
             return;
         }
         if reply
@@ -93,7 +99,11 @@ impl Synchronizer {
         let followed = self.followed(channel);
         let mut closer = Vec::new();
         let mut wanted = Vec::new();
+        let mut looked_at = BTreeSet::new();
         for sum in sums.into_iter().take(MAX_PARTS).filter(|sum| sum.part.depth <= MAX_DEPTH) {
+            if !looked_at.insert(sum.part) {
+                continue;
+            }
             let ours = sum_of(sum.part, &followed);
             if ours == sum {
                 if sum.part == WHOLE {
@@ -120,7 +130,7 @@ impl Synchronizer {
         list.dedup();
         let mut heads = Vec::new();
         for part in list.into_iter().filter(|part| part.depth <= MAX_DEPTH) {
-            for Followed { doc, .. } in followed.iter().filter(|followed| is_in(part, followed.place)) {
+            for Followed { doc, .. } in within(part, &followed) {
                 if let Some((lineage, version)) = self.model.held(doc) {
                     heads.push(Head { doc: doc.clone(), lineage, version: version.clone() });
                 }
@@ -183,27 +193,54 @@ impl Synchronizer {
             // Tabs share their stores: only what is open concerns another tab.
             docs.retain(|doc| self.model.docs.contains_key(doc));
         }
-        docs.into_iter()
+        let mut followed: Vec<_> = docs
+            .into_iter()
             .filter_map(|doc| {
                 let (lineage, version) = self.model.held(&doc)?;
                 let (place, hash) = (place(&doc), hash(&doc, lineage, version));
-                self.sees(channel, &doc).then_some(Followed { doc, place, hash })
+                self.sees(channel, &doc).then_some(Followed { doc, place, hash, before: 0 })
             })
-            .collect()
+            .collect();
+        followed.sort_unstable_by(|a, b| (a.place, &a.doc).cmp(&(b.place, &b.doc)));
+        let mut sum = 0u64;
+        for followed in &mut followed {
+            followed.before = sum;
+            sum = sum.wrapping_add(followed.hash);
+        }
+        followed
     }
+
+    /// Returns whether a peer has not asked for more comparisons lately than anybody needs: each looks at every document.
+    fn has_time_for_digest(&mut self, channel: ChannelId, now: Timestamp) -> bool {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return false };
+        let (since, count) = &mut entry.digests;
+        if now < *since || now.since(*since) >= WINDOW_MS {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= MAX_MESSAGES
+    }
+}
+
+/// Returns the documents of a part; they are in order of their places.
+fn within(part: Part, followed: &[Followed]) -> &[Followed] {
+    let shift = 64 - 4 * u32::from(part.depth.min(16));
+    let prefix_of = |followed: &Followed| followed.place.checked_shr(shift).unwrap_or(0);
+    if part.depth == 0 {
+        return followed;
+    }
+    let start = followed.partition_point(|followed| prefix_of(followed) < part.prefix);
+    let end = followed.partition_point(|followed| prefix_of(followed) <= part.prefix);
+    followed.get(start..end).unwrap_or_default()
 }
 
 fn sum_of(part: Part, followed: &[Followed]) -> Sum {
-    let mut sum = Sum { part, count: 0, hash: 0 };
-    for followed in followed.iter().filter(|followed| is_in(part, followed.place)) {
-        sum.count += 1;
-        sum.hash = sum.hash.wrapping_add(followed.hash);
-    }
-    sum
-}
-
-fn is_in(part: Part, place: u64) -> bool {
-    part.depth == 0 || place >> (64 - 4 * u32::from(part.depth.min(16))) == part.prefix
+    let within = within(part, followed);
+    let hash = match (within.first(), within.last()) {
+        (Some(first), Some(last)) => last.before.wrapping_add(last.hash).wrapping_sub(first.before),
+        _ => 0,
+    };
+    Sum { part, count: u32::try_from(within.len()).unwrap_or(u32::MAX), hash }
 }
 
 fn place(doc: &DocId) -> u64 {

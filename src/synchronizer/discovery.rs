@@ -8,7 +8,10 @@ use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Known, Request, Source},
 };
-use crate::protocol::{DocId, Message};
+use crate::protocol::{DocId, Message, extension::Head};
+
+/// Documents that are read at the same time for peers.
+const MAX_LOADING: usize = 256;
 
 impl Synchronizer {
     pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -22,6 +25,8 @@ impl Synchronizer {
             let first = !std::mem::replace(&mut entry.opened, true);
             if first && self.model.is_ready(&doc) {
                 self.ask_everyone(&doc, out);
+            } else if first {
+                self.begin_loading(&doc, now, out);
             }
             return;
         }
@@ -36,7 +41,7 @@ impl Synchronizer {
         self.watch_memory(out);
     }
 
-    /// Brings a document into memory, from its stores first.
+    /// Brings a document into memory, from its stores first: now, or when fewer others are being read, unless the application waits for it.
     #[expect(clippy::too_many_arguments, reason = "everything that may be waiting for it")]
     pub(super) fn begin(
         &mut self,
@@ -48,33 +53,60 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
-        let waiting: BTreeSet<_> = stores
-            .iter()
-            .map(|store| Source::Store(*store))
-            .chain(self.model.expected_stores.iter().map(|adapter| Source::Adapter(*adapter)))
-            .collect();
-        let nothing_to_wait_for = waiting.is_empty();
-        let state = DocState::Loading { waiting, requests, ask, found: false, held_back: None };
+        let state = DocState::Loading { begun: false, waiting: BTreeSet::new(), requests, ask, found: false, held_back: None };
         let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
         if let Some(known) = self.model.catalogue.get(doc).filter(|known| known.lineage == lineage) {
             // What was learnt before it left memory.
             entry.confirmed.clone_from(&known.confirmed);
             entry.confirmed_on_disk.clone_from(&known.durable);
-            entry.creator.clone_from(&known.creator);
             entry.announced = known.announced;
         }
         self.model.docs.insert(doc.clone(), entry);
         self.model.unsent.remove(doc);
         self.watch_memory(out);
-        out.push(Effect::CreateDoc { doc: doc.clone(), lineage });
+        if opened || self.model.loading.len() < MAX_LOADING {
+            self.begin_loading(doc, now, out);
+        } else {
+            self.model.backlog.push_back(doc.clone());
+        }
+    }
+
+    fn begin_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
+        let expected: Vec<_> = self.model.expected_stores.iter().copied().map(Source::Adapter).collect();
+        let Some(Doc { state: DocState::Loading { begun, waiting, .. }, lineage, .. }) = self.model.docs.get_mut(doc) else { return };
+        if std::mem::replace(begun, true) {
+            return;
+        }
+        waiting.extend(stores.iter().copied().map(Source::Store).chain(expected));
+        let nothing_to_wait_for = waiting.is_empty();
+        out.push(Effect::CreateDoc { doc: doc.clone(), lineage: *lineage });
         for store in stores {
             self.load(store, doc, out);
         }
         if nothing_to_wait_for {
             self.finish_loading(doc, now, out);
         } else {
+            self.model.loading.insert(doc.clone());
             self.model.arm(Timer::LoadTimeout(doc.clone()), super::LOAD_TIMEOUT_MS, out);
+        }
+    }
+
+    /// Reads what waits until fewer documents are being read.
+    pub(super) fn begin_waiting(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        while self.model.loading.len() < MAX_LOADING
+            && let Some(next) = self.model.backlog.pop_front()
+        {
+            let Some(Doc { state: DocState::Loading { begun: false, requests, ask, held_back, .. }, .. }) = self.model.docs.get(&next)
+            else {
+                continue;
+            };
+            if requests.is_empty() && ask.is_empty() && held_back.as_ref().is_none_or(Vec::is_empty) {
+                // Whoever wanted it has left.
+                self.model.take_doc(&next);
+            } else {
+                self.begin_loading(&next, now, out);
+            }
         }
     }
 
@@ -112,6 +144,7 @@ impl Synchronizer {
             return;
         }
         let lineage = self.model.lineage(&doc).unwrap_or(0);
+        self.model.introduce(channel, &doc);
         self.note(&doc, lineage, out);
         if self.keeps_up(channel, &doc) {
             self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
@@ -120,8 +153,12 @@ impl Synchronizer {
 
     /// Tells the peers that have nothing to do with a document yet that it exists: once, or `again` when they may see more.
     pub(super) fn announce(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
-        let Some(entry) = self.model.docs.get_mut(doc).filter(|entry| !entry.version.is_empty()) else { return };
-        if std::mem::replace(&mut entry.announced, true) && !again {
+        let told = match self.model.docs.get_mut(doc) {
+            Some(entry) if entry.version.is_empty() => return,
+            Some(entry) => std::mem::replace(&mut entry.announced, true),
+            None => false,
+        };
+        if told && !again {
             return;
         }
         self.announce_to_strangers(doc, out);
@@ -129,7 +166,7 @@ impl Synchronizer {
 
     /// Tells peers that may see more now of documents that left memory after they had been announced.
     pub(super) fn announce_away(&mut self, out: &mut Vec<Effect>) {
-        let announced = |(doc, known): &(&DocId, &Known)| known.announced && !self.model.docs.contains_key(*doc);
+        let announced = |(doc, known): &(&DocId, &Known)| known.announced && !self.model.docs.contains_key(doc);
         let docs: Vec<_> = self.model.catalogue.iter().filter(announced).map(|(doc, _)| doc.clone()).collect();
         for doc in docs {
             self.announce_to_strangers(&doc, out);
@@ -141,11 +178,15 @@ impl Synchronizer {
             if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || !self.sees(channel, doc) {
                 continue;
             }
-            if self.model.is_extended(channel) {
-                self.tell_heads(channel, doc, false, out);
-            } else {
-                out.push(Effect::Send { channel, message: Message::NewDoc { docs: vec![doc.clone()] } });
-            }
+            // No link comes of it: most peers have nothing to do with most documents.
+            let message = match self.model.held(doc) {
+                Some((lineage, version)) if self.model.is_extended(channel) => {
+                    Message::Heads { heads: vec![Head { doc: doc.clone(), lineage, version: version.clone() }], reply: false }
+                }
+                Some(_) => Message::NewDoc { docs: vec![doc.clone()] },
+                None => return,
+            };
+            out.push(Effect::Send { channel, message });
         }
     }
 

@@ -44,7 +44,7 @@ impl Synchronizer {
             ranges.truncate(MAX_RANGES);
             if let Some(entry) = self.model.docs.get_mut(doc) {
                 for range in &ranges {
-                    entry.fetches.insert(range.author, Fetch { channel, end: range.end, since: now, arrived: false });
+                    entry.fetches.insert(range.author, Fetch { channel, end: range.end, since: now, answered: false, arrived: false });
                 }
             }
             if let Some(link) = self.model.link(channel, doc) {
@@ -121,6 +121,37 @@ impl Synchronizer {
         }
     }
 
+    /// A source gave something, which brings this side to `version`, with `pending` waiting: did it give what it was asked for?
+    pub(super) fn settle_given(
+        &mut self,
+        channel: ChannelId,
+        doc: &DocId,
+        version: &VersionVector,
+        pending: &VersionVector,
+        now: Timestamp,
+    ) {
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let (mut came, mut failed) = (false, false);
+        entry.fetches.retain(|author, fetch| {
+            if fetch.channel != channel || !fetch.answered {
+                return true;
+            }
+            let here = version.get(*author) >= fetch.end;
+            fetch.arrived |= pending.get(*author) >= fetch.end;
+            came |= here || fetch.arrived;
+            failed |= !here && !fetch.arrived;
+            !here && fetch.arrived
+        });
+        let Some(link) = self.model.link(channel, doc) else { return };
+        if failed {
+            // What it gave is not what it said it has: the others count.
+            link.fail(now);
+        } else if came {
+            link.failures = 0;
+            link.failed_until = None;
+        }
+    }
+
     /// Operations came that wait for others: they are not asked for again.
     pub(super) fn note_pending(&mut self, channel: ChannelId, doc: &DocId, pending: &VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
         if pending.is_empty() {
@@ -128,7 +159,7 @@ impl Synchronizer {
         }
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         for (author, end) in pending.iter() {
-            let fetch = entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, arrived: true });
+            let fetch = entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, answered: true, arrived: true });
             fetch.end = fetch.end.max(end);
         }
         self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
-    model::{Channel, ChannelState, DocState, Source},
+    model::{Channel, DocState, Source},
 };
 use crate::protocol::{DocId, Features, Identity, Message, PeerType, Role};
 
@@ -16,6 +16,17 @@ const COMPARE_DELAY_MS: u64 = 300;
 const VERIFY_COMPARISON_MS: u64 = 2_000;
 /// Comparisons by sums before the documents they left open are asked about one by one.
 pub(super) const COMPARISONS: u32 = 4;
+
+/// What came of a handshake.
+#[derive(PartialEq, Eq)]
+enum Established {
+    /// The peer is known now.
+    New,
+    /// It said so again.
+    Before,
+    /// The channel was closed.
+    Refused,
+}
 
 impl Synchronizer {
     pub(super) fn channel_opened(&mut self, channel: ChannelId, kind: ChannelKind, initiate: bool, out: &mut Vec<Effect>) {
@@ -28,51 +39,59 @@ impl Synchronizer {
     }
 
     pub(super) fn establish_requested(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) {
-        if self.establish(channel, identity, now, out) {
-            out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) });
-            self.compare_all(channel, now, out);
+        match self.establish(channel, identity, now, out) {
+            Established::New => {
+                out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) });
+                self.compare_all(channel, now, out);
+            }
+            Established::Before => out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) }),
+            Established::Refused => {}
         }
     }
 
     pub(super) fn establish_answered(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) {
-        if self.establish(channel, identity, now, out) {
+        if self.establish(channel, identity, now, out) == Established::New {
             self.compare_all(channel, now, out);
         }
     }
 
-    fn establish(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) -> bool {
+    fn establish(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) -> Established {
         if identity.peer_id == self.config.identity.peer_id {
             out.push(Effect::Emit(Event::SamePeerId { channel }));
-            out.push(Effect::CloseChannel { channel });
-            self.channel_closed(channel, now, out);
-            return false;
+            self.part(channel, now, out);
+            return Established::Refused;
         }
         let known = self.model.has_peer(&identity.peer_id);
-        let Some(entry) = self.model.channels.get_mut(&channel) else { return false };
-        let before = match entry.establish(channel, identity.clone()) {
-            ChannelState::Established(before, _) if before.peer_id != identity.peer_id => Some(before.peer_id),
-            _ => None,
-        };
-        entry.features = Features::default();
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return Established::Refused };
+        match entry.identity().map(|before| before.peer_id == identity.peer_id) {
+            None => {}
+            Some(true) => return Established::Before,
+            // A connection has one peer: whatever was allowed to it would be allowed again to each new name.
+            Some(false) => {
+                self.part(channel, now, out);
+                return Established::Refused;
+            }
+        }
+        entry.establish(channel, identity.clone());
         entry.role = if identity.peer_type == PeerType::Service { Role::Relay } else { Role::Leaf };
         if let (Some(own), Some(theirs)) = (self.config.identity.capabilities, identity.capabilities) {
             entry.features = own.shared(theirs);
             entry.role = theirs.role;
         }
         let digest = entry.features.includes(Features::DIGEST);
-        if let Some(before) = before {
-            self.model.unlink_channel(channel);
-            if !self.model.has_peer(&before) {
-                out.push(Effect::Emit(Event::PeerDisconnected(before)));
-            }
-        }
+        self.model.recall_introduced(channel, &identity.peer_id);
         if !known {
             out.push(Effect::Emit(Event::PeerConnected(identity.peer_id)));
         }
         if digest {
             self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
         }
-        true
+        Established::New
+    }
+
+    fn part(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        out.push(Effect::CloseChannel { channel });
+        self.channel_closed(channel, now, out);
     }
 
     /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
@@ -131,11 +150,18 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
         }
-        if entry_role == Role::Relay {
-            for doc in self.model.stranded() {
-                if self.sees(channel, &doc) {
-                    self.tell_heads(channel, &doc, true, out);
-                }
+        self.tell_stranded(channel, out);
+    }
+
+    /// Offers a relay what only stores have and no other machine is known to have.
+    pub(super) fn tell_stranded(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get(&channel) else { return };
+        if entry.role != Role::Relay || !entry.initiated || !self.model.is_extended(channel) {
+            return;
+        }
+        for doc in self.model.stranded() {
+            if self.model.peek(channel, &doc).is_none_or(|link| link.known.is_none()) && self.sees(channel, &doc) {
+                self.tell_heads(channel, &doc, true, out);
             }
         }
     }
@@ -176,7 +202,7 @@ impl Synchronizer {
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
         self.model.armed.retain(|timer| match timer {
-            Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) => *of != channel,
+            Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => true,
         });
@@ -204,6 +230,7 @@ impl Synchronizer {
         {
             let subscriptions: BTreeSet<_> =
                 links.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
+            self.model.remember_introduced(identity.peer_id.clone(), gone.introduced);
             self.model.remember(identity.peer_id.clone(), subscriptions);
             out.push(Effect::RemoveEphemeralPeer { peer: identity.peer_id.clone() });
             out.push(Effect::Emit(Event::PeerDisconnected(identity.peer_id.clone())));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Synchronizer, Timer, Timestamp,
+    deletion::is_absurd,
     model::{Doc, DocState, Request, RequestKind},
 };
 use crate::protocol::{
@@ -38,6 +39,9 @@ impl Synchronizer {
             }
             return;
         }
+        if is_absurd(lineage, now) || self.model.is_absurd_claim(&doc, &version) {
+            return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
+        }
         if self.model.is_buried(&doc, lineage) {
             return self.tell_tombstone(channel, &doc, out);
         }
@@ -47,7 +51,9 @@ impl Synchronizer {
         let request = Request { channel, version, bidirectional: reply, kind: RequestKind::Heads };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Ready) => self.compare_heads(request, &doc, now, out),
-            Some(DocState::Loading { requests, .. }) => requests.push(request),
+            Some(loading) => {
+                loading.queue(request);
+            }
             None => self.heads_of_unopened(request, doc, lineage, now, out),
         }
     }
@@ -123,7 +129,10 @@ impl Synchronizer {
         if reply && (wanted || peer.kind != ChannelKind::Tabs) {
             return self.begin(&doc, lineage, false, Default::default(), vec![request], now, out);
         }
-        self.follow(channel, &doc, version);
+        if reply || wanted || self.model.peek(channel, &doc).is_some() {
+            self.follow(channel, &doc, version);
+        }
+        self.model.introduce(channel, &doc);
         self.note(&doc, lineage, out);
         if wanted {
             self.begin(&doc, lineage, false, [channel].into(), Vec::new(), now, out);
@@ -224,7 +233,10 @@ impl Synchronizer {
         let request = |ranges| Request { channel, version: VersionVector::new(), bidirectional: false, kind: RequestKind::Want(ranges) };
         let (ours, same) = match self.model.docs.get_mut(&doc) {
             Some(Doc { state: DocState::Ready, version, lineage: here, .. }) => (version.clone(), *here == lineage),
-            Some(Doc { state: DocState::Loading { requests, .. }, .. }) => return requests.push(request(ranges)),
+            Some(Doc { state: loading, .. }) => {
+                loading.queue(request(ranges));
+                return;
+            }
             None => {
                 // It was told of what a store has: that is read now.
                 if let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) {
@@ -246,6 +258,9 @@ impl Synchronizer {
         }
         let whole = given.len() == ours.iter().count() && given.iter().all(|range| range.start == 0 && range.end == ours.get(range.author));
         let Some(link) = self.model.link(channel, &doc) else { return };
+        if !link.may_ask(now) {
+            return;
+        }
         link.subscribed = true;
         link.lazy = false;
         for range in &given {
@@ -270,11 +285,23 @@ impl Synchronizer {
         if !self.permissions.visibility(&doc, &peer) {
             return;
         }
+        if is_absurd(lineage, now) || self.model.is_absurd_claim(&doc, &version) {
+            return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
+        }
         if self.model.is_buried(&doc, lineage) {
             return self.tell_tombstone(channel, &doc, out);
         }
         let ours = match self.model.docs.get_mut(&doc) {
-            None => return self.heads_received(channel, Head { doc, lineage, version }, false, now, out),
+            None => {
+                return self.given_unloaded(
+                    channel,
+                    lineage,
+                    doc,
+                    Request { channel, version, bidirectional: false, kind: RequestKind::Give { ranges, data } },
+                    now,
+                    out,
+                );
+            }
             Some(entry) if entry.lineage != lineage => {
                 if !self.agree_on_lineage(channel, &doc, lineage, true, false, out) {
                     return;
@@ -282,11 +309,16 @@ impl Synchronizer {
                 VersionVector::new()
             }
             Some(entry) => match &mut entry.state {
-                DocState::Loading { ask, .. } => {
-                    ask.insert(channel);
+                DocState::Ready => entry.version.clone(),
+                loading => {
+                    let request = Request { channel, version, bidirectional: false, kind: RequestKind::Give { ranges, data } };
+                    if !loading.queue(request)
+                        && let DocState::Loading { ask, .. } = loading
+                    {
+                        ask.insert(channel);
+                    }
                     return;
                 }
-                DocState::Ready => entry.version.clone(),
             },
         };
         self.follow(channel, &doc, &version);
@@ -300,15 +332,12 @@ impl Synchronizer {
                     && fetch.channel == channel
                     && fetch.end <= range.end
                 {
-                    fetch.arrived = true;
+                    fetch.answered = true;
                 }
             }
         }
-        if let Some(link) = self.model.link(channel, &doc).filter(|_| !ranges.is_empty()) {
-            link.failures = 0;
-            link.failed_until = None;
-        }
         if ours.includes(&version) {
+            self.settle_given(channel, &doc, &ours, &VersionVector::new(), now);
             // It came before on another path: one of the two is enough from now on.
             let Some(link) = self.model.link(channel, &doc) else { return };
             if ranges.is_empty() && !std::mem::replace(&mut link.lazy, true) {
@@ -317,6 +346,16 @@ impl Synchronizer {
             return self.owe(channel, &doc, out);
         }
         out.push(Effect::ImportDoc { doc, channel, data, announced: version });
+    }
+
+    /// Operations of a document that is not in memory: a relay reads what stores have of it, and then takes them.
+    fn given_unloaded(&mut self, channel: ChannelId, lineage: u64, doc: DocId, request: Request, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(peer) = self.model.context(channel) else { return };
+        let stored = self.model.lineage(&doc) == Some(lineage) && !self.model.forgotten.contains(&doc);
+        if stored && self.keeps_up(channel, &doc) && self.permissions.mutability(&doc, &peer) {
+            return self.begin(&doc, lineage, false, BTreeSet::new(), vec![request], now, out);
+        }
+        self.heads_received(channel, Head { doc, lineage, version: request.version }, false, now, out);
     }
 
     pub(super) fn pruned(&mut self, channel: ChannelId, doc: &DocId) {

@@ -114,6 +114,13 @@ pub enum Input {
         /// Documents it could not write, though it wrote the others: their index cannot be read.
         refused: Vec<DocId>,
     },
+    /// A store could not bury or forget a document.
+    RemovalFailed {
+        /// The store.
+        channel: ChannelId,
+        /// The document.
+        doc: DocId,
+    },
     /// A store could not write; nothing of it was kept.
     StoreFailed {
         /// The store.

@@ -5,8 +5,9 @@ use std::{
     rc::Rc,
 };
 
-use super::unload::beyond;
-use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp};
+use bytes::Bytes;
+
+use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, unload::beyond};
 use crate::protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
@@ -19,22 +20,35 @@ pub(super) const LONGEST_REST_MS: u64 = RETRY_SOURCE_MS << 6;
 /// Documents one peer may make this side keep in mind.
 const MAX_DOCS_OF_PEER: usize = 200_000;
 
+/// Requests of one peer for the same document that are answered in a window of so many milliseconds.
+const MAX_ANSWERS: u32 = 64;
+const ANSWERS_WINDOW_MS: u64 = 10_000;
+/// Requests of one peer about one document, and bytes they bring together, that wait until stores have been read.
+const MAX_REQUESTS: usize = 16;
+const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+/// Peers that are remembered for having made this side know of very many documents, and how many that is.
+const MAX_INTRODUCERS: usize = 4_096;
+const MANY_DOCS: usize = 1_000;
+
+/// Authors with operations that are not here in what a peer says it has of one document.
+const MAX_STRANGERS: usize = 16_384;
+
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Model {
     pub(super) channels: BTreeMap<ChannelId, Channel>,
     /// What is known of each document at each peer: by document, so that a change costs those who follow it and nobody else.
-    links: BTreeMap<DocId, Links>,
+    links: DocMap<Links>,
     stores: BTreeSet<ChannelId>,
-    pub(super) docs: BTreeMap<DocId, Doc>,
+    pub(super) docs: DocMap<Doc>,
     /// Documents known of, in memory or not, and what stores have of them.
-    pub(super) catalogue: BTreeMap<DocId, Known>,
+    pub(super) catalogue: DocMap<Known>,
     /// Deletions that are remembered: of documents that are gone, and of earlier creations of those that are here.
     pub(super) buried: BTreeMap<DocId, Tombstone>,
-    /// Deletions that a peer did not allow: it is not told again.
-    pub(super) undeletable: BTreeSet<DocId>,
+    /// Deletions that peers did not allow: they are not told again.
+    pub(super) undeletable: BTreeMap<DocId, BTreeSet<PeerId>>,
     /// Documents the application dropped: announcements of them are ignored until they are opened again.
     pub(super) forgotten: BTreeSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
@@ -51,6 +65,12 @@ pub(super) struct Model {
     pub(super) held_back: usize,
     /// Operations nobody else has confirmed, of documents that left memory.
     pub(super) unsent: BTreeMap<DocId, u64>,
+    /// Documents whose stores are being read.
+    pub(super) loading: BTreeSet<DocId>,
+    /// Documents that are read when others have been.
+    pub(super) backlog: VecDeque<DocId>,
+    /// How many documents peers that left have made this side know of.
+    introducers: BTreeMap<PeerId, usize>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
 }
@@ -90,6 +110,10 @@ pub(super) struct Channel {
     pub(super) heads_due: BTreeSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
     pub(super) acks_due: BTreeSet<DocId>,
+    /// Comparisons by sums the peer asked for, and since when they are counted.
+    pub(super) digests: (Timestamp, u32),
+    /// Documents this side knows of because of the peer, those that are gone again included.
+    pub(super) introduced: usize,
 }
 
 #[derive(Debug)]
@@ -167,6 +191,8 @@ pub(super) struct Link {
     pub(super) failed_until: Option<Timestamp>,
     /// How often it failed in a row.
     pub(super) failures: u32,
+    /// How often it asked for the same document, and since when that is counted.
+    pub(super) answers: (Timestamp, u32),
 }
 
 /// How far reading a document from a store is.
@@ -197,6 +223,16 @@ impl Link {
     pub(super) fn fail(&mut self, now: Timestamp) {
         self.failed_until = Some(now.plus(RETRY_SOURCE_MS << self.failures.min(6)));
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// The peer asks for the document; returns whether it has not asked more often than anybody needs: each answer is an export.
+    pub(super) fn may_ask(&mut self, now: Timestamp) -> bool {
+        let (since, count) = &mut self.answers;
+        if now < *since || now.since(*since) >= ANSWERS_WINDOW_MS {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= MAX_ANSWERS
     }
 
     /// Both sides follow the document.
@@ -247,6 +283,8 @@ pub(super) struct Fetch {
     pub(super) channel: ChannelId,
     pub(super) end: i32,
     pub(super) since: Timestamp,
+    /// The source has given what it had to give.
+    pub(super) answered: bool,
     /// They came and wait for operations they depend on.
     pub(super) arrived: bool,
 }
@@ -262,6 +300,8 @@ impl Doc {
 pub(super) enum DocState {
     /// Stores have not all been read.
     Loading {
+        /// Stores are being read. If not, others are read first.
+        begun: bool,
         waiting: BTreeSet<Source>,
         /// Requests of peers, answered when loading ends.
         requests: Vec<Request>,
@@ -300,6 +340,31 @@ pub(super) enum RequestKind {
     Heads,
     /// As a wish for operations.
     Want(Vec<AuthorRange>),
+    /// As operations that are offered.
+    Give { ranges: Vec<AuthorRange>, data: Bytes },
+}
+
+impl DocState {
+    /// Lets a request wait until stores have been read; returns whether there is room for it.
+    pub(super) fn queue(&mut self, request: Request) -> bool {
+        let Self::Loading { requests, .. } = self else { return false };
+        let of_channel = |other: &&Request| other.channel == request.channel;
+        let bytes: usize = requests.iter().chain([&request]).map(Request::bytes).sum();
+        let room = requests.iter().filter(of_channel).count() < MAX_REQUESTS && (bytes <= MAX_REQUEST_BYTES || request.bytes() == 0);
+        if room {
+            requests.push(request);
+        }
+        room
+    }
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        match &self.kind {
+            RequestKind::Give { data, .. } => data.len(),
+            RequestKind::Sync | RequestKind::Heads | RequestKind::Want(_) => 0,
+        }
+    }
 }
 
 /// How a peer stands to a document.
@@ -326,6 +391,8 @@ impl Channel {
             comparisons: 0,
             heads_due: BTreeSet::new(),
             acks_due: BTreeSet::new(),
+            digests: (Timestamp::default(), 0),
+            introduced: 0,
         }
     }
 
@@ -349,6 +416,33 @@ impl Channel {
 }
 
 impl Model {
+    /// Makes one that knows nothing; `key` keeps peers from choosing ids that collide.
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            channels: Default::default(),
+            links: DocMap::new(key),
+            stores: Default::default(),
+            docs: DocMap::new(key),
+            catalogue: DocMap::new(key),
+            buried: Default::default(),
+            undeletable: Default::default(),
+            forgotten: Default::default(),
+            expected_stores: Default::default(),
+            armed: Default::default(),
+            beating: Default::default(),
+            touched: Default::default(),
+            confirmed: Default::default(),
+            loaded_bytes: 0,
+            held_back: 0,
+            unsent: Default::default(),
+            loading: Default::default(),
+            backlog: Default::default(),
+            introducers: Default::default(),
+            remembered: Default::default(),
+            departures: Default::default(),
+        }
+    }
+
     /// Returns the established pipes, in order of opening.
     pub(super) fn pipes(&self) -> Vec<ChannelId> {
         self.channels.iter().filter(|(_, c)| c.kind != ChannelKind::Storage && c.identity().is_some()).map(|(id, _)| *id).collect()
@@ -487,7 +581,7 @@ impl Model {
 
     /// Returns the documents that only stores have, with something in them that no other machine is known to have.
     pub(super) fn stranded(&self) -> Vec<DocId> {
-        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(*doc) && !known.confirmed.includes(&known.version);
+        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(doc) && !known.confirmed.includes(&known.version);
         self.catalogue.iter().filter(stranded).map(|(doc, _)| doc.clone()).collect()
     }
 
@@ -538,7 +632,30 @@ impl Model {
 
     /// Returns whether a peer has made this side know of as many documents as one peer may.
     pub(super) fn is_crowded(&self, channel: ChannelId) -> bool {
-        self.channels.get(&channel).is_some_and(|entry| entry.docs.len() >= MAX_DOCS_OF_PEER)
+        self.channels.get(&channel).is_some_and(|entry| entry.introduced >= MAX_DOCS_OF_PEER)
+    }
+
+    /// A peer makes this side know of a document.
+    pub(super) fn introduce(&mut self, channel: ChannelId, doc: &DocId) {
+        if !self.catalogue.contains_key(doc)
+            && let Some(entry) = self.channels.get_mut(&channel)
+        {
+            entry.introduced += 1;
+        }
+    }
+
+    /// A peer has come, perhaps again.
+    pub(super) fn recall_introduced(&mut self, channel: ChannelId, peer: &PeerId) {
+        if let Some(entry) = self.channels.get_mut(&channel) {
+            entry.introduced += self.introducers.remove(peer).unwrap_or(0);
+        }
+    }
+
+    /// A peer has left.
+    pub(super) fn remember_introduced(&mut self, peer: PeerId, introduced: usize) {
+        if introduced >= MANY_DOCS && self.introducers.len() < MAX_INTRODUCERS {
+            *self.introducers.entry(peer).or_default() += introduced;
+        }
     }
 
     /// Returns what is here of a document, in memory or in stores.
@@ -563,21 +680,57 @@ impl Model {
         self.confirm(channel, doc, version);
     }
 
-    /// Another machine has `version`.
+    /// Another machine says it has `version`. Only what is here counts: nobody has what is not made yet.
     pub(super) fn confirm(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
-        let network = self.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
-        if network && let Some(known) = self.catalogue.get_mut(doc) {
-            known.confirmed.merge(version);
+        if self.channels.get(&channel).is_none_or(|entry| entry.kind != ChannelKind::Network) {
+            return;
+        }
+        if let Some(known) = self.catalogue.get_mut(doc)
+            && !known.confirmed.includes(version)
+        {
+            let here = self.docs.get(doc).map_or(&known.version, |entry| &entry.version);
+            known.confirmed.merge(&here.common(version));
             if self.unsent.contains_key(doc) {
                 self.count_unsent(doc);
             }
         }
-        if network
-            && let Some(entry) = self.docs.get_mut(doc)
+        if let Some(entry) = self.docs.get_mut(doc)
             && !entry.confirmed.includes(version)
         {
-            entry.confirmed.merge(version);
-            self.confirmed.insert(doc.clone());
+            let both = entry.version.common(version);
+            if !entry.confirmed.includes(&both) {
+                entry.confirmed.merge(&both);
+                self.confirmed.insert(doc.clone());
+            }
+        }
+    }
+
+    /// Operations of others are here now: whoever said that it has them has them.
+    pub(super) fn confirm_again(&mut self, doc: &DocId) {
+        let said: Vec<_> = self.links(doc).filter_map(|(channel, link)| Some((channel, link.known.clone()?))).collect();
+        for (channel, version) in said {
+            self.confirm(channel, doc, &version);
+        }
+    }
+
+    /// The application adds operations, up to `version`: who claimed to have them before is not believed, and gets them.
+    pub(super) fn doubt_claims(&mut self, doc: &DocId, version: &VersionVector) {
+        let (Some(links), Some(entry)) = (self.links.get_mut(doc), self.docs.get(doc)) else { return };
+        for (_, link) in &mut links.0 {
+            if let Some(known) = link.known.as_mut().filter(|known| !entry.version.includes(known)) {
+                let before = &entry.version;
+                let end =
+                    |(author, end)| (author, if version.get(author) > before.get(author) { before.get(author).min(end) } else { end });
+                *known = known.iter().map(end).collect();
+            }
+        }
+    }
+
+    /// Returns whether a peer claims operations of more authors than anybody's document has beyond those here.
+    pub(super) fn is_absurd_claim(&self, doc: &DocId, version: &VersionVector) -> bool {
+        version.len() > MAX_STRANGERS && {
+            let ours = self.held(doc).map(|(_, version)| version);
+            version.iter().filter(|(author, _)| ours.is_none_or(|ours| ours.get(*author) == 0)).count() > MAX_STRANGERS
         }
     }
 

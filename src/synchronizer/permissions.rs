@@ -96,9 +96,13 @@ impl Synchronizer {
             }
             self.compare_away(channel, shown, now, out);
         }
-        let docs: Vec<_> = self.model.docs.keys().filter(|doc| self.model.is_ready(doc)).cloned().collect();
+        // Also what only stores have: a peer may have been refused it.
+        let docs: Vec<_> = self.model.catalogue.keys().filter(|doc| self.model.held(doc).is_some()).cloned().collect();
         for doc in docs {
             self.announce(&doc, true, out);
+            if !self.model.is_ready(&doc) {
+                continue;
+            }
             self.propagate(&doc, now, out);
             self.schedule_stores(&doc, now, out);
         }

@@ -58,8 +58,11 @@ impl Synchronizer {
         for doc in docs {
             let keeps = self.may_keep(channel, &doc);
             if let Some(entry) = self.model.docs.get_mut(&doc)
-                && let DocState::Loading { waiting, .. } = &mut entry.state
+                && let DocState::Loading { begun, waiting, .. } = &mut entry.state
             {
+                if !*begun {
+                    continue;
+                }
                 waiting.remove(&Source::Adapter(adapter));
                 if keeps {
                     waiting.insert(Source::Store(channel));
@@ -80,6 +83,9 @@ impl Synchronizer {
             }
             self.note(&doc, stored.lineage, out);
             self.know_stored(&doc, stored);
+        }
+        for channel in self.model.pipes() {
+            self.tell_stranded(channel, out);
         }
         self.forget_tombstones(now, out);
     }
@@ -104,8 +110,9 @@ impl Synchronizer {
 
     /// No store is left: nothing is known of what they had.
     pub(super) fn forget_stored(&mut self) {
-        for (doc, known) in &mut self.model.catalogue {
-            if !self.model.docs.contains_key(doc) {
+        let away: Vec<_> = self.model.catalogue.keys().filter(|doc| !self.model.docs.contains_key(doc)).cloned().collect();
+        for doc in away {
+            if let Some(known) = self.model.catalogue.get_mut(&doc) {
                 known.version = VersionVector::new();
             }
         }
@@ -173,7 +180,7 @@ impl Synchronizer {
         if has_it {
             // Opened before the store said which creation it is: it is that one.
             entry.lineage = stored.lineage;
-            entry.creator = entry.creator.take().or_else(|| stored.creator.clone());
+            entry.creator = stored.creator.clone().or_else(|| entry.creator.take());
             if !entry.confirmed.includes(&stored.confirmed) {
                 entry.confirmed.merge(&stored.confirmed);
                 self.model.confirmed.insert(doc.clone());
@@ -229,7 +236,7 @@ impl Synchronizer {
 
     fn source_spoke_for(&mut self, doc: &DocId, source: Source, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { waiting, .. } = &mut entry.state else { return };
+        let DocState::Loading { begun: true, waiting, .. } = &mut entry.state else { return };
         waiting.remove(&source);
         if waiting.is_empty() {
             self.finish_loading(doc, now, out);

@@ -51,7 +51,8 @@ impl Synchronizer {
     ) {
         let Some(peer) = self.model.context(channel) else { return };
         let crowded = !self.model.catalogue.contains_key(&doc) && self.model.is_crowded(channel);
-        if crowded || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
+        let absurd = self.model.is_absurd_claim(&doc, &version);
+        if crowded || absurd || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
             return self.refuse(channel, doc, out);
         }
         if self.is_deleted(&doc) {
@@ -61,12 +62,17 @@ impl Synchronizer {
         let request = Request { channel, version, bidirectional, kind: RequestKind::Sync };
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Ready) => self.answer(request, &doc, now, out),
-            Some(DocState::Loading { requests, .. }) => requests.push(request),
+            Some(loading) => {
+                loading.queue(request);
+            }
             // Tabs share their storage, so reading it for one another gains nothing; the tab is pushed to if the
             // document is opened here later.
             None if peer.kind == ChannelKind::Tabs && self.config.interest == Interest::Opened => {
-                self.note(&doc, 0, out);
-                self.follow(channel, &doc, &request.version);
+                if self.model.catalogue.contains_key(&doc) || self.permissions.creation(&doc, &peer) {
+                    self.model.introduce(channel, &doc);
+                    self.note(&doc, 0, out);
+                    self.follow(channel, &doc, &request.version);
+                }
                 self.refuse(channel, doc, out);
             }
             None => {
@@ -79,6 +85,9 @@ impl Synchronizer {
     /// Ends loading: answers who waited, asks who has it.
     pub(super) fn finish_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         self.model.armed.remove(&Timer::LoadTimeout(doc.clone()));
+        self.model.loading.remove(doc);
+        // A store that could not be read may have what the catalogue tells of.
+        let blank = self.model.is_blank(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else {
             return;
@@ -86,26 +95,28 @@ impl Synchronizer {
         let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());
-        let lineage = entry.lineage;
-        let exists = opened || found || !entry.version.is_empty() || !ask.is_empty() || !held_back.is_empty();
+        self.model.confirm_again(doc);
+        let exists = opened || found || !blank || !ask.is_empty() || !held_back.is_empty();
         let mut answered = false;
         for request in requests {
-            let allowed = exists
-                || answered
-                || (self.config.interest == Interest::Everything
-                    && self.model.context(request.channel).is_some_and(|peer| self.permissions.creation(doc, &peer)));
-            if allowed {
+            // It may have been hidden meanwhile.
+            let Some(peer) = self.model.context(request.channel) else { continue };
+            if !self.permissions.visibility(doc, &peer) {
+                self.refuse(request.channel, doc.clone(), out);
+                continue;
+            }
+            let welcome = !self.model.is_crowded(request.channel) && self.permissions.creation(doc, &peer);
+            if exists || answered || (self.config.interest == Interest::Everything && welcome) {
                 if !answered && !exists {
+                    self.model.introduce(request.channel, doc);
                     self.made_by(doc, request.channel);
                 }
                 answered = true;
-                match request.kind {
-                    RequestKind::Sync => self.answer(request, doc, now, out),
-                    RequestKind::Heads => self.compare_heads(request, doc, now, out),
-                    RequestKind::Want(ranges) => self.wanted(request.channel, doc.clone(), lineage, ranges, now, out),
-                }
+                self.take_request(request, doc, now, out);
             } else {
-                if self.config.interest == Interest::Opened {
+                if self.config.interest == Interest::Opened && welcome {
+                    self.model.introduce(request.channel, doc);
+                    let lineage = self.model.lineage(doc).unwrap_or(0);
                     self.note(doc, lineage, out);
                     self.follow(request.channel, doc, &request.version);
                 }
@@ -117,11 +128,13 @@ impl Synchronizer {
             out.push(Effect::DropDoc { doc: doc.clone() });
             return;
         }
+        let lineage = self.model.lineage(doc).unwrap_or(0);
         self.note(doc, lineage, out);
         self.trust_stores(doc);
         if !found
             && !opened
             && !answered
+            && blank
             && let Some(first) = ask.first()
         {
             self.made_by(doc, *first);
@@ -135,6 +148,19 @@ impl Synchronizer {
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
         self.release(held_back, now, out);
+    }
+
+    /// A request that waited for the document to be read.
+    fn take_request(&mut self, request: Request, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let lineage = self.model.lineage(doc).unwrap_or(0);
+        match request.kind {
+            RequestKind::Sync => self.answer(request, doc, now, out),
+            RequestKind::Heads => self.compare_heads(request, doc, now, out),
+            RequestKind::Want(ranges) => self.wanted(request.channel, doc.clone(), lineage, ranges, now, out),
+            RequestKind::Give { ranges, data } => {
+                self.given(request.channel, doc.clone(), lineage, ranges, data, request.version, now, out);
+            }
+        }
     }
 
     /// A relay got to know a document from a peer: that is who made it, as far as can be known.
@@ -152,6 +178,9 @@ impl Synchronizer {
         self.used(doc, now);
         let ours = self.model.version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
+        if !link.may_ask(now) {
+            return;
+        }
         link.subscribed = true;
         link.absent = false;
         link.known = Some(version.clone());
@@ -206,13 +235,16 @@ impl Synchronizer {
             return;
         }
         let ours = self.model.version(doc);
-        let Some(link) = self.model.link(channel, doc) else { return };
         let said = match &transmission {
             Transmission::UpToDate { version } | Transmission::Snapshot { version, .. } | Transmission::Update { version, .. } => {
                 Some(version)
             }
             Transmission::Unavailable | Transmission::Unknown => None,
         };
+        if said.is_some_and(|said| self.model.is_absurd_claim(doc, said)) {
+            return;
+        }
+        let Some(link) = self.model.link(channel, doc) else { return };
         if purpose == Purpose::Answer {
             link.waiting = false;
             // An answer that brings nothing new does not end the back-off: it would be asked for every second for ever.
@@ -265,7 +297,9 @@ impl Synchronizer {
     ) {
         let complete = version.includes(announced);
         self.used(doc, now);
+        self.settle_given(channel, doc, &version, pending, now);
         self.take_version(doc, version);
+        self.model.confirm_again(doc);
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
         if self.model.is_extended(channel) {
@@ -301,6 +335,7 @@ impl Synchronizer {
 
     pub(super) fn doc_changed(&mut self, doc: &DocId, version: VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
         self.used(doc, now);
+        self.model.doubt_claims(doc, &version);
         self.take_version(doc, version);
         if self.model.is_ready(doc) {
             self.propagate(doc, now, out);

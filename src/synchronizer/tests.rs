@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 mod digests;
 mod extended;
+mod hostile;
 mod unload;
 
 use super::*;
@@ -490,6 +491,7 @@ fn imported_data_is_forwarded_to_others_and_not_to_its_source() {
             timer(Timer::Verify(b, doc("d")), 1_000),
             Effect::SendSnapshot { channel: b, doc: doc("d"), purpose: Purpose::Push },
             Effect::Send { channel: c, message: Message::NewDoc { docs: vec![doc("d")] } },
+            Effect::Emit(Event::ConfirmedChanged(doc("d"))),
             ready_changed("d"),
         ]
     );

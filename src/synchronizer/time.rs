@@ -31,6 +31,8 @@ pub enum Timer {
     Relist(super::ChannelId),
     /// Write what is dirty to a store.
     StoreDue(super::ChannelId),
+    /// Remove a document from a store again after a failure.
+    Remove(super::ChannelId, crate::protocol::DocId),
     /// Ask a peer whether what was sent has arrived.
     Verify(super::ChannelId, crate::protocol::DocId),
     /// Ask a peer that greeted us about the documents it did not mention.

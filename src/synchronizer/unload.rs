@@ -226,10 +226,9 @@ impl Synchronizer {
     }
 }
 
-/// Returns the document a message brings something of, and how many bytes.
+/// Returns the document a message brings something of, and how many bytes. Of the extension's own messages `heads` decides.
 fn carried(message: &Message) -> Option<(&DocId, usize)> {
     match message {
-        Message::Give { doc, data, .. } => Some((doc, data.len())),
         Message::Update { doc, transmission } | Message::SyncResponse { doc, transmission, .. } => match transmission {
             Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } => Some((doc, data.len())),
             Transmission::UpToDate { .. } | Transmission::Unavailable | Transmission::Unknown => None,

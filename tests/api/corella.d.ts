@@ -1,12 +1,8 @@
-import type { CommitOptions, LoroDoc, LoroEventBatch, Value, VersionVector } from "./loro.js";
+import type { CommitOptions, EphemeralStore, LoroDoc, LoroEventBatch, OpId, PeerID, Value, VersionVector } from "./loro.js";
 
 export * from "./loro.js";
 
-/** Loads the wasm module. Optional before `Repo.open`, needed before a bare `new LoroDoc()`. Idempotent. */
-export default function init(wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module): Promise<void>;
-export { init };
-/** Loads the wasm module from its bytes, at once. */
-export function initSync(bytes: BufferSource | WebAssembly.Module): void;
+export { default } from "./loro.js";
 
 export type RepoErrorCode =
   | "invalid-argument"
@@ -22,6 +18,8 @@ export type RepoErrorCode =
   | "deleted"
   /** The document is known here, or was deleted. */
   | "exists"
+  /** The wasm module is not loaded: `await init()`. Or it could not be. */
+  | "not-loaded"
   | "panic";
 
 /** An error with a stable code and what led to it. */
@@ -433,11 +431,62 @@ export interface WaitForSyncOptions extends WaitOptions {
   kind?: "network" | "storage";
 }
 
+/** What one author did without others' changes in between. It may still grow while it is its author's latest. */
+export interface HistoryChange {
+  /** The Loro peer that made it, `doc.peerIdStr` there. Not a repo's peer id, and another one each time a document is opened. */
+  readonly author: PeerID;
+  /** The number of its first operation among its author's. */
+  readonly counter: number;
+  /** Operations. */
+  readonly length: number;
+  /** The Lamport time of its first operation: greater than those of everything it depends on. */
+  readonly lamport: number;
+  /** Milliseconds since the Unix epoch, in whole seconds, by its author's clock; undefined where it was not recorded. */
+  readonly time: number | undefined;
+  /** What was given to `change` or `commit`. */
+  readonly message: string | undefined;
+  /** The last operations its author knew of when it began. */
+  readonly deps: OpId[];
+  /** The document as its author had it after the change: for `checkout`, `forkAt`, `diff` and `revertTo`. */
+  readonly frontiers: OpId[];
+}
+
+export interface HistoryPageOptions {
+  /** Only what comes before this change: the last one of the page before. */
+  before?: Pick<HistoryChange, "author" | "lamport">;
+  /** Changes at most, 100 unless told. */
+  limit?: number;
+}
+
+/**
+ * The committed changes of a document. Nothing is kept between calls and a call reads no more than it returns, so that a long history
+ * can be paged through while the document changes. Iterating goes through all changes, newest first.
+ */
+export interface History extends Iterable<HistoryChange> {
+  /** How many changes there are. */
+  readonly length: number;
+  /** The Lamport time after the newest operation: `at(end)` is everything. */
+  readonly end: number;
+  /**
+   * The newest changes, newest first: by Lamport time, then by author. Empty when there are none left.
+   * @throws RepoError "invalid-argument"
+   */
+  page(options?: HistoryPageOptions): HistoryChange[];
+  /**
+   * The version with every operation before a Lamport time, for `checkout`, `forkAt`, `diff` and `revertTo`. From 0 to `end` these are
+   * the document's versions in one line, each with the next operation, or those made at the same time.
+   * @throws RepoError "invalid-argument"
+   */
+  at(lamport: number): OpId[];
+}
+
 /** A document of a repo. */
 export class DocHandle {
   private constructor();
   readonly docId: string;
+  /** Its commits record their time, unlike those of a bare `LoroDoc`; `setRecordTimestamp(false)` ends that. */
   readonly doc: LoroDoc;
+  readonly history: History;
   /**
    * Edits the document in one commit. What an `fn` that throws had done is committed all the same.
    * @throws RepoError "deleted", "closed"; `fn` is not called then
@@ -469,59 +518,19 @@ export class DocHandle {
   close(): void;
   [Symbol.dispose](): void;
 }
+// The document API, with loro-crdt's names: what "corella/loro" exports.
+export { RepoError, type RepoErrorCode } from "./index.js";
 
-export interface EphemeralStoreEvent {
-  by: "local" | "import" | "timeout";
-  added: string[];
-  updated: string[];
-  removed: string[];
-}
-export type EphemeralListener = (event: EphemeralStoreEvent) => void;
-export type EphemeralLocalListener = (bytes: Uint8Array) => void;
-
-/** A store without a timer: what `EphemeralStore` is made of. */
-export class EphemeralStoreWasm<T extends Value = Value> {
-  /** @param timeout milliseconds after which foreign entries lapse */
-  constructor(timeout: number);
-  set(key: string, value: T): void;
-  get(key: string): T | undefined;
-  delete(key: string): void;
-  getAllStates(): Record<string, T>;
-  keys(): string[];
-  isEmpty(): boolean;
-  encode(key: string): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  removeOutdated(): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  free(): void;
-}
-
-/** Unpersisted state, last writer wins: on its own, or of a document. */
-export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
-  /** @param timeout milliseconds after which foreign entries lapse, 30000 unless told */
-  constructor(timeout?: number);
-  readonly inner: EphemeralStoreWasm;
-  set<K extends keyof T & string>(key: K, value: T[K]): void;
-  get<K extends keyof T & string>(key: K): T[K] | undefined;
-  delete<K extends keyof T & string>(key: K): void;
-  getAllStates(): Partial<T>;
-  keys(): string[];
-  encode<K extends keyof T & string>(key: K): Uint8Array;
-  encodeAll(): Uint8Array;
-  apply(bytes: Uint8Array): void;
-  subscribe(listener: EphemeralListener): () => void;
-  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
-  destroy(): void;
-  /** Sets the entry that stands for this repo; only of a document. */
-  setSelf(value: Value): void;
-  readonly self: Value | undefined;
-  /** The entries of the other peers, by peer id. */
-  readonly peers: Map<string, Value>;
-  [Symbol.dispose](): void;
-}
-// The document API, with loro-crdt's names.
+/** What the wasm module may be given as; it is found beside the package's files unless told. */
+export type InitInput = string | URL | Request | Response | BufferSource | WebAssembly.Module;
+export type SyncInitInput = BufferSource | WebAssembly.Module;
+/** Loads the wasm module. Optional before `Repo.open` and in Node, needed before a bare `new LoroDoc()` elsewhere. Idempotent. */
+export default function init(
+  wasm?: InitInput | Promise<InitInput> | { module_or_path?: InitInput | Promise<InitInput> },
+): Promise<void>;
+export { init };
+/** Loads the wasm module from its bytes, at once. Idempotent. */
+export function initSync(wasm: SyncInitInput | { module: SyncInitInput }): void;
 
 export type PeerID = `${number}`;
 export type OpId = { peer: PeerID; counter: number };
@@ -684,7 +693,8 @@ export type JsonValue =
 export type JsonSchema = {
   schema_version: number;
   start_version: Record<string, number>;
-  peers: PeerID[] | null;
+  /** What the numbers in ids stand for; null in exports without peer compression. */
+  peers: PeerID[];
   changes: JsonChange[];
 };
 export type JsonChange = {
@@ -692,8 +702,8 @@ export type JsonChange = {
   timestamp: number;
   deps: JsonOpID[];
   lamport: number;
-  /** Null in whole exports, undefined in parts of them. */
-  msg: string | null | undefined;
+  /** Left out in exports of parts. */
+  msg: string | null;
   ops: JsonOp[];
 };
 export type JsonOp = {
@@ -800,7 +810,7 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   getPathToContainer(id: ContainerID): Path | undefined;
   getByPath(path: string): Value | Container | undefined;
   /** What a JSONPath such as `$.list[*].key` finds. Throws if it cannot be read. */
-  JSONPath(path: string): (Value | Container)[];
+  JSONPath(path: string): any[];
   /** Calls `listener` when what a JSONPath finds may have changed. */
   subscribeJsonpath(path: string, listener: () => void): Subscription;
   commit(options?: CommitOptions | null): void;
@@ -827,14 +837,14 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   oplogFrontiers(): Frontiers;
   frontiersToVV(frontiers: Frontiers): VersionVector;
   vvToFrontiers(version: VersionVector): Frontiers;
-  toJSON(): Record<string, Value>;
+  toJSON(): any;
   /** As `toJSON`, with what `replacer` returns; what it makes undefined is left out. */
   toJsonWithReplacer(
     replacer: (key: string | number, value: Value | Container) => Value | Container | undefined,
   ): Value;
   toContainerTree<A extends [options?: DocumentContainerTreeOptions]>(...args: A): DocumentContainerTree<A[0]>;
   toContainerTreeJson(options?: DocumentContainerTreeOptions): string;
-  getDeepValueWithID(): Record<string, ValueWithContainerID>;
+  getDeepValueWithID(): any;
   getShallowValue(): Record<string, ContainerID>;
   setHideEmptyRootContainers(hide: boolean): void;
   deleteRootContainer(id: ContainerID): void;
@@ -853,8 +863,8 @@ export class LoroDoc<T extends Record<string, Container> = Record<string, Contai
   getAllChanges(): Map<PeerID, Change[]>;
   getChangeAt(id: OpId): Change;
   /** The operations of the change an operation is in, as the engine prints them: for looking at. */
-  getOpsInChange(id: OpId): { counter: number; container: object; content: object }[];
-  getChangeAtLamport(peer: PeerID, lamport: number): Change | undefined;
+  getOpsInChange(id: OpId): any[];
+  getChangeAtLamport(peer: string, lamport: number): Change | undefined;
   /** Calls `visitor` with changes and what they depend on, latest first, until it returns false. */
   travelChangeAncestors(ids: OpId[], visitor: (change: Change) => boolean): void;
   getChangedContainersIn(id: OpId, len: number): ContainerID[];
@@ -935,11 +945,12 @@ export class LoroText {
   toDelta(): Delta<string>[];
   sliceDelta(start: number, end: number): Delta<string>[];
   applyDelta(delta: Delta<string>[]): void;
-  mark(range: { start: number; end: number }, key: string, value: Value): void;
+  mark(range: { start: number; end: number }, key: string, value: any): void;
   unmark(range: { start: number; end: number }, key: string): void;
   getCursor(pos: number, side?: Side): Cursor | undefined;
   getAttached(): LoroText | undefined;
   convertPos(index: number, from: TextPosType, to: TextPosType): number | undefined;
+  convertPos(index: number, from: string, to: string): number | undefined;
   insertUtf8(index: number, text: string): void;
   deleteUtf8(index: number, len: number): void;
   sliceDeltaUtf8(start: number, end: number): Delta<string>[];
@@ -956,10 +967,10 @@ export class LoroMap<T extends Record<string, unknown> = Record<string, unknown>
   delete(key: string): void;
   clear(): void;
   keys(): string[];
-  values(): (Value | Container)[];
+  values(): any[];
   entries(): [string, Value | Container][];
   readonly size: number;
-  toJSON(): Record<string, Value>;
+  toJSON(): any;
   getShallowValue(): Record<string, Value>;
   setContainer<C extends Container, Key extends keyof T>(
     key: Key,
@@ -991,7 +1002,7 @@ export class LoroList<T = unknown> {
   get(index: number): T;
   readonly length: number;
   toArray(): T[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): Value[];
   insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
   pushContainer<C extends Container>(child: C): T extends C ? T : C;
@@ -1022,7 +1033,7 @@ export class LoroMovableList<T = unknown> {
   get(index: number): T;
   readonly length: number;
   toArray(): T[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): Value[];
   insertContainer<C extends Container>(pos: number, child: C): T extends C ? T : C;
   pushContainer<C extends Container>(child: C): T extends C ? T : C;
@@ -1048,7 +1059,7 @@ export class LoroTree<T extends Record<string, unknown> = Record<string, unknown
   constructor();
   /** Makes a node, under the root without `parent`, last of its siblings without `index`. */
   createNode(parent?: TreeID, index?: number): LoroTreeNode<T>;
-  move(target: TreeID, parent?: TreeID, index?: number): void;
+  move(target: TreeID, parent?: TreeID, index?: number | null): void;
   delete(target: TreeID): void;
   /** Whether a node was ever made, deleted ones too. */
   has(target: TreeID): boolean;
@@ -1059,7 +1070,7 @@ export class LoroTree<T extends Record<string, unknown> = Record<string, unknown
   nodes(): LoroTreeNode<T>[];
   roots(): LoroTreeNode<T>[];
   toArray(): TreeNodeValue[];
-  toJSON(): Value[];
+  toJSON(): any;
   getShallowValue(): TreeNodeShallowValue[];
   getDeepValueWithID(): ValueWithContainerID;
   /** @param jitter 0 to 255: how much random is put into indexes against equal ones */
@@ -1189,7 +1200,7 @@ export class Awareness<T extends Value = Value> {
 export class AwarenessWasm<T extends Value = Value> {
   constructor(peer: number | bigint | PeerID, timeout: number);
   apply(bytes: Uint8Array): { updated: PeerID[]; added: PeerID[] };
-  encode(peers: (number | bigint | PeerID)[]): Uint8Array;
+  encode(peers: (number | bigint | string)[]): Uint8Array;
   encodeAll(): Uint8Array;
   setLocalState(value: T): void;
   getState(peer: number | bigint | PeerID): T | undefined;
@@ -1203,11 +1214,64 @@ export class AwarenessWasm<T extends Value = Value> {
 }
 export interface AwarenessWasm extends Freed {}
 
+export interface EphemeralStoreEvent {
+  by: "local" | "import" | "timeout";
+  added: string[];
+  updated: string[];
+  removed: string[];
+}
+export type EphemeralListener = (event: EphemeralStoreEvent) => void;
+export type EphemeralLocalListener = (bytes: Uint8Array) => void;
+
+/** A store without a timer: what `EphemeralStore` is made of. */
+export class EphemeralStoreWasm<T extends Value = Value> {
+  /** @param timeout milliseconds after which entries lapse */
+  constructor(timeout: number);
+  set(key: string, value: T): void;
+  set(key: string, value: any): void;
+  get(key: string): T | undefined;
+  delete(key: string): void;
+  getAllStates(): Record<string, T>;
+  keys(): string[];
+  isEmpty(): boolean;
+  encode(key: string): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  removeOutdated(): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  free(): void;
+}
+
+/** Unpersisted state, last writer wins: on its own, or of a document. */
+export class EphemeralStore<T extends Record<string, Value> = Record<string, Value>> {
+  /** @param timeout milliseconds after which entries lapse, 30000 unless told; not of a document's state */
+  constructor(timeout?: number);
+  readonly inner: EphemeralStoreWasm;
+  set<K extends keyof T>(key: K, value: T[K]): void;
+  get<K extends keyof T>(key: K): T[K] | undefined;
+  delete<K extends keyof T>(key: K): void;
+  getAllStates(): Partial<T>;
+  keys(): string[];
+  encode<K extends keyof T>(key: K): Uint8Array;
+  encodeAll(): Uint8Array;
+  apply(bytes: Uint8Array): void;
+  subscribe(listener: EphemeralListener): () => void;
+  subscribeLocalUpdates(listener: EphemeralLocalListener): () => void;
+  destroy(): void;
+  /** Sets the entry that stands for this repo; only of a document. */
+  setSelf(value: Value): void;
+  readonly self: Value | undefined;
+  /** The entries of the other peers, by peer id. */
+  readonly peers: Map<string, Value>;
+  [Symbol.dispose](): void;
+}
+
 export function LORO_VERSION(): string;
 export function callPendingEvents(): void;
 export function decodeImportBlobMeta(blob: Uint8Array, checkChecksum: boolean): ImportBlobMetadata;
-/** Takes the content out of exported operations. */
-export function redactJsonUpdates(json: string | JsonSchema, range: Record<PeerID, [start: number, end: number]>): JsonSchema;
+/** Takes the content out of exported operations: `range` has the first and the end of them, by peer. */
+export function redactJsonUpdates(json: string | JsonSchema, range: Record<PeerID, number[]>): JsonSchema;
 export function encodeFrontiers(frontiers: Frontiers): Uint8Array;
 export function decodeFrontiers(bytes: Uint8Array): Frontiers;
 export function isContainer(value: unknown): value is Container;
@@ -1217,13 +1281,13 @@ export function getType<T>(
   value: T,
 ): T extends LoroText
   ? "Text"
-  : T extends LoroMap
+  : T extends LoroMap<any>
     ? "Map"
-    : T extends LoroTree
+    : T extends LoroTree<any>
       ? "Tree"
-      : T extends LoroList
+      : T extends LoroList<any>
         ? "List"
-        : T extends LoroMovableList
+        : T extends LoroMovableList<any>
           ? "MovableList"
           : T extends LoroCounter
             ? "Counter"

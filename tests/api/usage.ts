@@ -134,3 +134,16 @@ export async function documents(): Promise<void> {
   end();
   console.log(title, json, counter, plain, delta, kind, undo.topUndoValue());
 }
+
+/** Who wrote what, and the text as it was. */
+export async function lookBack(repo: Repo): Promise<string[]> {
+  const handle = repo.get("notes");
+  const lines: string[] = [];
+  for (let page = handle.history.page({ limit: 20 }); page.length > 0; page = handle.history.page({ before: page.at(-1), limit: 20 })) {
+    for (const { author, time, message, length } of page) lines.push(`${author} ${time ? new Date(time).toISOString() : "?"} ${message ?? ""} ${length}`);
+    await Promise.resolve();
+  }
+  for (const change of handle.history) lines.push(handle.doc.forkAt(change.frontiers).getText("text").toString());
+  lines.push(handle.doc.forkAt(handle.history.at(Math.floor(handle.history.end / 2))).getText("text").toString());
+  return lines;
+}

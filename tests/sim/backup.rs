@@ -81,7 +81,9 @@ fn text(handle: &DocHandle) -> String {
 }
 
 fn names(repo: &Repo) -> Vec<String> {
-    repo.list().into_iter().map(|info| info.doc.as_str().to_owned()).collect()
+    let mut names: Vec<_> = repo.list().into_iter().map(|info| info.doc.as_str().to_owned()).collect();
+    names.sort();
+    names
 }
 
 #[test]

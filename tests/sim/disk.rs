@@ -10,8 +10,8 @@ use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, Safety, Store,
-        StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind,
+        Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -50,8 +50,11 @@ impl Disk {
     pub fn contents(&self, doc: &str) -> LoroDoc {
         let contents = LoroDoc::new();
         if let Some(stored) = self.docs.borrow().get(&DocId::new(doc).unwrap()) {
-            let records: Vec<Vec<u8>> = stored.records.values().map(|record| record.bytes.to_vec()).collect();
-            contents.import_batch(&records).unwrap();
+            let of = |kind| stored.records.values().filter(move |record| record.kind == kind).map(|record| record.bytes.to_vec());
+            for snapshot in of(RecordKind::Snapshot) {
+                contents.import(&snapshot).unwrap();
+            }
+            contents.import_batch(&of(RecordKind::Update).collect::<Vec<_>>()).unwrap();
         }
         contents
     }

@@ -563,3 +563,48 @@ fn a_closed_document_leaves_memory_and_is_kept_up_to_date() {
     world.run(1_000);
     assert_eq!(text(&here.get("d").unwrap()), "theirs mine");
 }
+
+/// A document whose history before its last edits is trimmed, put into a repo by the application.
+fn trimmed(handle: &DocHandle) -> String {
+    let whole = loro::LoroDoc::new();
+    whole.set_peer_id(5).unwrap();
+    for round in 0..50 {
+        whole.get_text("text").insert(0, &format!("{round} ")).unwrap();
+        whole.commit();
+    }
+    let bytes = whole.export(loro::ExportMode::shallow_snapshot(&whole.oplog_frontiers())).unwrap();
+    handle.doc().import(&bytes).unwrap();
+    handle.touch();
+    assert!(handle.doc().is_shallow());
+    whole.get_text("text").to_string()
+}
+
+#[test]
+fn a_trimmed_history_is_stored_and_given_whole() {
+    let mut world = World::new(41);
+    let (disk, hub_disk) = (Disk::new(), Disk::new());
+    let (link, late) = (Link::new(world.env(), ChannelKind::Network, 10), Link::new(world.env(), ChannelKind::Network, 10));
+    let hub = repo(&world, Interest::Everything, vec![Drive::new(&hub_disk, world.env(), 3, 5), link.end(1)]);
+    let one = repo(&world, Interest::Opened, vec![Drive::new(&disk, world.env(), 3, 5), link.end(0)]);
+    world.run(100);
+    link.connect();
+    let handle = one.get("d").unwrap();
+    world.run(100);
+    let expected = trimmed(&handle);
+    world.run(2_000);
+    insert(&handle, 0, "new ");
+    world.run(10_000);
+    let expected = format!("new {expected}");
+    for disk in [&disk, &hub_disk] {
+        assert_eq!(disk.contents("d").get_text("text").to_string(), expected);
+    }
+    // Who comes later gets all of it, from a hub that has read it from its disk.
+    drop(hub);
+    let again = repo(&world, Interest::Everything, vec![Drive::new(&hub_disk, world.env(), 3, 5), late.end(1)]);
+    let two = repo(&world, Interest::Opened, vec![late.end(0)]);
+    late.connect();
+    let other = two.get("d").unwrap();
+    world.run(10_000);
+    assert_eq!(text(&other), expected);
+    drop(again);
+}

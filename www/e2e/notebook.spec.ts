@@ -49,7 +49,7 @@ test("two people write one note and see each other's cursors", async ({ browser 
   await a.keyboard.press("Home");
   await a.keyboard.insertText("Today: ");
   for (const page of [a, b]) await expect.poll(() => text(page)).toBe("Today: milk 😀 and bread, eggs");
-  for (const page of [a, b]) await expect(page.locator(".cm-remote-caret")).toHaveCount(1);
+  for (const page of [a, b]) await expect(page.locator(".remote-caret")).toHaveCount(1);
   await expect(a.locator("#connection")).toHaveText("In sync with the hub");
   await expect(a.locator("#saved")).toHaveText("Saved on this device");
 
@@ -59,7 +59,7 @@ test("two people write one note and see each other's cursors", async ({ browser 
 
   // Who leaves is gone at once: the connection says so, no timer.
   await b.context().close();
-  await expect(a.locator(".cm-remote-caret")).toHaveCount(0, { timeout: 1_000 });
+  await expect(a.locator(".remote-caret")).toHaveCount(0, { timeout: 1_000 });
   expect(problems).toEqual([]);
 });
 
@@ -70,7 +70,7 @@ test("tabs share a note with the hub stopped, and a reload brings page and note 
   await first.keyboard.type("kept");
   await expect(first.locator("#saved")).toHaveText("Saved on this device");
   await first.evaluate(() => navigator.serviceWorker.ready);
-  await first.waitForFunction(async () => (await caches.match("./")) !== undefined);
+  await expect.poll(() => first.evaluate(async () => (await caches.match("./")) !== undefined)).toBe(true);
   await hub.kill();
   await expect(first.locator("#connection")).toContainText("changes are kept");
 

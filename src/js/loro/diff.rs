@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, prelude::*};
 use super::{
     container::borrow,
     doc::{JsLoroDoc, container_id},
-    event::{diff_to_js, steps},
+    event::{diff_to_js, follow, steps},
     text::delta_from_js,
     value::{either_to_js, from_marked_js, get, is_handle},
     version::frontiers_from_js,
@@ -173,6 +173,7 @@ impl JsLoroDoc {
             batch.push(id, diff).map_err(|_| error::invalid("a diff names every container once"))?;
         }
         batch.set_full_state(get(options, "fullState").is_some_and(|flag| flag.is_truthy()));
+        follow(Some(self.engine()));
         let applied = self.doc().apply_diff(batch);
         events::drain();
         applied.map_err(|error| error::engine(&error))

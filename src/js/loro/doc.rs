@@ -88,7 +88,7 @@ impl JsLoroDoc {
             return Ok(id);
         }
         if key.contains(['/', '\0']) || key.is_empty() {
-            return Err(error::invalid("the name of a root container must not be empty and has no \"/\" or NUL"));
+            return Err(error::invalid("Invalid root container name: it must not be empty and has no \"/\" or NUL"));
         }
         Ok(ContainerID::new_root(key, kind))
     }
@@ -112,7 +112,10 @@ pub(super) fn status_to_js(status: &ImportStatus) -> JsValue {
     object(&[("success", range_to_js(&status.success).into()), ("pending", pending)]).into()
 }
 
-fn commit_options(options: &JsValue) -> CommitOptions {
+fn commit_options(options: &JsValue) -> Result<CommitOptions, JsValue> {
+    if !options.is_object() {
+        return Err(error::invalid("the options of a commit are an object { origin, message, timestamp }"));
+    }
     let mut out = CommitOptions::new();
     if let Some(origin) = get(options, "origin").and_then(|origin| origin.as_string()) {
         out = out.origin(&origin);
@@ -123,13 +126,14 @@ fn commit_options(options: &JsValue) -> CommitOptions {
     if let Some(timestamp) = get(options, "timestamp").and_then(|timestamp| timestamp.as_f64()) {
         out = out.timestamp(timestamp as i64);
     }
-    out
+    Ok(out)
 }
 
 fn style(config: &JsValue) -> Result<StyleConfig, JsValue> {
     let expand = match get(config, "expand").and_then(|expand| expand.as_string()).as_deref() {
         Some("before") => ExpandType::Before,
-        Some("after") | None => ExpandType::After,
+        Some("after") => ExpandType::After,
+        None => return Err(error::invalid("a style is an object { expand }, which is before, after, none or both")),
         Some("none") => ExpandType::None,
         Some("both") => ExpandType::Both,
         Some(other) => return Err(error::invalid(&format!("expand is before, after, none or both, not {other:?}"))),
@@ -217,7 +221,9 @@ impl JsLoroDoc {
     /// Empties a root container and leaves it out of `toJSON`.
     #[wasm_bindgen(js_name = deleteRootContainer)]
     pub fn delete_root_container(&self, id: &str) -> Result<(), JsValue> {
-        self.doc().delete_root_container(container_id(id)?);
+        let id = container_id(id)?;
+        event::follow(Some(self.engine()));
+        self.doc().delete_root_container(id);
         Ok(())
     }
 
@@ -228,13 +234,14 @@ impl JsLoroDoc {
     }
 
     /// Ends the pending edits as one commit and delivers their events.
-    pub fn commit(&self, options: &JsValue) {
-        if options.is_object() {
-            self.doc().commit_with(commit_options(options));
-        } else {
+    pub fn commit(&self, options: &JsValue) -> Result<(), JsValue> {
+        if options.is_null() || options.is_undefined() {
             self.doc().commit();
+        } else {
+            self.doc().commit_with(commit_options(options)?);
         }
         events::drain();
+        Ok(())
     }
 
     /// Sets the message of the next commit.
@@ -257,8 +264,9 @@ impl JsLoroDoc {
 
     /// Sets the options of the next commit.
     #[wasm_bindgen(js_name = setNextCommitOptions)]
-    pub fn set_next_commit_options(&self, options: &JsValue) {
-        self.doc().set_next_commit_options(commit_options(options));
+    pub fn set_next_commit_options(&self, options: &JsValue) -> Result<(), JsValue> {
+        self.doc().set_next_commit_options(commit_options(options)?);
+        Ok(())
     }
 
     /// Forgets the options of the next commit.
@@ -497,8 +505,12 @@ impl JsLoroDoc {
 
     /// Keeps at most this many decoded values of containers.
     #[wasm_bindgen(js_name = setDecodedValueCacheLimit)]
-    pub fn set_decoded_value_cache_limit(&self, limit: usize) {
-        self.doc().set_decoded_value_cache_limit(limit);
+    pub fn set_decoded_value_cache_limit(&self, limit: f64) -> Result<(), JsValue> {
+        if limit.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&limit) {
+            return Err(error::invalid("the limit is a whole number from 0 to 4294967295"));
+        }
+        self.doc().set_decoded_value_cache_limit(limit as usize);
+        Ok(())
     }
 
     /// Returns how many decoded values of containers are kept at most.
@@ -510,6 +522,9 @@ impl JsLoroDoc {
     /// Configures how marks grow: `{ bold: { expand: "after" } }`.
     #[wasm_bindgen(js_name = configTextStyle)]
     pub fn config_text_style(&self, styles: &JsValue) -> Result<(), JsValue> {
+        if !styles.is_object() {
+            return Err(error::invalid("expected an object of styles: { bold: { expand: \"after\" } }"));
+        }
         let mut config = StyleConfigMap::new();
         for entry in js_sys::Object::entries(styles.unchecked_ref()).iter() {
             let entry: Array = entry.unchecked_into();
@@ -523,7 +538,7 @@ impl JsLoroDoc {
     /// Configures how marks without a configuration grow; undefined forbids them.
     #[wasm_bindgen(js_name = configDefaultTextStyle)]
     pub fn config_default_text_style(&self, config: &JsValue) -> Result<(), JsValue> {
-        let style = if config.is_object() { Some(style(config)?) } else { None };
+        let style = if config.is_undefined() { None } else { Some(style(config)?) };
         self.doc().config_default_text_style(style);
         Ok(())
     }

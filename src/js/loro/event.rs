@@ -8,7 +8,8 @@ use std::{
 
 use js_sys::{Array, Function, Object};
 use loro::{
-    ContainerID, Frontiers, Index, LoroDoc, LoroValue, TextDelta, TreeExternalDiff, TreeParentId, ValueOrContainer,
+    Container, ContainerID, ContainerTrait, Frontiers, Index, LoroDoc, LoroText, LoroValue, TextDelta, TreeExternalDiff, TreeParentId,
+    ValueOrContainer,
     event::{ContainerDiff, Diff, DiffEvent, ListDiffItem},
 };
 use wasm_bindgen::prelude::*;
@@ -107,10 +108,10 @@ pub(super) fn gone(doc: &LoroDoc) {
 
 /// Follows the texts of a document from now on.
 pub(super) fn track(doc: &LoroDoc) {
-    let key = key(doc);
-    if TRACKED.with(|tracked| tracked.borrow().contains_key(&key)) {
+    if is_tracked(doc) {
         return;
     }
+    let key = key(doc);
     let mut indexes = TextIndexes::new();
     collect_texts(&doc.get_deep_value_with_id(), &mut indexes);
     // The engine's own event knows where it leads from and to; the public one leaves that out.
@@ -132,6 +133,54 @@ pub(super) fn track_last(doc: &LoroDoc) -> usize {
         }
     });
     key
+}
+
+fn is_tracked(doc: &LoroDoc) -> bool {
+    let key = key(doc);
+    TRACKED.with(|tracked| tracked.borrow().contains_key(&key))
+}
+
+fn has_astral(text: &str) -> bool {
+    // The first byte of four in UTF-8, which is two units in UTF-16.
+    text.bytes().any(|byte| byte >= 0xf0)
+}
+
+/// Called before a text is edited. Pending edits may not take away or move what an index made after them would have to know, so a
+/// document is followed from its first edit of a text with such characters, listened to or not.
+pub(super) fn before_edit(text: &LoroText, inserted: &str) {
+    if has_astral(inserted) || text.len_utf16() != text.len_unicode() {
+        follow(text.doc());
+    }
+}
+
+/// Called before a detached container with its content is put into another.
+pub(super) fn before_insert(parent: Option<LoroDoc>, child: &Container) {
+    fn holds_astral(value: &LoroValue) -> bool {
+        match value {
+            LoroValue::String(text) => has_astral(text),
+            LoroValue::List(items) => items.iter().any(holds_astral),
+            LoroValue::Map(entries) => entries.values().any(holds_astral),
+            _ => false,
+        }
+    }
+    let content = match child {
+        Container::Text(text) => LoroValue::from(text.to_string()),
+        Container::Map(map) => map.get_deep_value(),
+        Container::List(list) => list.get_deep_value(),
+        Container::MovableList(list) => list.get_deep_value(),
+        Container::Tree(tree) => tree.get_value_with_meta(),
+        Container::Counter(_) | Container::Unknown(_) => return,
+    };
+    if holds_astral(&content) {
+        follow(parent);
+    }
+}
+
+/// Called before edits of whatever kind.
+pub(super) fn follow(doc: Option<LoroDoc>) {
+    if let Some(doc) = doc.filter(|doc| !is_tracked(doc)) {
+        track(&doc);
+    }
 }
 
 fn collect_texts(value: &LoroValue, indexes: &mut TextIndexes<ContainerID>) {
@@ -307,9 +356,17 @@ fn delta_to_js(delta: &[TextDelta], converted: &[TextStep]) -> Array {
         .collect()
 }
 
-/// Makes a delta of whole inserts, which needs no conversion.
-pub(super) fn inserts_to_js(delta: &[TextDelta]) -> Array {
-    delta_to_js(delta, &steps(delta))
+/// Makes a delta of whole inserts, which needs no conversion. A mark that was removed is none.
+pub(super) fn inserts_to_js(delta: Vec<TextDelta>) -> Array {
+    let shown = |step| match step {
+        TextDelta::Insert { insert, attributes: Some(mut attributes) } => {
+            attributes.retain(|_, value| !value.is_null());
+            TextDelta::Insert { insert, attributes: Some(attributes) }
+        }
+        other => other,
+    };
+    let delta: Vec<TextDelta> = delta.into_iter().map(shown).collect();
+    delta_to_js(&delta, &steps(&delta))
 }
 
 fn list_item_to_js(step: &ListDiffItem, item: fn(ValueOrContainer) -> JsValue) -> JsValue {

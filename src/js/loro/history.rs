@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, prelude::*};
 
 use super::{
     doc::JsLoroDoc,
+    event::follow,
     modifier,
     value::{object, set},
     version::{JsVersionVector, frontiers_from_js, frontiers_to_js, id_from_js, ids_from_js, order_to_js, peer_from_js},
@@ -15,7 +16,7 @@ use super::{
 use crate::js::{error, events};
 
 /// Describes a change.
-pub(super) fn change_to_js(change: &ChangeMeta) -> JsValue {
+pub(crate) fn change_to_js(change: &ChangeMeta) -> JsValue {
     object(&[
         ("lamport", change.lamport.into()),
         ("length", change.len.into()),
@@ -118,6 +119,7 @@ impl JsLoroDoc {
     /// Makes edits that bring back a version.
     #[wasm_bindgen(js_name = revertTo)]
     pub fn revert_to(&self, frontiers: &JsValue) -> Result<(), JsValue> {
+        follow(Some(self.engine()));
         let reverted = self.doc().revert_to(&frontiers_from_js(frontiers)?);
         events::drain();
         reverted.map_err(|error| error::engine(&error))

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::{
     container::{borrow, container_class, container_to_js},
     cursor::JsCursor,
+    event::before_insert,
     text::side,
     value::{either_to_js, from_js, to_js},
     version::id_to_js,
@@ -79,6 +80,7 @@ macro_rules! list_class {
             #[wasm_bindgen(js_name = insertContainer)]
             pub fn insert_container(&self, pos: usize, child: &JsValue) -> Result<JsValue, JsValue> {
                 let child = borrow(child)?;
+                before_insert(self.0.doc(), &child);
                 self.0.insert_container(pos, child).map(container_to_js).map_err(|error| error::engine(&error))
             }
 
@@ -86,12 +88,13 @@ macro_rules! list_class {
             #[wasm_bindgen(js_name = pushContainer)]
             pub fn push_container(&self, child: &JsValue) -> Result<JsValue, JsValue> {
                 let child = borrow(child)?;
+                before_insert(self.0.doc(), &child);
                 self.0.push_container(child).map(container_to_js).map_err(|error| error::engine(&error))
             }
 
             /// Returns a position that moves with the items; undefined while detached.
             #[wasm_bindgen(js_name = getCursor)]
-            pub fn get_cursor(&self, pos: usize, side: Option<i32>) -> Result<Option<JsCursor>, JsValue> {
+            pub fn get_cursor(&self, pos: usize, side: &JsValue) -> Result<Option<JsCursor>, JsValue> {
                 let side = self::side(side)?;
                 Ok(self.0.get_cursor(pos, side).map(JsCursor::from_inner))
             }

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 
 use super::{
     container::{borrow, container_class, container_to_js},
+    event::before_insert,
     value::{either_to_js, from_js, to_js},
 };
 use crate::js::error;
@@ -77,6 +78,7 @@ impl JsLoroMap {
     #[wasm_bindgen(js_name = setContainer)]
     pub fn set_container(&self, key: &str, child: &JsValue) -> Result<JsValue, JsValue> {
         let child = borrow(child)?;
+        before_insert(self.0.doc(), &child);
         self.0.insert_container(key, child).map(container_to_js).map_err(|error| error::engine(&error))
     }
 
@@ -85,6 +87,7 @@ impl JsLoroMap {
     #[expect(deprecated, reason = "bindings written for loro-crdt call it")]
     pub fn get_or_create_container(&self, key: &str, child: &JsValue) -> Result<JsValue, JsValue> {
         let child = borrow(child)?;
+        before_insert(self.0.doc(), &child);
         self.0.get_or_create_container(key, child).map(container_to_js).map_err(|error| error::engine(&error))
     }
 

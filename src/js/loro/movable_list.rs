@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::{
     container::{borrow, container_class, container_to_js},
     cursor::JsCursor,
+    event::before_insert,
     list::list_class,
     text::side,
     value::{either_to_js, from_js, to_js},
@@ -42,6 +43,7 @@ impl JsLoroMovableList {
     #[wasm_bindgen(js_name = setContainer)]
     pub fn set_container(&self, pos: usize, child: &JsValue) -> Result<JsValue, JsValue> {
         let child = borrow(child)?;
+        before_insert(self.0.doc(), &child);
         self.0.set_container(pos, child).map(container_to_js).map_err(|error| error::engine(&error))
     }
 

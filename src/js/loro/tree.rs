@@ -135,9 +135,12 @@ impl JsLoroTree {
 
     /// Returns the nodes that are not deleted; all with `{ withDeleted: true }`.
     #[wasm_bindgen(js_name = getNodes)]
-    pub fn get_nodes(&self, options: &JsValue) -> Array {
+    pub fn get_nodes(&self, options: &JsValue) -> Result<Array, JsValue> {
+        if !options.is_undefined() && !options.is_object() {
+            return Err(error::invalid("the options of getNodes are an object { withDeleted }"));
+        }
         let with_deleted = get(options, "withDeleted").is_some_and(|flag| flag.is_truthy());
-        nodes_to_js(&self.0, self.0.get_nodes(with_deleted).into_iter().map(|node| node.id).collect())
+        Ok(nodes_to_js(&self.0, self.0.get_nodes(with_deleted).into_iter().map(|node| node.id).collect()))
     }
 
     /// Returns all nodes, deleted ones too.

@@ -24,7 +24,7 @@ impl JsVersionVector {
 }
 
 /// Reads a peer id: a decimal string, a bigint or a number.
-pub(super) fn peer_from_js(value: &JsValue) -> Result<u64, JsValue> {
+pub(crate) fn peer_from_js(value: &JsValue) -> Result<u64, JsValue> {
     let refuse = || error::invalid("expected a peer id: a decimal string, a bigint or a number from 0 to 2^64 - 2");
     let peer = if let Some(text) = value.as_string() {
         text.parse().map_err(|_| refuse())?
@@ -77,7 +77,7 @@ pub(super) fn id_from_js(value: &JsValue) -> Result<ID, JsValue> {
 }
 
 /// Makes the list of op ids that loro-crdt calls frontiers.
-pub(super) fn frontiers_to_js(frontiers: &Frontiers) -> JsValue {
+pub(crate) fn frontiers_to_js(frontiers: &Frontiers) -> JsValue {
     frontiers.iter().map(id_to_js).collect::<Array>().into()
 }
 

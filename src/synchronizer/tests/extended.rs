@@ -6,56 +6,56 @@ use crate::protocol::{
     extension::{AuthorRange, Head, VERSIONS},
 };
 
-fn extended(peer: &str, role: Role) -> Identity {
+pub(super) fn extended(peer: &str, role: Role) -> Identity {
     Identity { capabilities: Some(Capabilities::own(role)), ..id(peer, PeerType::User) }
 }
 
-fn bench(interest: Interest, permissions: impl Permissions + 'static) -> Bench {
+pub(super) fn bench(interest: Interest, permissions: impl Permissions + 'static) -> Bench {
     Bench { sync: Synchronizer::new(Config::new(id("1", PeerType::User), interest), Rc::new(permissions)) }
 }
 
 /// An established pipe to a peer that speaks the extension.
-fn pipe(bench: &mut Bench, channel: u64, peer: &str) -> ChannelId {
+pub(super) fn pipe(bench: &mut Bench, channel: u64, peer: &str) -> ChannelId {
     let channel = ChannelId(channel);
     let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
     let _ = bench.receive(channel, Message::EstablishRequest(extended(peer, Role::Leaf)));
     channel
 }
 
-fn head(name: &str, version: VersionVector) -> Head {
+pub(super) fn head(name: &str, version: VersionVector) -> Head {
     Head { doc: doc(name), lineage: 0, version }
 }
 
-fn heads(channel: ChannelId, name: &str, version: VersionVector, reply: bool) -> Effect {
+pub(super) fn heads(channel: ChannelId, name: &str, version: VersionVector, reply: bool) -> Effect {
     Effect::Send { channel, message: Message::Heads { heads: vec![head(name, version)], reply } }
 }
 
-fn told(name: &str, version: VersionVector, reply: bool) -> Message {
+pub(super) fn told(name: &str, version: VersionVector, reply: bool) -> Message {
     Message::Heads { heads: vec![head(name, version)], reply }
 }
 
-fn give(name: &str, version: VersionVector) -> Message {
+pub(super) fn give(name: &str, version: VersionVector) -> Message {
     Message::Give { doc: doc(name), lineage: 0, ranges: Vec::new(), data: Bytes::from_static(b"ops"), version }
 }
 
-fn import(channel: ChannelId, name: &str, announced: VersionVector) -> Effect {
+pub(super) fn import(channel: ChannelId, name: &str, announced: VersionVector) -> Effect {
     Effect::ImportDoc { doc: doc(name), channel, data: Bytes::from_static(b"ops"), announced }
 }
 
-fn range(author: u64, start: i32, end: i32) -> AuthorRange {
+pub(super) fn range(author: u64, start: i32, end: i32) -> AuthorRange {
     AuthorRange { author, start, end }
 }
 
-fn want(channel: ChannelId, name: &str, ranges: &[AuthorRange]) -> Effect {
+pub(super) fn want(channel: ChannelId, name: &str, ranges: &[AuthorRange]) -> Effect {
     Effect::Send { channel, message: Message::Want { doc: doc(name), lineage: 0, ranges: ranges.to_vec() } }
 }
 
-fn refusal(channel: ChannelId, name: &str, reason: RefusalReason) -> Effect {
+pub(super) fn refusal(channel: ChannelId, name: &str, reason: RefusalReason) -> Effect {
     Effect::Send { channel, message: Message::Refusal { doc: doc(name), reason, retry_ms: None } }
 }
 
 /// The messages and data among `effects`, without timers and news.
-fn sent(effects: &[Effect]) -> Vec<Effect> {
+pub(super) fn sent(effects: &[Effect]) -> Vec<Effect> {
     let quiet = |effect: &&Effect| !matches!(effect, Effect::SetTimer { .. } | Effect::Emit(_) | Effect::SendEphemeral { .. });
     effects.iter().filter(quiet).cloned().collect()
 }
