@@ -160,7 +160,7 @@ impl Synchronizer {
             Input::StoreExpected { adapter } => self.store_expected(adapter),
             Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
             Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
-            Input::Listed { channel: _, docs } => self.listed(docs, now, out),
+            Input::Listed { channel, docs } => self.listed(channel, docs, now, out),
             Input::ListFailed { channel } => self.list_failed(channel, out),
             Input::Loaded { channel, doc, stored, version, size, whole } => {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 mod digests;
 mod ephemeral;
 mod extended;
+mod inputs;
 mod hostile;
 
 use super::*;
