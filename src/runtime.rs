@@ -9,6 +9,8 @@ mod doc_handle;
 mod docs;
 mod env;
 mod ephemeral;
+mod ephemeral_budget;
+mod ephemeral_doc;
 mod ephemeral_state;
 mod ephemeral_store;
 mod error;

@@ -28,9 +28,9 @@ use std::{collections::BTreeSet, rc::Rc};
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
-pub use effect::{Effect, EphemeralSelection, Purpose, StoreDoc};
+pub use effect::{Effect, EphemeralKeys, EphemeralSelection, Purpose, StoreDoc};
 pub use event::Event;
-pub use input::{Input, Stored, StoredSize};
+pub use input::{EphemeralNews, Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use time::{Timer, Timestamp};
@@ -160,7 +160,7 @@ impl Synchronizer {
             Input::StoreExpected { adapter } => self.store_expected(adapter),
             Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
             Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
-            Input::Listed { channel: _, docs } => self.listed(docs, now, out),
+            Input::Listed { channel, docs } => self.listed(channel, docs, now, out),
             Input::ListFailed { channel } => self.list_failed(channel, out),
             Input::Loaded { channel, doc, stored, version, size, whole } => {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
@@ -185,7 +185,9 @@ impl Synchronizer {
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
             Input::DiscoveryWanted => self.discovery_wanted(out),
-            Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
+            Input::EphemeralChanged { doc, keys, hops } => self.ephemeral_changed(&doc, keys, hops, out),
+            Input::EphemeralApplied { doc, channel, hops, authors } => self.ephemeral_applied(&doc, channel, hops, authors, out),
+            Input::EphemeralBeaten { doc, authors } => self.ephemeral_beaten(&doc, &authors),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
         self.begin_waiting(now, out);
@@ -226,10 +228,10 @@ impl Synchronizer {
         }
         match message {
             Message::SyncRequest { doc, version, ephemeral, bidirectional } => {
+                self.sync_requested(channel, doc.clone(), version, bidirectional, now, out);
                 if let Some(stores) = ephemeral {
                     self.ephemeral_received(channel, &doc, 1, stores, out);
                 }
-                self.sync_requested(channel, doc, version, bidirectional, now, out);
             }
             Message::SyncResponse { doc, transmission, ephemeral } => {
                 if let Some(stores) = ephemeral {
@@ -330,6 +332,12 @@ impl Synchronizer {
             }
         }
         peers
+    }
+
+    /// Returns whether a peer has an established channel.
+    #[must_use]
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.model.has_peer(peer)
     }
 
     /// Returns who is at the other end of a channel, once that is established.

@@ -43,11 +43,13 @@ impl Features {
     pub const DIGEST: Self = Self(4);
     /// Tombstones and lineages.
     pub const LINEAGE: Self = Self(8);
+    /// Ephemeral state is passed on to whoever does not get it otherwise, and never twice.
+    pub const PRESENCE: Self = Self(16);
     /// All of this version.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(31);
 
-    const NAMES: [(Self, &'static str); 4] =
-        [(Self::HEADS, "heads"), (Self::ACK, "ack"), (Self::DIGEST, "digest"), (Self::LINEAGE, "lineage")];
+    const NAMES: [(Self, &'static str); 5] =
+        [(Self::HEADS, "heads"), (Self::ACK, "ack"), (Self::DIGEST, "digest"), (Self::LINEAGE, "lineage"), (Self::PRESENCE, "presence")];
 
     /// Returns the features' names on the wire.
     pub fn names(self) -> impl Iterator<Item = &'static str> {

@@ -199,16 +199,18 @@ impl DocHandle {
     /// Returns a namespace of the document's ephemeral state.
     #[must_use]
     pub fn ephemeral(&self, namespace: &str) -> EphemeralHandle {
-        EphemeralHandle { repo: Rc::clone(&self.repo), doc: Rc::clone(&self.doc), namespace: namespace.to_owned() }
+        let presence = self.repo.presence.open(&self.doc.id, self.doc.gone.get());
+        EphemeralHandle::new(Rc::clone(&self.repo), presence, namespace)
     }
 
-    /// Says that the application is done with the document; what it edited is stored and sent all the same.
+    /// Says that the application is done with the document; what it edited is stored and sent all the same, its presence ends.
     pub fn close(&self) {
         if self.doc.gone.get() || self.repo.closed.get() {
             return;
         }
         self.doc.doc.commit();
         self.repo.notice(&self.doc);
+        self.repo.end_presence(&self.doc.id);
         if self.doc.opened.replace(false) {
             self.repo.enqueue(Input::DocClosed { doc: self.doc.id.clone() });
         }

@@ -18,6 +18,8 @@ use super::{
     RepoEvent, Store,
     admission::{Gate, Line},
     docs::OpenDoc,
+    ephemeral::Sender,
+    ephemeral_doc::PresenceTable,
     storage::OpenStore,
 };
 use crate::{
@@ -65,6 +67,8 @@ pub(super) struct RepoInner {
     pub(super) peer_id: PeerId,
     pub(super) sync: RefCell<Synchronizer>,
     pub(super) docs: RefCell<BTreeMap<DocId, Rc<OpenDoc>>>,
+    /// Ephemeral state, whether its document is in memory or not.
+    pub(super) presence: PresenceTable,
     pub(super) pipes: RefCell<BTreeMap<ChannelId, OpenChannel>>,
     pub(super) stores: RefCell<BTreeMap<ChannelId, Rc<OpenStore>>>,
     pub(super) stored: RefCell<BTreeMap<DocId, IndexEntry>>,
@@ -100,6 +104,7 @@ impl RepoInner {
             peer_id,
             sync: RefCell::new(sync),
             docs: RefCell::default(),
+            presence: PresenceTable::default(),
             pipes: RefCell::default(),
             stores: RefCell::default(),
             stored: RefCell::default(),
@@ -268,7 +273,8 @@ impl RepoInner {
                 let exported = self.export_ranges(&doc, &ranges, whole);
                 self.give(channel, doc, lineage, ranges, exported);
             }
-            Effect::SendEphemeral { channel, doc, selection, hops } => self.send_ephemeral(channel, doc, &selection, hops),
+            Effect::SendEphemeral { channel, doc, selection, hops } => self.spread_ephemeral(&[(channel, hops)], &doc, &selection),
+            Effect::SpreadEphemeral { to, doc, selection } => self.spread_ephemeral(&to, &doc, &selection),
             Effect::CloseChannel { channel } => {
                 let pipe = self.pipes.borrow_mut().remove(&channel);
                 if let Some(pipe) = pipe {
@@ -282,6 +288,7 @@ impl RepoInner {
                 if let Some(dropped) = dropped {
                     dropped.gone.set(true);
                 }
+                self.presence.end(&doc);
                 let waiters: Vec<_> = self.waiters.borrow_mut().extract_if(.., |waiter| waiter.doc == doc).collect();
                 for waiter in waiters {
                     let _ = waiter.done.send(Err(RepoError::new(ErrorCode::Deleted, format!("document {doc:?} was deleted or forgotten"))));
@@ -293,9 +300,11 @@ impl RepoInner {
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
             Effect::BuryDoc { channel, doc, tombstone } => self.remove_doc(channel, doc, Some(tombstone)),
             Effect::ForgetDoc { channel, doc } => self.remove_doc(channel, doc, None),
-            Effect::ApplyEphemeral { doc, stores } => self.apply_ephemeral(&doc, stores),
-            Effect::BeatEphemeral { doc } => self.beat_ephemeral(&doc),
-            Effect::RemoveEphemeralPeer { peer } => self.remove_ephemeral_peer(&peer),
+            Effect::ApplyEphemeral { doc, channel, hops, stores, present, from_relay } => {
+                self.apply_ephemeral(doc, Sender { channel, hops, is_relay: from_relay }, &stores, &present);
+            }
+            Effect::BeatEphemeral { doc } => self.beat_ephemeral(doc),
+            Effect::RemoveEphemeral { channel, peer, forget } => self.remove_ephemeral(channel, peer.as_ref(), forget),
             Effect::SetTimer { timer, after_ms } => {
                 let sleep = self.env.sleep(after_ms);
                 self.later(async move |inner: Rc<Self>| inner.enqueue(Input::TimerFired(timer)), sleep);

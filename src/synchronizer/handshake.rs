@@ -133,6 +133,7 @@ impl Synchronizer {
                 link.subscribed = true;
                 returning = true;
             }
+            self.show_ephemeral(channel, doc, out);
         }
         if !initiated {
             return self.model.arm(Timer::Compare(channel), COMPARE_DELAY_MS, out);
@@ -195,6 +196,7 @@ impl Synchronizer {
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
+        self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
@@ -223,7 +225,6 @@ impl Synchronizer {
                 links.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
             self.model.remember_introduced(identity.peer_id.clone(), gone.introduced);
             self.model.remember(identity.peer_id.clone(), subscriptions);
-            out.push(Effect::RemoveEphemeralPeer { peer: identity.peer_id.clone() });
             out.push(Effect::Emit(Event::PeerDisconnected(identity.peer_id.clone())));
         }
     }

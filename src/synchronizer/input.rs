@@ -1,6 +1,8 @@
 //! What happened, in the past tense.
 
-use super::{ChannelId, ChannelKind, Creator, Timer};
+use std::collections::BTreeSet;
+
+use super::{ChannelId, ChannelKind, Creator, EphemeralKeys, Timer};
 use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector};
 
 /// What a store holds of a document after a load or a write.
@@ -27,6 +29,19 @@ pub struct Stored {
     pub confirmed: VersionVector,
     /// Who made the document.
     pub creator: Option<Creator>,
+}
+
+/// What a peer's message brought of one author's ephemeral entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EphemeralNews {
+    /// Who wrote them.
+    pub author: PeerId,
+    /// What was not known here.
+    pub news: EphemeralKeys,
+    /// The peer has entries just as they are here.
+    pub same: bool,
+    /// Entries that are newer here than at the peer.
+    pub behind: EphemeralKeys,
 }
 
 /// Everything the synchronizer can be told.
@@ -207,12 +222,28 @@ pub enum Input {
     EphemeralChanged {
         /// Which document.
         doc: DocId,
-        /// Which namespace.
-        namespace: String,
         /// Which keys.
-        keys: Vec<String>,
+        keys: EphemeralKeys,
         /// How often others may relay it.
         hops: u32,
+    },
+    /// A peer's ephemeral entries were applied.
+    EphemeralApplied {
+        /// Which document.
+        doc: DocId,
+        /// Who sent them.
+        channel: ChannelId,
+        /// How often they may be relayed.
+        hops: u32,
+        /// What became of them, one for each author.
+        authors: Vec<EphemeralNews>,
+    },
+    /// Ephemeral entries were renewed, and lapsed ones dropped.
+    EphemeralBeaten {
+        /// Which document.
+        doc: DocId,
+        /// Who has written what is left.
+        authors: BTreeSet<PeerId>,
     },
     /// Time asked for with [`super::Effect::SetTimer`] is over.
     TimerFired(Timer),

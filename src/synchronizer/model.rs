@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap};
+use super::{
+    ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
+};
 use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
@@ -54,8 +56,8 @@ pub(super) struct Model {
     /// Storage adapters that have not said yet whether they have a store.
     pub(super) expected_stores: BTreeSet<usize>,
     pub(super) armed: BTreeSet<Timer>,
-    /// Documents with ephemeral entries to renew.
-    pub(super) beating: BTreeSet<DocId>,
+    /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
+    pub(super) present: BTreeMap<DocId, Presence>,
     pub(super) touched: BTreeSet<DocId>,
     /// Documents of which more is confirmed than the application was told.
     pub(super) confirmed: BTreeSet<DocId>,

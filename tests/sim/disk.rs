@@ -46,6 +46,11 @@ impl Disk {
         self.docs.borrow().get(&DocId::new(doc).unwrap()).map_or(0, |stored| stored.records.len())
     }
 
+    /// Returns whether a deletion of the document is remembered.
+    pub fn remembers_deletion(&self, doc: &str) -> bool {
+        self.docs.borrow().get(&DocId::new(doc).unwrap()).is_some_and(|stored| stored.index.tombstone.is_some())
+    }
+
     /// Puts together what the disk has of a document.
     pub fn contents(&self, doc: &str) -> LoroDoc {
         let contents = LoroDoc::new();

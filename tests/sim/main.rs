@@ -9,6 +9,8 @@ mod disk;
 mod extension;
 mod life;
 mod network;
+mod presence;
+mod replay;
 mod scenarios;
 mod topologies;
 mod transcript;

@@ -38,8 +38,9 @@ fn transmission() -> impl Strategy<Value = Transmission> {
 }
 
 fn capabilities() -> impl Strategy<Value = Capabilities> {
-    let features = vec(prop_oneof![Just(Features::HEADS), Just(Features::ACK), Just(Features::DIGEST), Just(Features::LINEAGE)], 0..4)
-        .prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
+    let one =
+        prop_oneof![Just(Features::HEADS), Just(Features::ACK), Just(Features::DIGEST), Just(Features::LINEAGE), Just(Features::PRESENCE)];
+    let features = vec(one, 0..5).prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
     (any::<u32>(), any::<u32>(), prop_oneof![Just(Role::Leaf), Just(Role::Relay)], features)
         .prop_map(|(oldest, newest, role, features)| Capabilities { oldest, newest, role, features })
 }
