@@ -28,6 +28,7 @@ pub use awareness::JsAwareness;
 pub use counter::JsLoroCounter;
 pub use cursor::JsCursor;
 pub use doc::JsLoroDoc;
+pub(crate) use event::document_key;
 pub(crate) use history::change_to_js;
 pub use list::JsLoroList;
 pub use map::JsLoroMap;

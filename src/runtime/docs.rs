@@ -47,7 +47,9 @@ pub(super) struct OpenDoc {
     pub(super) opened: Cell<bool>,
     /// Dropped from the repo: the handle no longer reaches anybody.
     pub(super) gone: Cell<bool>,
-    pub(super) namespaces: RefCell<BTreeMap<String, Namespace>>,
+    /// Gone because the engine panicked in it: another document has taken its place.
+    pub(super) lost: Cell<bool>,
+    pub(super) namespaces: Rc<RefCell<BTreeMap<String, Namespace>>>,
     /// The version last told to the synchronizer.
     told: RefCell<loro::VersionVector>,
     flagged: Arc<AtomicBool>,
@@ -77,7 +79,8 @@ impl OpenDoc {
             lineage: Cell::new(0),
             opened: Cell::new(false),
             gone: Cell::new(false),
-            namespaces: RefCell::default(),
+            lost: Cell::new(false),
+            namespaces: Rc::default(),
             told: RefCell::default(),
             flagged,
             _commits: commits,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 mod digests;
 mod extended;
 mod hostile;
+mod loss;
 
 use super::*;
 use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Tombstone, Transmission};

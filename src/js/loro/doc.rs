@@ -150,6 +150,12 @@ impl JsLoroDoc {
         Self::from_inner(LoroDoc::new())
     }
 
+    #[doc(hidden)]
+    #[wasm_bindgen(js_name = __lose)]
+    pub fn lose(&self, message: &str) -> bool {
+        crate::js::panics::lose(self.doc().inner(), message)
+    }
+
     /// Makes a document of a snapshot.
     #[wasm_bindgen(js_name = fromSnapshot)]
     pub fn from_snapshot(snapshot: &[u8]) -> Result<JsLoroDoc, JsValue> {
