@@ -17,6 +17,7 @@ mod list;
 mod map;
 mod modifier;
 mod movable_list;
+mod plain;
 mod text;
 mod tree;
 mod tree_node;

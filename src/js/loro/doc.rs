@@ -17,6 +17,7 @@ use super::{
     list::JsLoroList,
     map::JsLoroMap,
     movable_list::JsLoroMovableList,
+    plain::plain,
     text::{JsLoroText, to_utf16},
     tree::JsLoroTree,
     value::{either_to_js, get, object, to_js},
@@ -378,7 +379,7 @@ impl JsLoroDoc {
     /// Returns everything as plain values.
     #[wasm_bindgen(js_name = toJSON)]
     pub fn to_json(&self) -> JsValue {
-        to_js(&self.doc().get_deep_value())
+        plain(&self.doc().get_deep_value())
     }
 
     /// Returns the ids of the root containers by name.
