@@ -63,4 +63,4 @@ sim: ## random worlds under random faults (SEEDS, SEED_FROM, SIM_TRACE=1)
 
 clean: ## remove what was built
 	@cargo clean
-	@rm -rf pkg www/dist www/node_modules tools/node_modules bench/node_modules
+	@rm -rf pkg pkg-failpoints www/dist www/node_modules tools/node_modules bench/node_modules

@@ -14,10 +14,13 @@ mod ephemeral_doc;
 mod ephemeral_state;
 mod ephemeral_store;
 mod error;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 mod history;
 mod inner;
 pub mod memory;
 mod rate_limit;
+mod recovery;
 mod repo;
 mod storage;
 pub mod utf16;

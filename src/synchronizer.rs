@@ -16,6 +16,7 @@ mod fetch;
 mod handshake;
 mod heads;
 mod input;
+mod loss;
 mod model;
 mod permissions;
 mod storage;
@@ -181,6 +182,7 @@ impl Synchronizer {
             Input::DocCreated { doc } => self.doc_created(doc, now, out),
             Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
+            Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),

@@ -10,6 +10,7 @@ use super::{
     EphemeralHandle, ErrorCode, History, LocalBoxFuture, RepoError,
     docs::{OpenDoc, from_loro},
     inner::{Awaited, RepoInner, Waiter},
+    recovery::lost,
     repo::closed,
 };
 use crate::{
@@ -178,7 +179,10 @@ impl DocHandle {
             let error = RepoError::new(ErrorCode::NoAdapter, format!("this repo has no {} adapter to wait for", kind.as_str()));
             return Box::pin(std::future::ready(Err(error)));
         }
-        self.doc.doc.commit();
+        if let Err(error) = self.repo.commit(&self.doc) {
+            self.repo.pump();
+            return Box::pin(std::future::ready(Err(error)));
+        }
         self.repo.notice(&self.doc);
         self.repo.pump();
         let (done, met) = oneshot::channel();
@@ -208,7 +212,8 @@ impl DocHandle {
         if self.doc.gone.get() || self.repo.closed.get() {
             return;
         }
-        self.doc.doc.commit();
+        // A panic is reported; there is nothing left to close then.
+        let _ = self.repo.commit(&self.doc);
         self.repo.notice(&self.doc);
         self.repo.end_presence(&self.doc.id);
         if self.doc.opened.replace(false) {
@@ -223,9 +228,18 @@ impl DocHandle {
         self.doc.gone.get() || self.repo.closed.get()
     }
 
+    /// Returns whether the engine panicked in this document: [`super::Repo::get`] gives the one that has taken its place.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.doc.lost.get()
+    }
+
     fn check(&self) -> Result<(), RepoError> {
         if self.repo.closed.get() {
             return Err(closed());
+        }
+        if self.doc.lost.get() {
+            return Err(lost(&self.doc.id));
         }
         if self.doc.gone.get() {
             return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted or forgotten", self.doc.id)));

@@ -29,6 +29,8 @@ pub(super) struct OpenDoc {
     pub(super) opened: Cell<bool>,
     /// Dropped from the repo: the handle no longer reaches anybody.
     pub(super) gone: Cell<bool>,
+    /// Gone because the engine panicked in it: another document has taken its place.
+    pub(super) lost: Cell<bool>,
     /// The version last told to the synchronizer.
     told: RefCell<loro::VersionVector>,
     flagged: Arc<AtomicBool>,
@@ -58,6 +60,7 @@ impl OpenDoc {
             lineage: Cell::new(0),
             opened: Cell::new(false),
             gone: Cell::new(false),
+            lost: Cell::new(false),
             told: RefCell::default(),
             flagged,
             _commits: commits,

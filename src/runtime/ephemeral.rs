@@ -167,7 +167,7 @@ impl RepoInner {
                 authors.extend(namespace.state.authors().cloned());
             }
             // Whoever has newer entries and did not send them says so now.
-            self.lose(&presence, expired);
+            self.expire(&presence, expired);
             self.presence.release(&presence);
         }
         self.enqueue(Input::EphemeralBeaten { doc: id, authors });
@@ -187,13 +187,13 @@ impl RepoInner {
                 let change = if forget { namespace.state.forget(goes) } else { namespace.state.depart(goes, now) };
                 removed.push((name.clone(), change));
             }
-            self.lose(&presence, removed);
+            self.expire(&presence, removed);
             self.presence.release(&presence);
         }
     }
 
     /// Tells the application and those who follow the document what is gone.
-    fn lose(&self, presence: &Rc<Presence>, removed: Vec<(String, EphemeralChange)>) {
+    fn expire(&self, presence: &Rc<Presence>, removed: Vec<(String, EphemeralChange)>) {
         let mut keys = EphemeralKeys::new();
         for (namespace, change) in removed.into_iter().filter(|(_, change)| !change.is_empty()) {
             keys.insert(namespace.clone(), change.removed.clone());

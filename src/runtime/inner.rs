@@ -5,7 +5,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, VecDeque},
-    panic::AssertUnwindSafe,
     rc::{Rc, Weak},
 };
 
@@ -162,14 +161,19 @@ impl RepoInner {
     }
 
     /// Commits and notices what is pending in every open document.
-    pub(super) fn notice_all(&self) {
+    ///
+    /// # Errors
+    /// [`ErrorCode::Panic`] of the first document the engine panicked in; the others are done all the same.
+    pub(super) fn notice_all(&self) -> Result<(), RepoError> {
         let docs: Vec<_> = self.docs.borrow().values().cloned().collect();
+        let mut outcome = Ok(());
         for doc in docs {
             if doc.opened.get() {
-                doc.doc.commit();
+                outcome = outcome.and(self.commit(&doc));
                 self.notice(&doc);
             }
         }
+        outcome
     }
 
     /// Works until nothing is left to do, then calls the application. A call from inside only queues.
@@ -235,6 +239,12 @@ impl RepoInner {
             let Some(delivery) = next else { break };
             delivery(self);
         }
+        self.delivering.set(false);
+    }
+
+    /// Nobody pumps or delivers: a panic has ended whoever did.
+    pub(super) fn at_rest(&self) {
+        self.pumping.set(false);
         self.delivering.set(false);
     }
 
@@ -363,18 +373,24 @@ impl RepoInner {
     }
 
     fn export_ranges(&self, id: &DocId, ranges: &[AuthorRange], whole: bool) -> Option<(Bytes, VersionVector)> {
-        match self.doc(id)?.export_ranges(ranges, whole) {
-            Ok((data, version)) => Some((data.into(), version)),
+        let (data, version) = self.exported(&self.doc(id)?, |doc| doc.export_ranges(ranges, whole))?;
+        Some((data.into(), version))
+    }
+
+    /// Exports; a failure is reported.
+    pub(super) fn exported(
+        &self,
+        doc: &Rc<OpenDoc>,
+        export: impl FnOnce(&OpenDoc) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError>,
+    ) -> Option<(Vec<u8>, VersionVector)> {
+        match self.guarded(doc, export).ok()? {
+            Ok(exported) => Some(exported),
             Err(error) => {
-                self.export_failed(id, &error);
+                let error = RepoError::new(ErrorCode::Panic, format!("document {:?} could not be exported: {error}", doc.id));
+                self.emit(RepoEvent::Error { error, doc: Some(doc.id.clone()) });
                 None
             }
         }
-    }
-
-    fn export_failed(&self, id: &DocId, error: &loro::LoroEncodeError) {
-        let error = RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"));
-        self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
     }
 
     /// Exports, or takes the same export made earlier in this pump for another peer.
@@ -384,25 +400,19 @@ impl RepoInner {
         {
             return Some((data.clone(), version.clone()));
         }
-        let doc = self.doc(id)?;
-        match doc.export(since) {
-            Ok((data, version)) => {
-                let data = Bytes::from(data);
-                self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
-                Some((data, version))
-            }
-            Err(error) => {
-                self.export_failed(id, &error);
-                None
-            }
-        }
+        let (data, version) = self.exported(&self.doc(id)?, |doc| doc.export(since))?;
+        let data = Bytes::from(data);
+        self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
+        Some((data, version))
     }
 
     fn import(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
         let Some(doc) = self.doc(&id) else { return };
-        self.exports.borrow_mut().remove(&id);
+        self.forget_exports(&id);
         let mut pending = VersionVector::new();
-        let imported = contained_import(|| {
+        let imported = self.guarded(&doc, |doc| {
+            #[cfg(feature = "failpoints")]
+            super::failpoint::hit("import", &doc.doc);
             let status = doc.doc.import(data)?;
             if let Some(waiting) = status.pending.filter(|waiting| !waiting.is_empty()) {
                 // What comes after a gap of the same author does not say that the gap is on its way.
@@ -410,18 +420,26 @@ impl RepoInner {
                 let joined = waiting.iter().filter(|(author, (start, _))| *start <= here.get(**author));
                 pending = joined.map(|(author, (_, end))| (*author, *end)).collect();
             }
-            Ok(())
+            loro::LoroResult::Ok(())
         });
         match imported {
-            Ok(()) => {
+            Ok(Ok(())) => {
                 let version = doc.version();
                 self.enqueue(Input::DocImported { doc: id, channel, version, announced, pending });
             }
-            Err(error) => {
+            Ok(Err(error)) => {
+                let error = RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"));
                 self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
                 self.enqueue(Input::ImportFailed { doc: id, channel });
             }
+            // Reported already, and the document is read again: the peer's bytes are left alone for a while.
+            Err(_) => self.enqueue(Input::ImportFailed { doc: id, channel }),
         }
+    }
+
+    /// Forgets the exports made of a document in this pump.
+    pub(super) fn forget_exports(&self, id: &DocId) {
+        self.exports.borrow_mut().remove(id);
     }
 
     fn emit_decision(&self, event: Event) {
@@ -507,15 +525,6 @@ impl RepoInner {
         let sink: Weak<dyn AdapterSink> = self.weak.clone();
         adapter.start(AdapterContext::new(sink, number, Rc::clone(&self.env), self.peer_id.clone()));
         self.pump();
-    }
-}
-
-/// Imports bytes of others. Where panics unwind (natively) a defect of the engine costs this import only.
-pub(super) fn contained_import(import: impl FnOnce() -> loro::LoroResult<()>) -> Result<(), RepoError> {
-    match std::panic::catch_unwind(AssertUnwindSafe(import)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"))),
-        Err(_) => Err(RepoError::new(ErrorCode::Panic, "the engine panicked while importing data")),
     }
 }
 

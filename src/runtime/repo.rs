@@ -73,7 +73,7 @@ impl fmt::Debug for RepoConfig {
 
 /// A repository of documents, live with its peers and stores. Clones share it.
 #[derive(Clone)]
-pub struct Repo(Rc<RepoInner>);
+pub struct Repo(pub(super) Rc<RepoInner>);
 
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -439,13 +439,17 @@ impl Repo {
     ///
     /// # Errors
     /// [`ErrorCode::Storage`] when a store failed or is not available; the edits stay dirty and are tried again.
+    /// [`ErrorCode::Panic`] when the engine panicked in a document that was to be written.
     pub fn flush(&self) -> LocalBoxFuture<Result<(), RepoError>> {
         let inner = Rc::clone(&self.0);
         if inner.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
-        inner.notice_all();
+        let noticed = inner.notice_all();
         inner.pump();
+        if let Err(error) = noticed {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let unavailable = {
             let stores = inner.stores.borrow();
             let adapters = inner.adapters.borrow();

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 
 use super::{
-    ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write,
-    docs::OpenDoc,
-    inner::{RepoInner, contained_import},
+    ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write, docs::OpenDoc,
+    inner::RepoInner, recovery::Fragile,
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
@@ -22,6 +21,7 @@ pub(super) struct OpenStore {
     pub(super) store: Rc<dyn Store>,
     pub(super) adapter: usize,
     records: RefCell<BTreeMap<DocId, Records>>,
+    fragile: RefCell<Fragile>,
 }
 
 /// The records a snapshot of this repo may replace.
@@ -52,7 +52,7 @@ struct Pending {
 
 impl OpenStore {
     pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
-        Self { store, adapter, records: RefCell::default() }
+        Self { store, adapter, records: RefCell::default(), fragile: RefCell::default() }
     }
 }
 
@@ -102,7 +102,7 @@ impl RepoInner {
         }));
     }
 
-    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &OpenDoc, stored: Option<StoredDoc>) {
+    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
             let (stored, size) = (Stored::default(), StoredSize::default());
@@ -124,25 +124,12 @@ impl RepoInner {
             known.add(record);
         }
         let size = known.size;
-        let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == RecordKind::Snapshot);
-        let updates: Vec<_> = updates.into_iter().map(|record| record.bytes.to_vec()).collect();
-        // A snapshot of a trimmed history is of use only to an empty document, and a batch would put it behind the updates.
-        let batch = contained_import(|| {
-            for record in snapshots {
-                doc.doc.import(&record.bytes)?;
-            }
-            doc.doc.import_batch(&updates).map(|_| ())
-        });
-        let mut usable = true;
-        if batch.is_err() {
-            // One damaged record must not cost the others.
-            for record in &records {
-                if let Err(error) = contained_import(|| doc.doc.import(&record.bytes).map(|_| ())) {
-                    usable = false;
-                    let text = format!("record {} of document {:?} is damaged: {error}", record.key.0, doc.id);
-                    self.emit(RepoEvent::StorageHealth { ok: false, error: Some(RepoError::new(ErrorCode::Storage, text)) });
-                }
-            }
+        let (doc, damaged) = self.import_records(doc, &records, &open.fragile);
+        let usable = damaged.is_empty();
+        for (number, why) in damaged {
+            let Some(record) = records.get(number) else { continue };
+            let text = format!("record {} of document {:?} is damaged: {why}", record.key.0, doc.id);
+            self.emit(RepoEvent::StorageHealth { ok: false, error: Some(RepoError::new(ErrorCode::Storage, text)) });
         }
         let version = doc.version();
         // With a damaged record nobody can say what the rest covers: everything counts as not stored, and is written again
@@ -166,14 +153,8 @@ impl RepoInner {
         let mut pending = Vec::new();
         for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator } in docs {
             let Some(doc) = self.doc(&id) else { continue };
-            let (bytes, version) = match doc.export((!snapshot).then_some(&since)) {
-                Ok((bytes, version)) => (Bytes::from(bytes), version),
-                Err(error) => {
-                    let error = RepoError::new(ErrorCode::Storage, format!("document {id:?} could not be exported: {error}"));
-                    self.emit(RepoEvent::Error { error, doc: Some(id) });
-                    continue;
-                }
-            };
+            let Some((bytes, version)) = self.exported(&doc, |doc| doc.export((!snapshot).then_some(&since))) else { continue };
+            let bytes = Bytes::from(bytes);
             let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
             let replaces =

@@ -205,6 +205,13 @@ pub enum Input {
         /// Which.
         doc: DocId,
     },
+    /// The engine panicked in a document: another one is in its place, with little or nothing in it, and nobody holds a handle of that.
+    DocLost {
+        /// Which.
+        doc: DocId,
+        /// What it has now.
+        version: VersionVector,
+    },
     /// The permissions give other answers now.
     PermissionsChanged,
     /// The application waits until a peer of `kind` confirms what is here now.

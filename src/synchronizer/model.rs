@@ -7,9 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
-};
+use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence};
 use crate::protocol::{DocId, Features, Identity, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
@@ -409,7 +407,7 @@ impl Model {
             forgotten: Default::default(),
             expected_stores: Default::default(),
             armed: Default::default(),
-            beating: Default::default(),
+            present: Default::default(),
             touched: Default::default(),
             confirmed: Default::default(),
             loading: Default::default(),

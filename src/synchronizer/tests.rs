@@ -7,8 +7,9 @@ use bytes::Bytes;
 mod digests;
 mod ephemeral;
 mod extended;
-mod inputs;
 mod hostile;
+mod inputs;
+mod loss;
 
 use super::*;
 use crate::protocol::{DeleteStatus, PeerType, Tombstone, Transmission};
