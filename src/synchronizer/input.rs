@@ -214,6 +214,8 @@ pub enum Input {
         /// How often others may relay it.
         hops: u32,
     },
+    /// Something about the records.
+    Records(super::RecordInput),
     /// Time asked for with [`super::Effect::SetTimer`] is over.
     TimerFired(Timer),
 }

@@ -9,6 +9,7 @@ mod disk;
 mod extension;
 mod life;
 mod network;
+mod records;
 mod scenarios;
 mod topologies;
 mod transcript;
