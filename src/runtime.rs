@@ -20,6 +20,7 @@ mod history;
 mod inner;
 pub mod memory;
 mod rate_limit;
+pub mod records;
 mod recovery;
 mod repo;
 mod storage;
@@ -39,4 +40,8 @@ pub use ephemeral_store::EphemeralStore;
 pub use error::{ErrorCode, RepoError};
 pub use history::{History, HistoryPlace};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
+pub use records::{
+    Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordsMeta,
+    RecordsOpening, RecordsWrite,
+};
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

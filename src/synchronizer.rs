@@ -1,7 +1,7 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
 //!
 //! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
-//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `ephemeral`, `deletion`.
+//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `ephemeral`, `deletion`, `records`.
 
 mod acknowledge;
 mod channel;
@@ -19,6 +19,7 @@ mod input;
 mod loss;
 mod model;
 mod permissions;
+mod records;
 mod storage;
 mod sync;
 #[cfg(test)]
@@ -34,9 +35,10 @@ pub use event::Event;
 pub use input::{EphemeralNews, Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
+pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordTimer, StoredDevice, StoredRecords};
 pub use time::{Timer, Timestamp};
 
-use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, VersionVector};
+use crate::protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, Role, VersionVector};
 use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
@@ -68,6 +70,10 @@ pub struct Config {
     pub features: Features,
     /// A random number that peers do not know: it keeps them from choosing document ids that are slow to find.
     pub hash_key: u64,
+    /// How records are kept.
+    pub records: RecordLimits,
+    /// Whose records these are, unless a store says otherwise: a random number.
+    pub device: Device,
 }
 
 /// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
@@ -99,6 +105,8 @@ impl Config {
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
             hash_key: 0,
+            records: RecordLimits::default(),
+            device: Device::default(),
         }
     }
 }
@@ -190,6 +198,7 @@ impl Synchronizer {
             Input::EphemeralChanged { doc, keys, hops } => self.ephemeral_changed(&doc, keys, hops, out),
             Input::EphemeralApplied { doc, channel, hops, authors } => self.ephemeral_applied(&doc, channel, hops, authors, out),
             Input::EphemeralBeaten { doc, authors } => self.ephemeral_beaten(&doc, &authors),
+            Input::Records(input) => self.records_happened(input, now, out),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
         self.begin_waiting(now, out);
@@ -252,6 +261,11 @@ impl Synchronizer {
             Message::DeleteResponse { .. } => {}
             Message::Ephemeral { doc, hops, stores } => self.ephemeral_received(channel, &doc, hops, stores, out),
             Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::Batch(_) => {}
+            records @ (Message::RecordsHave { .. }
+            | Message::RecordsRequest { .. }
+            | Message::RecordsResponse { .. }
+            | Message::RecordsChange { .. }
+            | Message::RecordsRefusal { .. }) => self.records_received(channel, records, now, out),
             extended if self.model.is_extended(channel) => self.received_extended(channel, extended, now, out),
             // Never announced, so nothing is owed.
             _ => {}
@@ -291,7 +305,12 @@ impl Synchronizer {
             | Message::DeleteRequest { .. }
             | Message::DeleteResponse { .. }
             | Message::Ephemeral { .. }
-            | Message::Batch(_) => {}
+            | Message::Batch(_)
+            | Message::RecordsHave { .. }
+            | Message::RecordsRequest { .. }
+            | Message::RecordsResponse { .. }
+            | Message::RecordsChange { .. }
+            | Message::RecordsRefusal { .. } => {}
         }
     }
 
@@ -314,6 +333,7 @@ impl Synchronizer {
             Timer::Graft(doc) => self.plan(&doc, true, now, out),
             Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
             Timer::Digest => self.digest_due(now, out),
+            Timer::Records(timer) => self.records_due(timer, now, out),
         }
     }
 

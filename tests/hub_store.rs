@@ -12,14 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use channels::{Recorder, stores};
+use channels::{Recorder, record_stores, stores};
 use corella::{
     DocId, PeerId, VersionVector,
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError, StoredDoc, StoredInfo,
-        Write,
+        Adapter, AdapterContext, AdapterState, LoadedRecords, LocalBoxFuture, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite,
+        Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -260,6 +260,14 @@ impl Store for Shelf {
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().remove(doc)
     }
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.0.borrow().load_records(opening)
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().write_records(write)
+    }
+
     fn close(&self) -> LocalBoxFuture<()> {
         self.0.borrow().close()
     }
@@ -324,4 +332,10 @@ impl stores::Stores for Folders {
 async fn the_redb_store_conforms() {
     let folders = Folders { root: tempfile::tempdir().unwrap(), open: RefCell::default() };
     stores::all(&folders).await;
+}
+
+#[tokio::test]
+async fn the_redb_store_keeps_records_as_the_contract_says() {
+    let folders = Folders { root: tempfile::tempdir().unwrap(), open: RefCell::default() };
+    record_stores::all(&folders).await;
 }

@@ -19,10 +19,11 @@ use super::{
     docs::OpenDoc,
     ephemeral::Sender,
     ephemeral_doc::PresenceTable,
+    records::Records,
     storage::OpenStore,
 };
 use crate::{
-    protocol::{DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
+    protocol::{ClockVector, DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
     synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
 };
 
@@ -54,6 +55,7 @@ pub(super) struct Waiter {
 /// Somebody waits until versions are on disk.
 pub(super) struct FlushWaiter {
     pub(super) versions: Vec<(DocId, VersionVector)>,
+    pub(super) records: ClockVector,
     pub(super) done: oneshot::Sender<Result<(), RepoError>>,
 }
 
@@ -82,6 +84,7 @@ pub(super) struct RepoInner {
     pub(super) writer: u64,
     pub(super) closed: Cell<bool>,
     pub(super) gate: Option<Gate>,
+    pub(super) records: Records,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
@@ -95,7 +98,14 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, writer: u64, sync: Synchronizer, gate: Option<Gate>) -> Rc<Self> {
+    pub(super) fn new(
+        env: Rc<dyn Env>,
+        peer_id: PeerId,
+        writer: u64,
+        sync: Synchronizer,
+        gate: Option<Gate>,
+        records: Records,
+    ) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
@@ -117,6 +127,7 @@ impl RepoInner {
             writer,
             closed: Cell::new(false),
             gate,
+            records,
             queue: RefCell::default(),
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
@@ -319,6 +330,7 @@ impl RepoInner {
                 let sleep = self.env.sleep(after_ms);
                 self.later(async move |inner: Rc<Self>| inner.enqueue(Input::TimerFired(timer)), sleep);
             }
+            Effect::Records(effect) => self.execute_records(effect),
             Effect::Emit(event) => self.emit_decision(event),
         }
     }
@@ -459,6 +471,8 @@ impl RepoInner {
             },
             Event::Refused { doc, peer, reason, retry_ms } => RepoEvent::Refused { doc, peer, reason, retry_ms },
             Event::ConfirmedChanged(doc) => RepoEvent::UnsyncedChanged { doc },
+            Event::RecordRefused { record, peer, reason } => return self.record_refused(&record, &peer, reason),
+            Event::RecordClockAhead { record, peer } => return self.record_ahead(&record, &peer),
             Event::SamePeerId { .. } => RepoEvent::Error {
                 error: RepoError::new(ErrorCode::Refused, format!("a peer uses this repo's own id {}; it was disconnected", self.peer_id)),
                 doc: None,
@@ -489,13 +503,16 @@ impl RepoInner {
             self.flushes
                 .borrow_mut()
                 .extract_if(.., |waiter| {
-                    waiter.done.is_canceled() || (!opening && waiter.versions.iter().all(|(doc, version)| sync.is_stored(doc, version)))
+                    let kept = sync.records_are_stored(&waiter.records);
+                    waiter.done.is_canceled()
+                        || (!opening && kept && waiter.versions.iter().all(|(doc, version)| sync.is_stored(doc, version)))
                 })
                 .collect()
         };
         for waiter in flushed {
             let _ = waiter.done.send(Ok(()));
         }
+        self.settle_record_waiters();
     }
 
     /// Returns the number of operations of a document that no other machine has confirmed.

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, IndexEntry, LocalBoxFuture, Opening, Record, RecordKey, Store,
-    StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, Opening,
+    Record, RecordKey, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
@@ -300,6 +300,7 @@ impl IndexEntry {
 #[derive(Debug, Default)]
 pub struct MemoryDisk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
+    records: RefCell<MemoryRecords>,
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
@@ -395,6 +396,17 @@ impl MemoryDisk {
         Ok(())
     }
 
+    fn load_records(&self, opening: RecordsOpening) -> Result<Option<LoadedRecords>, StoreError> {
+        next_failure(&self.failing_loads)?;
+        Ok(Some(self.records.borrow_mut().load(opening)))
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> Result<(), StoreError> {
+        next_failure(&self.failing_writes)?;
+        self.records.borrow_mut().write(write);
+        Ok(())
+    }
+
     fn remove(&self, doc: &DocId) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         self.docs.borrow_mut().remove(doc);
@@ -460,6 +472,14 @@ impl Store for MemoryStore {
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         self.soon(|disk| disk.remove(doc))
+    }
+
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.soon(|disk| disk.load_records(opening))
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|disk| disk.write_records(write))
     }
 
     fn close(&self) -> LocalBoxFuture<()> {

@@ -7,14 +7,17 @@ use std::{fmt, rc::Rc};
 use futures_channel::oneshot;
 
 use super::{
-    Adapter, AdapterState, Admission, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RepoError,
+    Adapter, AdapterState, Admission, ChannelStats, Collection, CollectionKind, DocHandle, Env, ErrorCode, LocalBoxFuture, RecordStats,
+    RepoError,
     admission::Gate,
     inner::{FlushWaiter, RepoInner},
+    records::{self, Records},
 };
 use crate::{
     protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
-        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, Permissions, Synchronizer, Timestamp, TombstoneLimits,
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, Permissions, RecordLimits, Synchronizer, Timestamp,
+        TombstoneLimits,
     },
 };
 
@@ -44,6 +47,8 @@ pub struct RepoConfig {
     pub tombstones: TombstoneLimits,
     /// What is spoken beyond the reference protocol with peers that speak it too.
     pub features: Features,
+    /// How records are kept.
+    pub records: RecordLimits,
 }
 
 impl Default for RepoConfig {
@@ -61,6 +66,7 @@ impl Default for RepoConfig {
             digest_period_ms: DIGEST_PERIOD_MS,
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
+            records: RecordLimits::default(),
         }
     }
 }
@@ -238,6 +244,7 @@ impl Repo {
         let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
         // Names this repo's records; peers never see it.
         let writer = env.random_u64();
+        let author = records::writer_of(&peer_id);
         let decisions = Config {
             identity,
             interest: config.interest,
@@ -247,8 +254,12 @@ impl Repo {
             tombstones: config.tombstones,
             features: config.features,
             hash_key: writer,
+            records: config.records,
+            device: author.device,
         };
-        let inner = RepoInner::new(env, peer_id, writer, Synchronizer::new(decisions, config.permissions), config.admission.map(Gate::new));
+        let records = Records::new(author, config.records.max_drift_ms);
+        let gate = config.admission.map(Gate::new);
+        let inner = RepoInner::new(env, peer_id, writer, Synchronizer::new(decisions, config.permissions), gate, records);
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }
@@ -410,6 +421,21 @@ impl Repo {
         self.0.adapters.borrow().iter().map(describe).collect()
     }
 
+    /// Opens a collection of records. Its records are read from the stores first; others come by themselves.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for a bad name, or one that is open as the other kind, and [`ErrorCode::Closed`].
+    pub fn collection(&self, name: &str, kind: CollectionKind) -> Result<Collection, RepoError> {
+        self.check_open()?;
+        Collection::open(Rc::clone(&self.0), name, kind)
+    }
+
+    /// Returns how many records there are.
+    #[must_use]
+    pub fn record_stats(&self) -> RecordStats {
+        self.0.record_stats()
+    }
+
     /// Adds and starts an adapter.
     pub fn add_adapter(&self, adapter: Rc<dyn Adapter>) {
         if !self.0.closed.get() {
@@ -462,12 +488,13 @@ impl Repo {
         };
         let docs: Vec<_> = inner.docs.borrow().values().cloned().collect();
         let versions: Vec<_> = docs.iter().map(|doc| (doc.id.clone(), doc.version())).filter(|(_, version)| !version.is_empty()).collect();
-        if let (Some(name), false) = (unavailable, versions.is_empty()) {
+        let records = inner.records_version();
+        if let (Some(name), false) = (unavailable, versions.is_empty() && records.is_empty()) {
             let error = RepoError::new(ErrorCode::Storage, format!("the {name} store is not available"));
             return Box::pin(std::future::ready(Err(error)));
         }
         let (done, flushed) = oneshot::channel();
-        inner.flushes.borrow_mut().push(FlushWaiter { versions, done });
+        inner.flushes.borrow_mut().push(FlushWaiter { versions, records, done });
         inner.enqueue(Input::FlushWanted);
         inner.pump();
         Box::pin(async move { flushed.await.unwrap_or_else(|_| Err(closed())) })
@@ -492,6 +519,13 @@ impl Repo {
                 let _ = waiter.done.send(Err(closed()));
             }
             inner.fail_flushes(&closed());
+            inner.close_records();
+            if outcome.is_ok() {
+                for released in inner.release_writers() {
+                    // One that is not given back is only one writer more.
+                    let _ = released.await;
+                }
+            }
             let adapters = std::mem::take(&mut *inner.adapters.borrow_mut());
             let stores: Vec<_> = std::mem::take(&mut *inner.stores.borrow_mut()).into_values().collect();
             let pipes = std::mem::take(&mut *inner.pipes.borrow_mut());

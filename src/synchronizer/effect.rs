@@ -220,6 +220,8 @@ pub enum Effect {
         /// Milliseconds.
         after_ms: u64,
     },
+    /// Do something about the records.
+    Records(super::RecordEffect),
     /// Tell the application.
     Emit(Event),
 }

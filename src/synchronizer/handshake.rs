@@ -96,6 +96,7 @@ impl Synchronizer {
 
     /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
     fn compare_all(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        self.records_peer_established(channel, out);
         let Some(peer) = self.model.context(channel) else { return };
         let remembered = self.model.recall(&peer.peer_id);
         let Some(entry) = self.model.channels.get(&channel) else { return };
@@ -195,11 +196,13 @@ impl Synchronizer {
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.records_channel_closed(channel, out);
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
         self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
+            Timer::Records(timer) => timer.channel() != Some(channel),
             Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
         });
         for doc in self.model.docs.values_mut() {
@@ -217,6 +220,7 @@ impl Synchronizer {
         }
         if gone.kind == ChannelKind::Storage {
             self.source_spoke(Source::Store(channel), now, out);
+            self.records_source_spoke(Source::Store(channel), out);
         }
         if let Some(identity) = gone.identity()
             && !self.model.has_peer(&identity.peer_id)

@@ -252,6 +252,8 @@ pub enum Input {
         /// Who has written what is left.
         authors: BTreeSet<PeerId>,
     },
+    /// Something about the records.
+    Records(super::RecordInput),
     /// Time asked for with [`super::Effect::SetTimer`] is over.
     TimerFired(Timer),
 }

@@ -67,6 +67,7 @@ pub(super) struct Model {
     introducers: BTreeMap<PeerId, usize>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
+    pub(super) records: super::records::Records,
 }
 
 /// A document that may not be in memory.
@@ -415,6 +416,7 @@ impl Model {
             introducers: Default::default(),
             remembered: Default::default(),
             departures: Default::default(),
+            records: super::records::Records::default(),
         }
     }
 

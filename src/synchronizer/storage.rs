@@ -30,6 +30,7 @@ impl Synchronizer {
     pub(super) fn store_unavailable(&mut self, adapter: usize, now: Timestamp, out: &mut Vec<Effect>) {
         self.model.expected_stores.remove(&adapter);
         self.source_spoke(Source::Adapter(adapter), now, out);
+        self.records_source_spoke(Source::Adapter(adapter), out);
     }
 
     pub(super) fn store_opened(
@@ -48,6 +49,7 @@ impl Synchronizer {
         self.model.add_channel(channel, entry);
         out.push(Effect::Emit(Event::PeerConnected(peer)));
         out.push(Effect::ListDocs { channel });
+        self.records_store_opened(channel, adapter, out);
         let docs: Vec<_> = self.model.docs.keys().cloned().collect();
         for doc in docs {
             let keeps = self.may_keep(channel, &doc);
@@ -324,6 +326,7 @@ impl Synchronizer {
     }
 
     pub(super) fn flush_wanted(&mut self, out: &mut Vec<Effect>) {
+        self.flush_records(out);
         for store in self.model.stores() {
             let Some(entry) = self.model.channels.get_mut(&store) else { continue };
             if entry.store.writing {

@@ -49,4 +49,6 @@ pub enum Timer {
     Offer(super::ChannelId, crate::protocol::DocId),
     /// Compare everything with every peer, and forget old tombstones.
     Digest,
+    /// Something about the records.
+    Records(super::RecordTimer),
 }

@@ -10,8 +10,8 @@ use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Env, IndexEntry, LocalBoxFuture, Record, RecordKey, RecordKind, Store, StoreError,
-        StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, Record, RecordKey,
+        RecordKind, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -23,6 +23,7 @@ use crate::life::Life;
 #[derive(Default)]
 pub struct Disk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
+    pub records: RefCell<MemoryRecords>,
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
     pub fail_lists: Cell<bool>,
@@ -220,6 +221,25 @@ impl Store for Connection {
         let doc = doc.clone();
         self.later(move |disk| {
             disk.docs.borrow_mut().remove(&doc);
+            Ok(())
+        })
+    }
+
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_loads.get() {
+                return Err(StoreError::Other("injected".into()));
+            }
+            Ok(Some(disk.records.borrow_mut().load(opening)))
+        })
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            disk.records.borrow_mut().write(write);
             Ok(())
         })
     }

@@ -10,6 +10,7 @@ mod extension;
 mod life;
 mod network;
 mod presence;
+mod records;
 mod replay;
 mod scenarios;
 mod topologies;

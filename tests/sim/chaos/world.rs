@@ -519,7 +519,12 @@ fn named(message: &Message) -> Vec<&DocId> {
         | Message::Ack { doc, .. }
         | Message::Refusal { doc, .. }
         | Message::Prune { doc } => vec![doc],
-        Message::Digest { .. } => Vec::new(),
+        Message::Digest { .. }
+        | Message::RecordsHave { .. }
+        | Message::RecordsRequest { .. }
+        | Message::RecordsResponse { .. }
+        | Message::RecordsChange { .. }
+        | Message::RecordsRefusal { .. } => Vec::new(),
         Message::Deleted { docs } => docs.iter().map(|(doc, _)| doc).collect(),
     }
 }
