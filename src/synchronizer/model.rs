@@ -523,7 +523,7 @@ impl Model {
 
     /// Returns the documents that only stores have, with something in them that no other machine is known to have.
     pub(super) fn stranded(&self) -> Vec<DocId> {
-        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(*doc) && !known.confirmed.includes(&known.version);
+        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(doc) && !known.confirmed.includes(&known.version);
         self.catalogue.iter().filter(stranded).map(|(doc, _)| doc.clone()).collect()
     }
 
