@@ -28,7 +28,7 @@ say "building the wasm module ($profile)"
 # The stack pointer is exported so that the glue can put it back after a panic.
 cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib --features "$features" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh scripts/guard-glue.mjs | sha256sum | cut -d' ' -f1)"
+stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs | sha256sum | cut -d' ' -f1)"
 if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "$out/ is up to date"
   exit 0
