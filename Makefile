@@ -53,14 +53,18 @@ bench: ## benchmarks, with tables
 	@scripts/build-pkg.sh
 	@npm ci --silent --no-fund --no-audit --prefix bench
 	@node bench/run.mjs
+	@$(MAKE) --no-print-directory hub
+	@CORELLA_HUB=$(abspath $(TARGET))/release/corella-hub node bench/storage.mjs
 
 soak: ## the long forms of the fault tests
 	@SEEDS=20000 $(MAKE) --no-print-directory sim
 	@CORELLA_SOAK=1 cargo test --quiet --features hub --test hub
+	@$(MAKE) --no-print-directory www hub
+	@CORELLA_SOAK=1 CORELLA_HUB=$(abspath $(TARGET))/release/corella-hub npm run --silent --prefix www e2e -- storage.spec.ts
 
 sim: ## random worlds under random faults (SEEDS, SEED_FROM, SIM_TRACE=1)
 	@SEEDS=$(SEEDS) SEED_FROM=$(SEED_FROM) cargo test --quiet --release --test sim -- --ignored --exact --nocapture chaos::as_many_worlds_as_asked_for
 
 clean: ## remove what was built
 	@cargo clean
-	@rm -rf pkg www/dist www/node_modules tools/node_modules bench/node_modules
+	@rm -rf pkg pkg-failpoints www/dist www/node_modules tools/node_modules bench/node_modules

@@ -6,10 +6,13 @@ import { dirname, extname, join, normalize, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, brotliCompressSync, gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
+import { HEAD, cells, inNode, readTrace } from "./documents.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const KEYS = Number(process.env.KEYS ?? 20000);
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
+/** Rounds of the document API, which take half a minute each. */
+const DOCUMENT_ROUNDS = Number(process.env.DOCUMENT_ROUNDS ?? 3);
 const MIME = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
 const say = (text) => process.stderr.write(`==> ${text}\n`);
 
@@ -152,15 +155,32 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 let typed;
+let documents;
+const trace = await readTrace();
 try {
   say(`typing ${KEYS} keys into each, ${ROUNDS} rounds and two ways (a minute or so)`);
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   typed = await page.evaluate(measure, { keys: KEYS, rounds: ROUNDS });
+  say(`the document API in Chromium, ${DOCUMENT_ROUNDS} rounds (minutes)`);
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  documents = await page.evaluate(
+    async (options) => {
+      const { compare } = await import("/bench/documents.mjs");
+      const [corella, loro] = [await import("/pkg/index.js"), await import("/bench/node_modules/loro-crdt/web/index.js")];
+      await corella.default();
+      await loro.default();
+      return compare({ corella, loro, ...options });
+    },
+    { trace, rounds: DOCUMENT_ROUNDS },
+  );
 } finally {
   await browser.close();
   server.close();
 }
+
+say(`the document API in Node, ${DOCUMENT_ROUNDS} rounds (minutes)`);
+const documentsInNode = await inNode({ trace, rounds: DOCUMENT_ROUNDS });
 
 say("compressing");
 const modules = (await readdir(join(root, "pkg"))).filter((name) => name.endsWith(".js") || name.endsWith(".wasm"));
@@ -181,5 +201,10 @@ table([
 ]);
 console.log(`\n"A task each" counts everything until the next key, an empty task of ${median(typed.ticks).toFixed(1)} µs included.`);
 console.log(`flush() afterwards: ${median(typed.flushes).toFixed(0)} ms (median), ${Math.max(...typed.flushes).toFixed(0)} ms (longest).\n`);
+for (const [where, results] of [["Chromium", documents], [`Node ${process.versions.node}`, documentsInNode]]) {
+  console.log(`the document API in ${where}: ${trace.name}, ${trace.patches.length} edits, ${DOCUMENT_ROUNDS} rounds in turns\n`);
+  table([HEAD, ...cells(results)]);
+  console.log("");
+}
 const number = (value) => value.toLocaleString("en-US");
 table([["bytes, every file compressed by itself", "raw", "gzip -9", "brotli 11"], ...weights.map(([label, w]) => [label, number(w.raw), number(w.gzip), number(w.brotli)])]);

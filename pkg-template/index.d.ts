@@ -20,6 +20,7 @@ export type RepoErrorCode =
   | "exists"
   /** The wasm module is not loaded: `await init()`. Or it could not be. */
   | "not-loaded"
+  /** A defect of corella ended the call; the document it was about is closed, and `repo.get` opens it anew. */
   | "panic";
 
 /** An error with a stable code and what led to it. */

@@ -1,7 +1,8 @@
 // Loads the wasm module, once, however often and from wherever it is asked for. In Node it is loaded while this is imported.
-import load, { initSync as loadSync, __setErrorFactory } from "./corella.js";
+import load, { initSync as loadSync, __onPanic, __setErrorFactory } from "./corella.js";
 import { completeClasses } from "./document.js";
 import { RepoError, invalid } from "./errors.js";
+import { panicked } from "./panics.js";
 
 let loading;
 let loaded = false;
@@ -10,6 +11,7 @@ function finish() {
   if (loaded) return;
   loaded = true;
   completeClasses();
+  __onPanic(panicked);
   __setErrorFactory((code, message, cause) => new RepoError(code, message, cause === undefined ? undefined : { cause }));
 }
 

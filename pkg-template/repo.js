@@ -384,7 +384,7 @@ export class DocHandle {
   /** The document. */
   get doc() {
     outsideHooks();
-    if (this.#closed) throw this.#gone();
+    if (this.#closed || this.#inner.isLost) throw this.#gone();
     return (this.#doc ??= this.#inner.doc());
   }
 
@@ -403,10 +403,13 @@ export class DocHandle {
     if (origin !== undefined && typeof origin !== "string") throw invalid("origin is a string");
     const doc = this.doc;
     let value;
+    let returned = false;
     try {
       value = fn(doc);
+      returned = true;
     } finally {
-      doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
+      // A panic's own error must not be hidden by that of a document which is closed since.
+      if (returned || !this.#inner.isLost) doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
       this.#repo.edited();
     }
     if (typeof value?.then === "function") throw invalid("change takes a function that does its work at once, not an async one");
@@ -514,6 +517,7 @@ export class DocHandle {
   #gone() {
     if (this.#repo.isClosed()) return new RepoError("closed", "the repo is closed");
     if (this.#closed) return new RepoError("closed", `this handle of document ${JSON.stringify(this.docId)} is closed; repo.get gives another one`);
+    if (this.#inner.isLost) return new RepoError("closed", `document ${JSON.stringify(this.docId)} was closed because the engine panicked in it; open it again`);
     return new RepoError("deleted", `document ${JSON.stringify(this.docId)} was deleted or forgotten; this handle is of no more use`);
   }
 

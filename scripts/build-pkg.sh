@@ -3,6 +3,8 @@
 #
 #   scripts/build-pkg.sh          as published: optimised for size
 #   scripts/build-pkg.sh --dev    for development: quick to build
+#   scripts/build-pkg.sh --failpoints
+#                                 into pkg-failpoints/, one that panics when told to: for the tests of what a panic costs
 #
 # Does nothing when no source has changed since.
 set -euo pipefail
@@ -11,33 +13,39 @@ cd "$(dirname "$0")/.."
 . target/wasm-env.sh
 T=wasm32-unknown-unknown
 profile=wasm
-[ "${1-}" != --dev ] || profile=dev
+out=pkg
+features=
+case ${1-} in
+  --dev) profile=dev ;;
+  --failpoints) profile=dev out=pkg-failpoints features=failpoints ;;
+esac
 td=${CARGO_TARGET_DIR:-target}
 dir=$profile
 [ $profile != dev ] || dir=debug
 say() { printf '==> %s\n' "$*" >&2; }
 
 say "building the wasm module ($profile)"
-cargo build --quiet --profile $profile --target $T --lib
+# The stack pointer is exported so that the glue can put it back after a panic.
+cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib --features "$features" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh | sha256sum | cut -d' ' -f1)"
-if [ "$(cat pkg/.stamp 2>/dev/null)" = "$stamp" ]; then
-  say "pkg/ is up to date"
+stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs | sha256sum | cut -d' ' -f1)"
+if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
+  say "$out/ is up to date"
   exit 0
 fi
 
-rm -rf pkg.new
-mkdir pkg.new
+rm -rf $out.new
+mkdir $out.new
 say "binding it to JavaScript"
-wasm-bindgen --target web --no-typescript --remove-name-section --remove-producers-section --out-dir pkg.new "$built"
+wasm-bindgen --target web --no-typescript --remove-name-section --remove-producers-section --out-dir $out.new "$built"
 if [ $profile = wasm ]; then
   say "optimising it"
-  wasm-opt -O1 pkg.new/corella_bg.wasm -o pkg.new/corella_bg.wasm
+  wasm-opt -O1 $out.new/corella_bg.wasm -o $out.new/corella_bg.wasm
 fi
-node scripts/guard-glue.mjs pkg.new/corella.js
-node scripts/guard-strings.mjs pkg.new/corella.js
-cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE pkg.new/
-echo "$stamp" >pkg.new/.stamp
-rm -rf pkg
-mv pkg.new pkg
-say "pkg/ is ready"
+node scripts/guard-glue.mjs $out.new/corella.js
+node scripts/guard-strings.mjs $out.new/corella.js
+cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE $out.new/
+echo "$stamp" >$out.new/.stamp
+rm -rf $out
+mv $out.new $out
+say "$out/ is ready"

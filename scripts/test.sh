@@ -57,7 +57,7 @@ export WASM_BINDGEN_TEST_TIMEOUT=180
 suite "headless Chromium, window" wasm cargo test --target wasm32-unknown-unknown --test browser
 suite "headless Chromium, worker" wasm cargo test --target wasm32-unknown-unknown --test worker
 
-if scripts/build-pkg.sh; then
+if scripts/build-pkg.sh && scripts/build-pkg.sh --failpoints; then
   suite "package in Node" node --test --test-reporter=tap pkg-template/tests/
   suite "package types" tools/node_modules/.bin/tsc -p tests/api/tsconfig.json
   if [ -f www/package.json ]; then

@@ -4,10 +4,11 @@
 //! window and in a dedicated worker, and no browser global is touched before an adapter is started.
 
 mod broadcast;
-mod env;
+pub(crate) mod env;
 mod indexed_db;
 mod listener;
 mod loro_extended;
+pub(crate) mod panics;
 mod websocket;
 
 pub use broadcast::BroadcastChannelAdapter;

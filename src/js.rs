@@ -14,4 +14,5 @@ pub mod error;
 pub mod events;
 pub mod loro;
 pub mod options;
+pub mod panics;
 pub mod repo;

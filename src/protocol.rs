@@ -2,18 +2,22 @@
 //!
 //! Decides what bytes mean. Never holds a document, reads a clock or does IO.
 
+pub mod clock;
 pub mod codec;
 pub mod extension;
 pub mod frame;
 mod ids;
 mod kind;
 mod message;
+pub mod record;
 mod version;
 
+pub use clock::{Clock, Device};
 pub use extension::{Capabilities, Features, RefusalReason, Role, Tombstone};
 pub use ids::{DocId, InvalidDocId, PeerId};
 pub use kind::MessageKind;
 pub use message::{DeleteStatus, EphemeralPayload, Identity, Message, PeerType, Transmission};
+pub use record::{ClockVector, RecordEntry, RecordId, RecordState};
 pub use version::{VersionError, VersionVector};
 
 /// Bounds on what a peer may make this side hold.

@@ -10,14 +10,20 @@ mod doc_handle;
 mod docs;
 mod env;
 mod ephemeral;
+mod ephemeral_budget;
+mod ephemeral_doc;
 mod ephemeral_state;
 mod ephemeral_store;
 mod error;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
 mod health;
 mod history;
 mod inner;
 pub mod memory;
 mod rate_limit;
+pub mod records;
+mod recovery;
 mod repo;
 mod storage;
 pub mod utf16;
@@ -38,4 +44,8 @@ pub use error::{ErrorCode, RepoError};
 pub use health::{StorageHealth, StorageProblem, StorageState};
 pub use history::{History, HistoryPlace};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
+pub use records::{
+    Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordsMeta,
+    RecordsOpening, RecordsWrite,
+};
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};

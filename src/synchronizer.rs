@@ -1,7 +1,7 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
 //!
 //! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
-//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `unload`, `ephemeral`, `deletion`.
+//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `unload`, `ephemeral`, `deletion`, `records`.
 
 mod acknowledge;
 mod channel;
@@ -16,8 +16,10 @@ mod fetch;
 mod handshake;
 mod heads;
 mod input;
+mod loss;
 mod model;
 mod permissions;
+mod records;
 mod storage;
 mod sync;
 #[cfg(test)]
@@ -29,15 +31,16 @@ use std::{collections::BTreeSet, rc::Rc};
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
-pub use effect::{Effect, EphemeralSelection, Purpose, StoreDoc};
+pub use effect::{Effect, EphemeralKeys, EphemeralSelection, Purpose, StoreDoc};
 pub use event::Event;
-pub use input::{Input, Stored, StoredSize};
+pub use input::{EphemeralNews, Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
+pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordTimer, StoredDevice, StoredRecords};
 pub use time::{Timer, Timestamp};
 pub use unload::MemoryBudget;
 
-use crate::protocol::{Capabilities, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector};
+use crate::protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector};
 use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
@@ -71,6 +74,10 @@ pub struct Config {
     pub memory: MemoryBudget,
     /// A random number that peers do not know: it keeps them from choosing document ids that are slow to find.
     pub hash_key: u64,
+    /// How records are kept.
+    pub records: RecordLimits,
+    /// Whose records these are, unless a store says otherwise: a random number.
+    pub device: Device,
 }
 
 /// How long, and how many, deletions are remembered: a peer that was away longer may bring a deleted document back.
@@ -103,6 +110,8 @@ impl Config {
             features: Features::ALL,
             memory: MemoryBudget::default(),
             hash_key: 0,
+            records: RecordLimits::default(),
+            device: Device::default(),
         }
     }
 }
@@ -165,7 +174,7 @@ impl Synchronizer {
             Input::StoreExpected { adapter } => self.store_expected(adapter),
             Input::StoreUnavailable { adapter } => self.store_unavailable(adapter, now, out),
             Input::StoreOpened { channel, adapter, peer, name } => self.store_opened(channel, adapter, peer, name, now, out),
-            Input::Listed { channel: _, docs } => self.listed(docs, now, out),
+            Input::Listed { channel, docs } => self.listed(channel, docs, now, out),
             Input::ListFailed { channel } => self.list_failed(channel, out),
             Input::Loaded { channel, doc, stored, version, size, whole } => {
                 self.loaded(channel, &doc, stored, &version, size, whole, now, out);
@@ -188,12 +197,16 @@ impl Synchronizer {
             Input::DocRestored { doc, lineage, creator } => self.doc_restored(&doc, lineage, creator, now, out),
             Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
+            Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
             Input::MemoryChecked { held } => self.memory_checked(&held, now, out),
             Input::DiscoveryWanted => self.discovery_wanted(out),
-            Input::EphemeralChanged { doc, namespace, keys, hops } => self.ephemeral_changed(&doc, namespace, keys, hops, out),
+            Input::EphemeralChanged { doc, keys, hops } => self.ephemeral_changed(&doc, keys, hops, out),
+            Input::EphemeralApplied { doc, channel, hops, authors } => self.ephemeral_applied(&doc, channel, hops, authors, out),
+            Input::EphemeralBeaten { doc, authors } => self.ephemeral_beaten(&doc, &authors),
+            Input::Records(input) => self.records_happened(input, now, out),
             Input::TimerFired(timer) => self.timer_fired(timer, now, out),
         }
         self.begin_waiting(now, out);
@@ -235,10 +248,10 @@ impl Synchronizer {
         let Some(message) = self.hold_back(channel, message, now, out) else { return };
         match message {
             Message::SyncRequest { doc, version, ephemeral, bidirectional } => {
+                self.sync_requested(channel, doc.clone(), version, bidirectional, now, out);
                 if let Some(stores) = ephemeral {
                     self.ephemeral_received(channel, &doc, 1, stores, out);
                 }
-                self.sync_requested(channel, doc, version, bidirectional, now, out);
             }
             Message::SyncResponse { doc, transmission, ephemeral } => {
                 if let Some(stores) = ephemeral {
@@ -257,6 +270,11 @@ impl Synchronizer {
             Message::DeleteResponse { .. } => {}
             Message::Ephemeral { doc, hops, stores } => self.ephemeral_received(channel, &doc, hops, stores, out),
             Message::EstablishRequest(_) | Message::EstablishResponse(_) | Message::Batch(_) => {}
+            records @ (Message::RecordsHave { .. }
+            | Message::RecordsRequest { .. }
+            | Message::RecordsResponse { .. }
+            | Message::RecordsChange { .. }
+            | Message::RecordsRefusal { .. }) => self.records_received(channel, records, now, out),
             extended if self.model.is_extended(channel) => self.received_extended(channel, extended, now, out),
             // Never announced, so nothing is owed.
             _ => {}
@@ -296,7 +314,12 @@ impl Synchronizer {
             | Message::DeleteRequest { .. }
             | Message::DeleteResponse { .. }
             | Message::Ephemeral { .. }
-            | Message::Batch(_) => {}
+            | Message::Batch(_)
+            | Message::RecordsHave { .. }
+            | Message::RecordsRequest { .. }
+            | Message::RecordsResponse { .. }
+            | Message::RecordsChange { .. }
+            | Message::RecordsRefusal { .. } => {}
         }
     }
 
@@ -320,6 +343,7 @@ impl Synchronizer {
             Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
             Timer::Digest => self.digest_due(now, out),
             Timer::Memory => self.memory_due(out),
+            Timer::Records(timer) => self.records_due(timer, now, out),
         }
     }
 
@@ -366,6 +390,12 @@ impl Synchronizer {
         peers
     }
 
+    /// Returns whether a peer has an established channel.
+    #[must_use]
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.model.has_peer(peer)
+    }
+
     /// Returns who is at the other end of a channel, once that is established.
     #[must_use]
     pub fn peer(&self, channel: ChannelId) -> Option<Rc<PeerContext>> {
@@ -401,6 +431,12 @@ impl Synchronizer {
                     && link.load != Load::Pending
             },
         )
+    }
+
+    /// Returns what stores are known to have of a document.
+    #[must_use]
+    pub fn kept(&self, doc: &DocId) -> Option<&VersionVector> {
+        self.model.catalogue.get(doc).map(|known| &known.version)
     }
 
     /// Returns whether every open store has `version` of the document on disk.

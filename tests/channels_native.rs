@@ -6,7 +6,7 @@ mod channels;
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
-use channels::{Recorder, pipes, stores};
+use channels::{Recorder, pipes, record_stores, stores};
 use corella::{
     DocId,
     runtime::{
@@ -92,6 +92,11 @@ fn the_memory_pipe_conforms() {
 #[test]
 fn the_memory_store_conforms() {
     run(async |env| stores::all(&MemoryStores { env, disks: RefCell::default() }).await);
+}
+
+#[test]
+fn a_memory_store_keeps_records_as_the_contract_says() {
+    run(async |env| record_stores::all(&MemoryStores { env, disks: RefCell::default() }).await);
 }
 
 #[test]

@@ -12,14 +12,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use channels::{Recorder, stores};
+use channels::{Recorder, record_stores, stores};
 use corella::{
     DocId, PeerId, VersionVector,
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety, Store,
-        StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, LoadedRecords, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind,
+        RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -277,6 +277,14 @@ impl Store for Shelf {
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().remove(doc)
     }
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.0.borrow().load_records(opening)
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().write_records(write)
+    }
+
     fn close(&self) -> LocalBoxFuture<()> {
         self.0.borrow().close()
     }
@@ -348,4 +356,10 @@ impl stores::Stores for Folders {
 async fn the_redb_store_conforms() {
     let folders = Folders { root: tempfile::tempdir().unwrap(), open: RefCell::default() };
     stores::all(&folders).await;
+}
+
+#[tokio::test]
+async fn the_redb_store_keeps_records_as_the_contract_says() {
+    let folders = Folders { root: tempfile::tempdir().unwrap(), open: RefCell::default() };
+    record_stores::all(&folders).await;
 }

@@ -11,6 +11,8 @@ mod extension;
 mod golden;
 #[path = "wire/json.rs"]
 mod json;
+#[path = "wire/records.rs"]
+mod records;
 #[path = "wire/transcripts.rs"]
 mod transcripts;
 #[path = "wire/vectors.rs"]

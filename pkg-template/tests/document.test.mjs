@@ -210,6 +210,9 @@ same("awareness", ({ note, attempt, Awareness, AwarenessWasm }) => {
   b.destroy();
 });
 
+/** What the original tells of a mark that ends inside a surrogate pair is not what it keeps. */
+const boundary = (text, at) => (/[\udc00-\udfff]/.test(text.toString()[at] ?? "") ? at + 1 : at);
+
 for (const seed of [31, 32, 33, 34]) {
   same(`any edits of any containers, seed ${seed}`, ({ doc, note, attempt, ...tools }) => {
     const pick = random(seed);
@@ -239,7 +242,7 @@ for (const seed of [31, 32, 33, 34]) {
         case 9: attempt("movable container", () => movable.setContainer(at, fresh()).id); break;
         case 10: attempt("text", () => text.insert(at, words[pick(5)])); break;
         case 11: attempt("text delete", () => text.delete(at, pick(3))); break;
-        case 12: attempt("mark", () => text.mark({ start: at, end: at + 1 + pick(3) }, "b", pick(2) === 0)); break;
+        case 12: attempt("mark", () => text.mark({ start: boundary(text, at), end: boundary(text, at + 1 + pick(3)) }, "b", pick(2) === 0)); break;
         case 13: attempt("pop", () => [list.pop(), movable.pop()]); break;
         case 14: attempt("update", () => text.update(words[pick(5)] + text.toString().replaceAll("a", "b"))); break;
         default: one.import(docs[one === docs[0] ? 1 : 0].export({ mode: "update", from: one.version() }));

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -9,6 +10,7 @@ use std::{
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
 
+use super::panics;
 use crate::{
     runtime::{Env, LocalBoxFuture},
     synchronizer::Timestamp,
@@ -23,6 +25,9 @@ extern "C" {
     fn set_timeout(handler: &js_sys::Function, ms: f64) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
+    /// Calls a closure from JavaScript, which survives the trap that a panic ends in.
+    #[wasm_bindgen(js_namespace = Reflect, js_name = apply, catch)]
+    fn call_contained(work: &mut dyn FnMut(), this: &JsValue, arguments: &js_sys::Array) -> Result<JsValue, JsValue>;
 }
 
 /// The [`Env`] of a window or worker.
@@ -44,12 +49,57 @@ impl Env for BrowserEnv {
     }
 
     fn spawn(&self, task: LocalBoxFuture<()>) {
-        wasm_bindgen_futures::spawn_local(task);
+        spawn(task);
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<()> {
         Box::pin(Sleep::new(ms))
     }
+
+    fn contain(&self, work: &mut dyn FnMut()) -> Result<(), String> {
+        panics::take_message();
+        let done = NONE.with(|none| call_contained(&mut || work(), &JsValue::UNDEFINED, none));
+        done.map(drop).map_err(|error| panics::take_message().unwrap_or_else(|| panics::message_of(&error)))
+    }
+}
+
+thread_local! {
+    static NONE: js_sys::Array = js_sys::Array::new();
+}
+
+/// Runs a task. Its panic ends it and no other.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    wasm_bindgen_futures::spawn_local(async move {
+        // The error is thrown again where nobody is in the way of it.
+        if let Err(message) = contained(task).await {
+            drop(js_sys::Promise::reject(&js_sys::Error::new(&message).into()));
+        }
+    });
+}
+
+/// Waits for a task.
+///
+/// # Errors
+/// The message of its panic.
+pub(crate) async fn contained<T>(task: impl Future<Output = T>) -> Result<T, String> {
+    let mut task = Some(Box::pin(task));
+    std::future::poll_fn(|context| {
+        let mut polled = Poll::Pending;
+        let contained = BrowserEnv.contain(&mut || {
+            if let Some(task) = &mut task {
+                polled = task.as_mut().poll(context);
+            }
+        });
+        match contained {
+            Ok(()) => polled.map(Ok),
+            Err(message) => {
+                // What the task holds may be in use for ever.
+                let _never_dropped = task.take().map(ManuallyDrop::new);
+                Poll::Ready(Err(message))
+            }
+        }
+    })
+    .await
 }
 
 /// A timeout that is cleared when nobody waits for it any more.

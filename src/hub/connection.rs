@@ -448,6 +448,10 @@ fn cost(message: &Message) -> usize {
         Message::Refusal { doc, .. } | Message::Prune { doc } => named(doc),
         Message::Digest { sums, list, .. } => (2 * sums.len() + list.len()) * ENTRY_COST,
         Message::Deleted { docs } => docs.iter().map(|(doc, _)| MESSAGE_COST + named(doc)).sum(),
+        Message::RecordsHave { .. } | Message::RecordsRequest { .. } | Message::RecordsRefusal { .. } => message.payload_bytes(),
+        Message::RecordsResponse { entries, .. } | Message::RecordsChange { entries, .. } => {
+            message.payload_bytes() + entries.iter().map(|(_, state)| MESSAGE_COST + state.fields.len() * MESSAGE_COST).sum::<usize>()
+        }
         Message::EstablishRequest(identity) | Message::EstablishResponse(identity) => {
             identity.peer_id.as_str().len() + identity.name.as_ref().map_or(0, String::len) + identity.peer_type.as_str().len()
         }

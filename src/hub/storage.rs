@@ -9,6 +9,8 @@
 //!
 //! Every commit waits for the disk (durability "immediate"). That wait is shared: what arrives during one commit goes into the next.
 
+mod records;
+
 use std::{
     cell::RefCell,
     fs::{self, TryLockError},
@@ -30,8 +32,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, Safety,
-        Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, Record, RecordKey,
+        RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -75,6 +77,8 @@ enum Job {
     Remove { doc: DocId, done: Answer<()> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
     List { done: Answer<Vec<StoredInfo>> },
+    LoadRecords { opening: RecordsOpening, done: Answer<Option<LoadedRecords>> },
+    WriteRecords { write: Box<RecordsWrite>, done: Answer<()> },
     Close { done: oneshot::Sender<()> },
 }
 
@@ -165,6 +169,14 @@ impl Store for RedbStore {
         self.ask(|done| Job::Remove { doc, done })
     }
 
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.ask(|done| Job::LoadRecords { opening, done })
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.ask(|done| Job::WriteRecords { write: Box::new(write), done })
+    }
+
     fn close(&self) -> LocalBoxFuture<()> {
         let (done, closed) = oneshot::channel();
         let _ = self.jobs.send(Job::Close { done });
@@ -212,6 +224,7 @@ enum Change {
     Write(Vec<Write>),
     Bury(DocId, Tombstone),
     Remove(DocId),
+    Records(Box<RecordsWrite>),
 }
 
 /// Who waits for a change.
@@ -244,6 +257,10 @@ impl Worker {
                     }
                     Job::Bury { doc, tombstone, done } => changes.push((Change::Bury(doc, tombstone), Waiting::Other(done))),
                     Job::Remove { doc, done } => changes.push((Change::Remove(doc), Waiting::Other(done))),
+                    Job::WriteRecords { write, done } => {
+                        bytes += write.records.iter().map(|(_, row)| row.len()).sum::<usize>();
+                        changes.push((Change::Records(write), Waiting::Other(done)));
+                    }
                     job => other = Some(job),
                 }
                 if other.is_none() && bytes < COMMIT_BYTES {
@@ -261,13 +278,16 @@ impl Worker {
                 Some(Job::List { done }) => {
                     let _ = done.send(self.with(list));
                 }
+                Some(Job::LoadRecords { opening, done }) => {
+                    let _ = done.send(self.with(|database| records::load(database, opening)).map(Some));
+                }
                 Some(Job::Close { done }) => {
                     drop(self.database.take());
                     drop(self.file.take());
                     let _ = done.send(());
                     return;
                 }
-                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. }) | None => {}
+                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. } | Job::WriteRecords { .. }) | None => {}
             }
         }
     }
@@ -342,12 +362,13 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
     })
 }
 
-/// Makes both tables, so that reads find them.
+/// Makes all tables, so that reads find them.
 fn make_tables(database: &Database) -> Result<(), StoreError> {
     let make = || -> Result<(), Failure> {
         let transaction = database.begin_write()?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(INDEX)?;
+        records::make_tables(&transaction)?;
         transaction.commit()?;
         Ok(())
     };
@@ -369,6 +390,7 @@ fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
             }
             Change::Bury(doc, tombstone) => refuse_damaged(bury_doc(&transaction, doc, tombstone), doc, &mut committed)?,
             Change::Remove(doc) => remove_doc(&transaction, doc)?,
+            Change::Records(write) => records::write(&transaction, write)?,
         }
         all.push(committed);
     }

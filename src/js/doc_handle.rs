@@ -47,6 +47,18 @@ impl WasmDocHandle {
         self.0.is_gone()
     }
 
+    /// Whether the engine panicked in the document.
+    #[wasm_bindgen(getter, js_name = isLost)]
+    pub fn is_lost(&self) -> bool {
+        self.0.is_lost()
+    }
+
+    #[doc(hidden)]
+    #[wasm_bindgen(js_name = __lose)]
+    pub fn lose(&self, message: &str) -> bool {
+        super::panics::lose(self.0.doc().inner(), message)
+    }
+
     /// How every peer stands to the document.
     #[wasm_bindgen(js_name = readyStates)]
     pub fn ready_states(&self) -> Array {

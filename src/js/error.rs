@@ -14,6 +14,7 @@ thread_local! {
 /// Hands in the package's `RepoError` class: `(code, message, cause) => RepoError`.
 #[wasm_bindgen(js_name = __setErrorFactory, skip_typescript)]
 pub fn set_error_factory(factory: Function) {
+    crate::browser::panics::watch();
     CLASS.with(|class| *class.borrow_mut() = Some(factory));
 }
 

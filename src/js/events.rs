@@ -51,6 +51,12 @@ pub fn drain() {
     DRAINING.set(false);
 }
 
+/// Goes on after a panic that ended whoever made the calls.
+pub fn resume() {
+    DRAINING.set(false);
+    SCHEDULED.set(false);
+}
+
 /// Reports an error nobody catches, as the platform does for one.
 pub fn report(error: &JsValue) {
     drop(Promise::reject(error));

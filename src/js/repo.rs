@@ -11,17 +11,18 @@ use super::{
     doc_handle::WasmDocHandle,
     error, events,
     loro::{object, set},
-    options,
+    options, panics,
 };
 use crate::{
-    browser::{BrowserEnv, WebSocketAdapter},
+    browser::{BrowserEnv, WebSocketAdapter, env::contained},
     runtime::{
-        ChannelInfo, DocInfo, LocalBoxFuture, PeerInfo, RawRecord, RecordKind, Repo, RepoError, RepoEvent, StorageHealth, Subscription,
+        ChannelInfo, DocInfo, ErrorCode, LocalBoxFuture, PeerInfo, RawRecord, RecordKind, Repo, RepoError, RepoEvent, StorageHealth,
+        Subscription,
     },
 };
 
 struct Inner {
-    repo: Repo,
+    repo: Rc<Repo>,
     sockets: Vec<(usize, Rc<WebSocketAdapter>)>,
     _events: Subscription,
 }
@@ -33,7 +34,7 @@ pub struct WasmRepo(AssertUnwindSafe<Inner>);
 /// Makes a promise of a result of the runtime.
 pub(super) fn promise(work: LocalBoxFuture<Result<(), RepoError>>) -> Promise {
     future_to_promise(async move {
-        let done = work.await;
+        let done = contained(work).await.unwrap_or_else(|message| Err(RepoError::new(ErrorCode::Panic, message)));
         events::drain();
         done.map(|()| JsValue::UNDEFINED).map_err(|error| error::to_js(&error))
     })
@@ -44,9 +45,9 @@ impl WasmRepo {
     /// Opens a repo. `listener` hears every event as `{ type, … }`.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &JsValue, listener: Function) -> Result<WasmRepo, JsValue> {
-        console_error_panic_hook::set_once();
         let adapters = options::adapters(&super::loro::get(options, "adapters").unwrap_or_else(|| Array::new().into()))?;
-        let repo = Repo::new(Rc::new(BrowserEnv), options::config(options));
+        let repo = Rc::new(Repo::new(Rc::new(BrowserEnv), options::config(options)));
+        panics::register(&repo);
         let subscription = repo.on_event(move |event| events::enqueue1(listener.clone(), &event_to_js(event)));
         for adapter in adapters.all {
             repo.add_adapter(adapter);

@@ -36,6 +36,12 @@ mod kind {
     pub(super) const DIGEST: u8 = 0x65;
     pub(super) const DELETED: u8 = 0x66;
     pub(super) const PRUNE: u8 = 0x67;
+    /// Sent only to peers that announced the feature "records".
+    pub(super) const RECORDS_HAVE: u8 = 0x68;
+    pub(super) const RECORDS_REQUEST: u8 = 0x69;
+    pub(super) const RECORDS_RESPONSE: u8 = 0x6a;
+    pub(super) const RECORDS_CHANGE: u8 = 0x6b;
+    pub(super) const RECORDS_REFUSAL: u8 = 0x6c;
 }
 
 /// Key of the capabilities in a handshake; peers of the reference protocol ignore it.

@@ -43,11 +43,21 @@ impl Features {
     pub const DIGEST: Self = Self(4);
     /// Tombstones and lineages.
     pub const LINEAGE: Self = Self(8);
+    /// Ephemeral state is passed on to whoever does not get it otherwise, and never twice.
+    pub const PRESENCE: Self = Self(16);
+    /// Records beside the documents.
+    pub const RECORDS: Self = Self(32);
     /// All of this version.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(63);
 
-    const NAMES: [(Self, &'static str); 4] =
-        [(Self::HEADS, "heads"), (Self::ACK, "ack"), (Self::DIGEST, "digest"), (Self::LINEAGE, "lineage")];
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::HEADS, "heads"),
+        (Self::ACK, "ack"),
+        (Self::DIGEST, "digest"),
+        (Self::LINEAGE, "lineage"),
+        (Self::PRESENCE, "presence"),
+        (Self::RECORDS, "records"),
+    ];
 
     /// Returns the features' names on the wire.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
@@ -167,10 +177,12 @@ pub enum RefusalReason {
     Deleted,
     /// The bytes could not be imported.
     Invalid,
+    /// Its clock is too far ahead.
+    ClockAhead,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 9] = [
+    const NAMES: [(Self, &'static str); 10] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -180,6 +192,7 @@ impl RefusalReason {
         (Self::Unauthorized, "unauthorized"),
         (Self::Deleted, "deleted"),
         (Self::Invalid, "invalid"),
+        (Self::ClockAhead, "clock-ahead"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

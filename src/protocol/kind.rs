@@ -2,10 +2,12 @@
 //!
 //! Decides nothing.
 
-use super::{DocId, EphemeralPayload, Message, Transmission, VersionVector};
+use super::{ClockVector, DocId, EphemeralPayload, Message, RecordEntry, Transmission, VersionVector};
 
 /// What an entry of a version vector, a range or a sum counts, in bytes.
 const ENTRY_BYTES: usize = 16;
+/// What a writer of a vector of clocks counts, in bytes.
+const WRITER_BYTES: usize = 20;
 
 /// The kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,10 +53,20 @@ pub enum MessageKind {
     Deleted,
     /// [`Message::Prune`].
     Prune,
+    /// [`Message::RecordsHave`].
+    RecordsHave,
+    /// [`Message::RecordsRequest`].
+    RecordsRequest,
+    /// [`Message::RecordsResponse`].
+    RecordsResponse,
+    /// [`Message::RecordsChange`].
+    RecordsChange,
+    /// [`Message::RecordsRefusal`].
+    RecordsRefusal,
 }
 
 impl MessageKind {
-    const NAMES: [(Self, &'static str); 20] = [
+    const NAMES: [(Self, &'static str); 25] = [
         (Self::EstablishRequest, "establish-request"),
         (Self::EstablishResponse, "establish-response"),
         (Self::SyncRequest, "sync-request"),
@@ -75,6 +87,11 @@ impl MessageKind {
         (Self::Digest, "digest"),
         (Self::Deleted, "deleted"),
         (Self::Prune, "prune"),
+        (Self::RecordsHave, "records-have"),
+        (Self::RecordsRequest, "records-request"),
+        (Self::RecordsResponse, "records-response"),
+        (Self::RecordsChange, "records-change"),
+        (Self::RecordsRefusal, "records-refusal"),
     ];
 
     /// Returns the kind as applications see it.
@@ -115,6 +132,11 @@ impl Message {
             Self::Digest { .. } => MessageKind::Digest,
             Self::Deleted { .. } => MessageKind::Deleted,
             Self::Prune { .. } => MessageKind::Prune,
+            Self::RecordsHave { .. } => MessageKind::RecordsHave,
+            Self::RecordsRequest { .. } => MessageKind::RecordsRequest,
+            Self::RecordsResponse { .. } => MessageKind::RecordsResponse,
+            Self::RecordsChange { .. } => MessageKind::RecordsChange,
+            Self::RecordsRefusal { .. } => MessageKind::RecordsRefusal,
         }
     }
 
@@ -151,7 +173,12 @@ impl Message {
             | Self::EstablishResponse(_)
             | Self::DirectoryRequest { docs: None }
             | Self::Batch(_)
-            | Self::Digest { .. } => None,
+            | Self::Digest { .. }
+            | Self::RecordsHave { .. }
+            | Self::RecordsRequest { .. }
+            | Self::RecordsResponse { .. }
+            | Self::RecordsChange { .. }
+            | Self::RecordsRefusal { .. } => None,
         }
     }
 
@@ -173,6 +200,15 @@ impl Message {
             Self::Ack { version, durable, .. } => entries(version) + durable.as_ref().map_or(0, entries),
             Self::Digest { sums, list, .. } => (sums.len() + list.len()) * ENTRY_BYTES,
             Self::Deleted { docs } => docs.iter().map(|(doc, tombstone)| doc.as_str().len() + tombstone.by.as_str().len()).sum(),
+            Self::RecordsHave { version, durable, stable, .. } => {
+                (version.len() + durable.as_ref().map_or(0, ClockVector::len) + stable.len()) * WRITER_BYTES
+            }
+            Self::RecordsRequest { since, .. } => since.len() * WRITER_BYTES,
+            Self::RecordsResponse { version, entries, whole, .. } => {
+                (version.len() + whole.as_ref().map_or(0, ClockVector::len)) * WRITER_BYTES + records(entries)
+            }
+            Self::RecordsChange { since, version, entries, .. } => (since.len() + version.len()) * WRITER_BYTES + records(entries),
+            Self::RecordsRefusal { record, state, .. } => record.key.len() + state.bytes(),
             Self::EstablishRequest(_)
             | Self::EstablishResponse(_)
             | Self::DeleteRequest { .. }
@@ -189,6 +225,10 @@ fn only<T>(list: &[T]) -> Option<&T> {
 
 fn entries(version: &VersionVector) -> usize {
     version.iter().count() * ENTRY_BYTES
+}
+
+fn records(entries: &[RecordEntry]) -> usize {
+    entries.iter().map(|(id, state)| id.key.len() + state.bytes()).sum()
 }
 
 fn given(transmission: &Transmission) -> usize {

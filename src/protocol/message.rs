@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::{Capabilities, DocId, PeerId, VersionVector, extension};
+use super::{Capabilities, Clock, ClockVector, Device, DocId, PeerId, RecordEntry, RecordId, RecordState, VersionVector, extension};
 
 /// Who a peer says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,5 +245,69 @@ pub enum Message {
     Prune {
         /// The document.
         doc: DocId,
+    },
+    /// What the sender has of the records: its greeting, its acknowledgement, and its word of news.
+    RecordsHave {
+        /// Whose records it keeps.
+        device: Device,
+        /// What it has, added to what it said before on this connection.
+        version: ClockVector,
+        /// What it has on disk, likewise; `None` for a sender without storage.
+        durable: Option<ClockVector>,
+        /// What every device that it hears of has, likewise; a leaf leaves it empty.
+        stable: ClockVector,
+        /// The sum of all it has, to be compared.
+        sum: u64,
+        /// Whether the receiver should tell what it has, unless that has the same sum.
+        reply: bool,
+        /// "What you sent me I had already: from now on only tell me of news."
+        lazy: bool,
+        /// "I show you more, or less, than before: what I did not show in full, ask for again."
+        fresh: bool,
+    },
+    /// Asks for the records written since, in pages.
+    RecordsRequest {
+        /// What the sender has.
+        since: ClockVector,
+        /// The page after the one that ended here.
+        after: Option<Clock>,
+        /// Whether pages of everything are being read, as an earlier response said.
+        whole: bool,
+    },
+    /// A page of what was asked for.
+    RecordsResponse {
+        /// What the receiver has when it has all pages; the first page's counts.
+        version: ClockVector,
+        /// The records, or parts of them, in the order of their latest clocks.
+        entries: Vec<RecordEntry>,
+        /// Which page it is, as it was asked for.
+        after: Option<Clock>,
+        /// Where the next page begins; `None` for the last.
+        next: Option<Clock>,
+        /// These are the pages of everything: what `version` covers and they do not name was deleted or replaced; values that the receiver has
+        /// are empty. Then, of what is in this, the sender may have forgotten deletions.
+        whole: Option<ClockVector>,
+        /// Something is not shown to the receiver, so it must not tell others that it has `version`.
+        partial: bool,
+    },
+    /// Records nobody asked for, for a receiver that has `since`.
+    RecordsChange {
+        /// What the receiver must have of the writers in `version`.
+        since: ClockVector,
+        /// What it has then.
+        version: ClockVector,
+        /// The records, or parts of them.
+        entries: Vec<RecordEntry>,
+        /// Something is not shown to the receiver.
+        partial: bool,
+    },
+    /// A change of a record was not taken.
+    RecordsRefusal {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        reason: extension::RefusalReason,
+        /// What the sender has of it.
+        state: RecordState,
     },
 }

@@ -14,7 +14,7 @@ use self::format::{DocRow, End, Entry, Head, Reader, TombstoneRow, Writer};
 use super::{
     ErrorCode, RepoError, Store, StoreError,
     docs::to_loro,
-    inner::{RepoInner, contained_import},
+    inner::RepoInner,
     repo::{Repo, closed},
 };
 use crate::{
@@ -392,7 +392,7 @@ impl RepoInner {
         // One by one, in their order: a snapshot of a trimmed history is of use only to an empty document, so it comes first.
         let mut whole = true;
         for bytes in exports {
-            whole &= contained_import(|| doc.doc.import(bytes).map(|_| ())).is_ok();
+            whole &= matches!(self.guarded(&doc, |doc| doc.doc.import(bytes).map(drop)), Ok(Ok(())));
         }
         // What waits for operations that the file does not have is kept as it is.
         let version = doc.doc.oplog_vv();

@@ -13,6 +13,7 @@ use super::{
     EphemeralHandle, ErrorCode, History, LocalBoxFuture, RepoError,
     docs::{OpenDoc, from_loro},
     inner::{Awaited, RepoInner, Waiter},
+    recovery::lost,
     repo::closed,
 };
 use crate::{
@@ -208,7 +209,10 @@ impl DocHandle {
             let error = RepoError::new(ErrorCode::NoAdapter, format!("this repo has no {} adapter to wait for", kind.as_str()));
             return Box::pin(std::future::ready(Err(error)));
         }
-        self.doc.doc.commit();
+        if let Err(error) = self.repo.commit(&self.doc) {
+            self.repo.pump();
+            return Box::pin(std::future::ready(Err(error)));
+        }
         self.repo.notice(&self.doc);
         self.repo.pump();
         let (done, met) = oneshot::channel();
@@ -234,7 +238,8 @@ impl DocHandle {
     /// Returns a namespace of the document's ephemeral state.
     #[must_use]
     pub fn ephemeral(&self, namespace: &str) -> EphemeralHandle {
-        EphemeralHandle { repo: Rc::clone(&self.repo), doc: Rc::clone(&self.doc), namespace: namespace.to_owned() }
+        let presence = self.repo.presence.open(&self.doc.id, self.doc.gone.get());
+        EphemeralHandle::new(Rc::clone(&self.repo), presence, namespace)
     }
 
     /// Says that the application is done with the document; what it edited is stored and sent all the same, and its own presence ends.
@@ -243,10 +248,11 @@ impl DocHandle {
         if self.doc.gone.get() || self.repo.closed.get() {
             return;
         }
-        self.doc.doc.commit();
+        // A panic is reported; there is nothing left to close then.
+        let _ = self.repo.commit(&self.doc);
         self.repo.notice(&self.doc);
+        self.repo.end_presence(&self.doc.id);
         if self.doc.opened.replace(false) {
-            self.repo.end_presence(&self.doc);
             self.repo.enqueue(Input::DocClosed { doc: self.doc.id.clone() });
         }
         self.repo.pump();
@@ -258,9 +264,18 @@ impl DocHandle {
         self.doc.gone.get() || self.repo.closed.get()
     }
 
+    /// Returns whether the engine panicked in this document: [`super::Repo::get`] gives the one that has taken its place.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.doc.lost.get()
+    }
+
     fn check(&self) -> Result<(), RepoError> {
         if self.repo.closed.get() {
             return Err(closed());
+        }
+        if self.doc.lost.get() {
+            return Err(lost(&self.doc.id));
         }
         if self.doc.gone.get() {
             return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted or forgotten", self.doc.id)));

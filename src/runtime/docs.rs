@@ -4,9 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     fmt,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,28 +12,12 @@ use std::{
 };
 
 use futures_channel::mpsc::UnboundedSender;
-use loro::{ExportMode, IdSpan, LoroDoc, LoroValue};
+use loro::{ExportMode, IdSpan, LoroDoc};
 
-use super::{EphemeralEvent, EphemeralState};
 use crate::protocol::{DocId, VersionVector, extension::AuthorRange};
 
 /// From so many operations on a whole document goes as a snapshot.
 const SNAPSHOT_OPERATIONS: i64 = 1_000;
-
-/// Hears of changes of one namespace.
-pub(super) type EphemeralListener = Rc<dyn Fn(&EphemeralEvent)>;
-/// Hears of the bytes of local changes of one namespace.
-pub(super) type EphemeralUpdateListener = Rc<dyn Fn(&[u8])>;
-
-/// One namespace of a document's ephemeral state.
-#[derive(Default)]
-pub(super) struct Namespace {
-    pub(super) state: EphemeralState,
-    /// What the application set as its own entry; put back when a peer with an old copy overwrites it.
-    pub(super) own: Option<LoroValue>,
-    pub(super) listeners: Vec<(u64, EphemeralListener)>,
-    pub(super) update_listeners: Vec<(u64, EphemeralUpdateListener)>,
-}
 
 /// A document in memory.
 pub(super) struct OpenDoc {
@@ -47,7 +29,8 @@ pub(super) struct OpenDoc {
     pub(super) opened: Cell<bool>,
     /// Dropped from the repo: the handle no longer reaches anybody.
     pub(super) gone: Cell<bool>,
-    pub(super) namespaces: RefCell<BTreeMap<String, Namespace>>,
+    /// Gone because the engine panicked in it: another document has taken its place.
+    pub(super) lost: Cell<bool>,
     /// The version last told to the synchronizer.
     told: RefCell<loro::VersionVector>,
     flagged: Arc<AtomicBool>,
@@ -77,7 +60,7 @@ impl OpenDoc {
             lineage: Cell::new(0),
             opened: Cell::new(false),
             gone: Cell::new(false),
-            namespaces: RefCell::default(),
+            lost: Cell::new(false),
             told: RefCell::default(),
             flagged,
             _commits: commits,

@@ -1,6 +1,11 @@
-//! What the runtime needs of the world around it: time, chance, tasks.
+//! What the runtime needs of the world around it: time, chance, tasks, and surviving a panic.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+};
 
 use crate::synchronizer::Timestamp;
 
@@ -17,4 +22,17 @@ pub trait Env {
     fn spawn(&self, task: LocalBoxFuture<()>);
     /// Completes after `ms` milliseconds.
     fn sleep(&self, ms: u64) -> LocalBoxFuture<()>;
+
+    /// Runs `work` at once, and survives its panic. What the work had borrowed or locked may stay so for ever.
+    ///
+    /// # Errors
+    /// The panic's message.
+    fn contain(&self, work: &mut dyn FnMut()) -> Result<(), String> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| message_of(panic.as_ref()))
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 
 use loro::LoroValue;
 
-use crate::{protocol::PeerId, synchronizer::Timestamp};
+use super::ephemeral_budget::Origin;
+use crate::{
+    protocol::PeerId,
+    synchronizer::{ChannelId, Timestamp},
+};
 
 /// Entries one payload, and what peers have written into one namespace, may have.
 const MAX_ENTRIES: usize = 10_000;
@@ -35,6 +39,9 @@ struct Entry {
     author: PeerId,
     /// When it was written or last accepted, by the local clock: writers' clocks are not comparable.
     refreshed: Timestamp,
+    /// Nobody deleted it: its author is gone.
+    departed: bool,
+    origin: Origin,
 }
 
 /// The keys whose values one step changed.
@@ -46,6 +53,41 @@ pub struct EphemeralChange {
     pub updated: Vec<String>,
     /// Keys that have no value any more.
     pub removed: Vec<String>,
+}
+
+/// What a peer says about the author of entries it sends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim<'a> {
+    pub(super) author: &'a PeerId,
+    /// The deletions among them are there because the author has gone.
+    pub(super) departed: bool,
+    /// It is known that the author is there.
+    pub(super) present: bool,
+}
+
+/// What became of entries a peer sent.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    pub(super) change: EphemeralChange,
+    /// Keys of what was taken.
+    pub(super) news: Vec<String>,
+    /// Keys that are here as they were sent.
+    pub(super) same: Vec<String>,
+    /// Keys that are newer here.
+    pub(super) behind: Vec<String>,
+    /// Keys of an author said to be gone, written again because it is there.
+    pub(super) restated: Vec<String>,
+    /// Keys for which there was no room.
+    pub(super) refused: usize,
+}
+
+/// The entries of one author, encoded.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    pub(super) author: PeerId,
+    pub(super) data: Vec<u8>,
+    /// The author has gone, and that is why some are deleted.
+    pub(super) departed: bool,
 }
 
 /// The bytes are not the entries of an ephemeral store, or more than are accepted at once.
@@ -99,23 +141,61 @@ impl EphemeralState {
     /// # Errors
     /// [`EphemeralDecodeError`] if the bytes are not a store's, or hold more than is accepted at once.
     pub fn apply(&mut self, bytes: &[u8], author: &PeerId, now: Timestamp) -> Result<EphemeralChange, EphemeralDecodeError> {
-        let mut change = EphemeralChange::default();
+        let claim = Claim { author, departed: false, present: false };
+        Ok(self.merge(bytes, claim, now, &mut |_, _| Some(Origin::default()))?.change)
+    }
+
+    /// As [`EphemeralState::apply`], for entries that take room: `admit` gets the bytes one takes and, if it comes from where the one it
+    /// replaces came from, the bytes that become free.
+    pub(super) fn merge(
+        &mut self,
+        bytes: &[u8],
+        claim: Claim<'_>,
+        now: Timestamp,
+        admit: &mut dyn FnMut(usize, Option<&Origin>) -> Option<Origin>,
+    ) -> Result<Merged, EphemeralDecodeError> {
+        let mut merged = Merged::default();
         for (key, (value, stamp)) in decode(bytes, now)? {
-            let known = self.entries.get(key);
-            if known.map_or(self.entries.len() >= MAX_ENTRIES, |known| known.stamp >= stamp) {
+            let owned = || key.to_owned();
+            if let Some(known) = self.entries.get_mut(key) {
+                if known.stamp > stamp || (known.stamp == stamp && value.is_none() && known.value.is_some()) {
+                    merged.behind.push(owned());
+                    continue;
+                }
+                if known.stamp == stamp {
+                    if known.value == value {
+                        merged.same.push(owned());
+                    }
+                    continue;
+                }
+                if claim.departed && claim.present && value.is_none() && known.value.is_some() && known.author == *claim.author {
+                    known.stamp = stamp.saturating_add(1);
+                    known.refreshed = now;
+                    merged.restated.push(owned());
+                    continue;
+                }
+            } else if self.entries.len() >= MAX_ENTRIES {
+                merged.refused += 1;
                 continue;
             }
+            let known = self.entries.get(key);
+            let Some(origin) = admit(weight(key, value.as_ref()), known.map(|known| &known.origin)) else {
+                merged.refused += 1;
+                continue;
+            };
             let before = known.and_then(|entry| entry.value.as_ref());
             let author = match known {
                 Some(known) if known.value == value => known.author.clone(),
-                _ => owner(key, author),
+                _ => owner(key, claim.author),
             };
             if before != value.as_ref() {
-                change.note(key, before.is_some(), value.is_some());
+                merged.change.note(key, before.is_some(), value.is_some());
             }
-            self.entries.insert(key.to_owned(), Entry { value, stamp, author, refreshed: now });
+            let departed = claim.departed && value.is_none();
+            self.entries.insert(owned(), Entry { value, stamp, author, refreshed: now, departed, origin });
+            merged.news.push(owned());
         }
-        Ok(change)
+        Ok(merged)
     }
 
     /// Encodes all entries, deletions included, as Loro's `EphemeralStore::encode_all` does.
@@ -124,14 +204,29 @@ impl EphemeralState {
         encode(self.entries.iter().map(|(key, entry)| (key.as_str(), entry)))
     }
 
-    /// Encodes all entries, deletions included, apart by who wrote them last.
-    #[must_use]
-    pub fn encode_by_author(&self) -> Vec<(PeerId, Vec<u8>)> {
-        let mut by_author: BTreeMap<&PeerId, Vec<(&str, &Entry)>> = BTreeMap::new();
-        for (key, entry) in &self.entries {
-            by_author.entry(&entry.author).or_default().push((key, entry));
-        }
-        by_author.into_iter().map(|(author, entries)| (author.clone(), encode(entries.into_iter()))).collect()
+    /// Encodes the entries whose authors `wanted` names, deletions included, apart by author.
+    pub(super) fn encode_by_author(&self, wanted: impl Fn(&PeerId) -> bool) -> Vec<Encoded> {
+        apart(self.entries.iter().filter(|(_, entry)| wanted(&entry.author)))
+    }
+
+    /// Encodes some entries, deletions included, apart by author; unknown keys are left out.
+    pub(super) fn encode_keys(&self, keys: &[String]) -> Vec<Encoded> {
+        apart(keys.iter().filter_map(|key| self.entries.get_key_value(key)))
+    }
+
+    /// Returns who wrote `key` last.
+    pub(super) fn author(&self, key: &str) -> Option<&PeerId> {
+        self.entries.get(key).map(|entry| &entry.author)
+    }
+
+    /// Returns who has written what is here, deletions included.
+    pub(super) fn authors(&self) -> impl Iterator<Item = &PeerId> {
+        self.entries.values().map(|entry| &entry.author)
+    }
+
+    /// Returns whether there is not even a deletion to remember.
+    pub(super) fn is_blank(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Encodes the entries of `keys`, deletions included; unknown keys are left out.
@@ -146,9 +241,10 @@ impl EphemeralState {
         self.live().filter(|(_, entry)| entry.author == *author).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Renews the stamps of the values that `author` wrote last.
+    /// Renews the stamps of the values that `author` wrote last, unless that was done at this very time.
     pub fn touch(&mut self, author: &PeerId, now: Timestamp) {
-        for entry in self.entries.values_mut().filter(|entry| entry.value.is_some() && entry.author == *author) {
+        let stale = |entry: &&mut Entry| entry.value.is_some() && entry.author == *author && entry.refreshed != now;
+        for entry in self.entries.values_mut().filter(stale) {
             entry.stamp = next_stamp(Some(entry.stamp), now);
             entry.refreshed = now;
         }
@@ -156,15 +252,37 @@ impl EphemeralState {
 
     /// Deletes what belongs to a peer that has gone: the values it wrote last and the key that is its id.
     pub fn remove_author(&mut self, author: &PeerId, now: Timestamp) -> EphemeralChange {
-        let gone: Vec<_> = self
-            .live()
-            .filter(|(key, entry)| entry.author == *author || key.as_str() == author.as_str())
-            .map(|(key, _)| key.clone())
-            .collect();
+        self.depart(|key, writer, _| writer == author || key == author.as_str(), now)
+    }
+
+    /// Deletes the values whose key, author and channel `gone` names, in their authors' names.
+    ///
+    /// The deletion is just newer than the value: whatever the author does when it is back is newer still.
+    pub(super) fn depart(&mut self, gone: impl Fn(&str, &PeerId, Option<ChannelId>) -> bool, now: Timestamp) -> EphemeralChange {
         let mut change = EphemeralChange::default();
-        for key in gone {
-            change.removed.extend(self.write(&key, None, author, now).removed);
+        for (key, entry) in &mut self.entries {
+            if entry.value.is_some() && gone(key, &entry.author, entry.origin.via()) {
+                change.removed.push(key.clone());
+                entry.value = None;
+                entry.stamp = entry.stamp.saturating_add(1);
+                entry.refreshed = now;
+                entry.departed = true;
+                entry.origin.shrink(weight(key, None));
+            }
         }
+        change
+    }
+
+    /// Drops the entries whose author and channel `gone` names, and remembers nothing of them.
+    pub(super) fn forget(&mut self, gone: impl Fn(&str, &PeerId, Option<ChannelId>) -> bool) -> EphemeralChange {
+        let mut change = EphemeralChange::default();
+        self.entries.retain(|key, entry| {
+            let goes = gone(key, &entry.author, entry.origin.via());
+            if goes && entry.value.is_some() {
+                change.removed.push(key.clone());
+            }
+            !goes
+        });
         change
     }
 
@@ -184,6 +302,7 @@ impl EphemeralState {
                 Some(_) => {
                     entry.value = None;
                     entry.refreshed = now;
+                    entry.departed = true;
                     change.removed.push(key.clone());
                     true
                 }
@@ -225,9 +344,24 @@ impl EphemeralState {
         let known = self.entries.get(key);
         change.note(key, known.is_some_and(|entry| entry.value.is_some()), value.is_some());
         let stamp = next_stamp(known.map(|entry| entry.stamp), now);
-        self.entries.insert(key.to_owned(), Entry { value, stamp, author: author.clone(), refreshed: now });
+        let entry = Entry { value, stamp, author: author.clone(), refreshed: now, departed: false, origin: Origin::default() };
+        self.entries.insert(key.to_owned(), entry);
         change
     }
+}
+
+/// Encodes entries apart by who wrote them last.
+fn apart<'a>(entries: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<Encoded> {
+    let mut by_author: BTreeMap<&PeerId, Vec<(&str, &Entry)>> = BTreeMap::new();
+    for (key, entry) in entries {
+        by_author.entry(&entry.author).or_default().push((key, entry));
+    }
+    let encoded = |(author, entries): (&PeerId, Vec<(&str, &Entry)>)| Encoded {
+        author: author.clone(),
+        departed: entries.iter().any(|(_, entry)| entry.departed),
+        data: encode(entries.into_iter()),
+    };
+    by_author.into_iter().map(encoded).collect()
 }
 
 /// Returns a stamp that wins over `known` even if the clock stands still or went back.
@@ -242,6 +376,23 @@ fn owner(key: &str, author: &PeerId) -> PeerId {
         Ok(id) if PeerId::from(id).as_str() == key => PeerId::from(id),
         _ => author.clone(),
     }
+}
+
+/// Returns the bytes an entry takes in memory, about.
+fn weight(key: &str, value: Option<&LoroValue>) -> usize {
+    size_of::<Entry>() + 2 * key.len() + value.map_or(0, weight_of)
+}
+
+fn weight_of(value: &LoroValue) -> usize {
+    let content = match value {
+        LoroValue::Null | LoroValue::Bool(_) | LoroValue::Double(_) | LoroValue::I64(_) => 0,
+        LoroValue::Binary(bytes) => bytes.len(),
+        LoroValue::String(text) => text.len(),
+        LoroValue::List(list) => list.iter().map(weight_of).sum(),
+        LoroValue::Map(map) => map.iter().map(|(key, value)| key.len() + weight_of(value)).sum(),
+        LoroValue::Container(_) => size_of::<loro::ContainerID>(),
+    };
+    size_of::<LoroValue>() + content
 }
 
 fn encode<'a>(entries: impl Iterator<Item = (&'a str, &'a Entry)>) -> Vec<u8> {

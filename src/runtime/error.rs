@@ -26,8 +26,10 @@ pub enum ErrorCode {
     Refused,
     /// The document was deleted.
     Deleted,
-    /// The document exists already.
+    /// The document or record exists already.
     Exists,
+    /// There is no such record.
+    NotFound,
     /// A defect of corella itself.
     Panic,
 }
@@ -48,6 +50,7 @@ impl ErrorCode {
             Self::Refused => "refused",
             Self::Deleted => "deleted",
             Self::Exists => "exists",
+            Self::NotFound => "not-found",
             Self::Panic => "panic",
         }
     }

@@ -170,6 +170,11 @@ impl RepoInner {
         }
     }
 
+    /// Some stored bytes that belong to no document cannot be read; the rest works.
+    pub(super) fn storage_damaged(&self, error: RepoError) {
+        self.tell_health(Some(StorageProblem::Corrupt), Some(error), None);
+    }
+
     /// Stored bytes of a document cannot be read.
     pub(super) fn quarantine(&self, doc: &DocId, error: RepoError) {
         let known = self.health.0.borrow_mut().quarantined.insert(doc.clone(), error.clone());

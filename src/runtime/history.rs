@@ -226,7 +226,9 @@ mod tests {
                 }
                 let version = history.at(lamport);
                 assert_eq!(doc.frontiers_to_vv(&version), Some(expected), "seed {seed}, time {lamport}");
-                doc.checkout(&version).unwrap();
+                if lamport % 16 == 0 {
+                    doc.checkout(&version).unwrap();
+                }
             }
             assert_eq!(history.at(history.end()), doc.oplog_frontiers());
             assert_eq!(history.at(u32::MAX), doc.oplog_frontiers());

@@ -5,7 +5,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
-    panic::AssertUnwindSafe,
     rc::{Rc, Weak},
 };
 
@@ -18,11 +17,14 @@ use super::{
     Safety, StorageNotice, StorageProblem, Store,
     admission::{Gate, Line},
     docs::OpenDoc,
+    ephemeral::Sender,
+    ephemeral_doc::PresenceTable,
     health::Health,
+    records::Records,
     storage::{OpenStore, Shelved},
 };
 use crate::{
-    protocol::{DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
+    protocol::{ClockVector, DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
     synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
 };
 
@@ -54,6 +56,7 @@ pub(super) struct Waiter {
 /// Somebody waits until versions are on disk.
 pub(super) struct FlushWaiter {
     pub(super) versions: Vec<(DocId, VersionVector)>,
+    pub(super) records: ClockVector,
     pub(super) done: oneshot::Sender<Result<(), RepoError>>,
 }
 
@@ -66,6 +69,8 @@ pub(super) struct RepoInner {
     pub(super) peer_id: PeerId,
     pub(super) sync: RefCell<Synchronizer>,
     pub(super) docs: RefCell<BTreeMap<DocId, Rc<OpenDoc>>>,
+    /// Ephemeral state, whether its document is in memory or not.
+    pub(super) presence: PresenceTable,
     pub(super) pipes: RefCell<BTreeMap<ChannelId, OpenChannel>>,
     pub(super) stores: RefCell<BTreeMap<ChannelId, Rc<OpenStore>>>,
     /// What a list shows of documents in stores.
@@ -84,6 +89,7 @@ pub(super) struct RepoInner {
     pub(super) health: Health,
     /// When a write counts as done.
     pub(super) safety: Safety,
+    pub(super) records: Records,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
@@ -97,7 +103,15 @@ pub(super) struct RepoInner {
 pub(super) type Delivery = Box<dyn FnOnce(&RepoInner)>;
 
 impl RepoInner {
-    pub(super) fn new(env: Rc<dyn Env>, peer_id: PeerId, writer: u64, sync: Synchronizer, gate: Option<Gate>, safety: Safety) -> Rc<Self> {
+    pub(super) fn new(
+        env: Rc<dyn Env>,
+        peer_id: PeerId,
+        writer: u64,
+        sync: Synchronizer,
+        gate: Option<Gate>,
+        records: Records,
+        safety: Safety,
+    ) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
@@ -105,6 +119,7 @@ impl RepoInner {
             peer_id,
             sync: RefCell::new(sync),
             docs: RefCell::default(),
+            presence: PresenceTable::default(),
             pipes: RefCell::default(),
             stores: RefCell::default(),
             stored: RefCell::default(),
@@ -120,6 +135,7 @@ impl RepoInner {
             gate,
             health: Health::default(),
             safety,
+            records,
             queue: RefCell::default(),
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
@@ -164,14 +180,19 @@ impl RepoInner {
     }
 
     /// Commits and notices what is pending in every open document.
-    pub(super) fn notice_all(&self) {
+    ///
+    /// # Errors
+    /// [`ErrorCode::Panic`] of the first document the engine panicked in; the others are done all the same.
+    pub(super) fn notice_all(&self) -> Result<(), RepoError> {
         let docs: Vec<_> = self.docs.borrow().values().cloned().collect();
+        let mut outcome = Ok(());
         for doc in docs {
             if doc.opened.get() {
-                doc.doc.commit();
+                outcome = outcome.and(self.commit(&doc));
                 self.notice(&doc);
             }
         }
+        outcome
     }
 
     /// Works until nothing is left to do, then calls the application. A call from inside only queues.
@@ -246,6 +267,12 @@ impl RepoInner {
         self.delivering.set(false);
     }
 
+    /// Nobody pumps or delivers: a panic has ended whoever did.
+    pub(super) fn at_rest(&self) {
+        self.pumping.set(false);
+        self.delivering.set(false);
+    }
+
     pub(super) fn emit(&self, event: RepoEvent) {
         self.deliveries.borrow_mut().push_back(Box::new(move |inner| {
             let listeners: Vec<_> = inner.listeners.borrow().clone();
@@ -281,7 +308,8 @@ impl RepoInner {
                 let exported = self.export_ranges(&doc, &ranges, whole);
                 self.give(channel, doc, lineage, ranges, exported);
             }
-            Effect::SendEphemeral { channel, doc, selection, hops } => self.send_ephemeral(channel, doc, &selection, hops),
+            Effect::SendEphemeral { channel, doc, selection, hops } => self.spread_ephemeral(&[(channel, hops)], &doc, &selection),
+            Effect::SpreadEphemeral { to, doc, selection } => self.spread_ephemeral(&to, &doc, &selection),
             Effect::CloseChannel { channel } => {
                 let pipe = self.pipes.borrow_mut().remove(&channel);
                 if let Some(pipe) = pipe {
@@ -295,6 +323,7 @@ impl RepoInner {
                 if let Some(dropped) = dropped {
                     dropped.gone.set(true);
                 }
+                self.presence.end(&doc);
                 let waiters: Vec<_> = self.waiters.borrow_mut().extract_if(.., |waiter| waiter.doc == doc).collect();
                 for waiter in waiters {
                     let _ = waiter.done.send(Err(RepoError::new(ErrorCode::Deleted, format!("document {doc:?} was deleted or forgotten"))));
@@ -308,13 +337,16 @@ impl RepoInner {
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
             Effect::BuryDoc { channel, doc, tombstone } => self.remove_doc(channel, doc, Some(tombstone)),
             Effect::ForgetDoc { channel, doc } => self.remove_doc(channel, doc, None),
-            Effect::ApplyEphemeral { doc, stores } => self.apply_ephemeral(&doc, stores),
-            Effect::BeatEphemeral { doc } => self.beat_ephemeral(&doc),
-            Effect::RemoveEphemeralPeer { peer } => self.remove_ephemeral_peer(&peer),
+            Effect::ApplyEphemeral { doc, channel, hops, stores, present, from_relay } => {
+                self.apply_ephemeral(doc, Sender { channel, hops, is_relay: from_relay }, &stores, &present);
+            }
+            Effect::BeatEphemeral { doc } => self.beat_ephemeral(doc),
+            Effect::RemoveEphemeral { channel, peer, forget } => self.remove_ephemeral(channel, peer.as_ref(), forget),
             Effect::SetTimer { timer, after_ms } => {
                 let sleep = self.env.sleep(after_ms);
                 self.later(async move |inner: Rc<Self>| inner.enqueue(Input::TimerFired(timer)), sleep);
             }
+            Effect::Records(effect) => self.execute_records(effect),
             Effect::Emit(event) => self.emit_decision(event),
         }
     }
@@ -346,21 +378,23 @@ impl RepoInner {
         self.docs.borrow().get(id).cloned()
     }
 
-    /// Returns the documents that must stay in memory: held by a handle, waited for, with presence, or with something not noticed yet.
+    /// Returns the documents that must stay in memory: held by a handle, waited for, or with something not noticed yet.
     fn held_docs(&self) -> BTreeSet<DocId> {
         let mut held: BTreeSet<DocId> = self.waiters.borrow().iter().map(|waiter| waiter.doc.clone()).collect();
         let docs: Vec<_> = self.docs.borrow().values().map(Rc::downgrade).collect();
         for doc in docs {
             let handles = doc.strong_count() > 1;
             let Some(doc) = doc.upgrade() else { continue };
-            let present = doc.namespaces.borrow().values().any(|namespace| !namespace.state.is_empty());
-            if handles || doc.opened.get() || present {
+            if handles || doc.opened.get() {
                 held.insert(doc.id.clone());
                 continue;
             }
             // Somebody may have kept the engine's document beyond its handle.
-            doc.doc.commit();
-            if let Some(version) = doc.news() {
+            let news = self.guarded(&doc, |doc| {
+                doc.doc.commit();
+                doc.news()
+            });
+            if let Ok(Some(version)) = news {
                 self.enqueue(Input::DocChanged { doc: doc.id.clone(), version });
                 held.insert(doc.id.clone());
             }
@@ -375,7 +409,7 @@ impl RepoInner {
         let unloaded = self.docs.borrow_mut().remove(id);
         if let Some(doc) = unloaded {
             // Whoever kept the engine's document beyond its handle gets an error for an edit that nobody would store.
-            doc.doc.detach();
+            let _ = self.guarded(&doc, |doc| doc.doc.detach());
         }
     }
 
@@ -402,18 +436,24 @@ impl RepoInner {
     }
 
     fn export_ranges(&self, id: &DocId, ranges: &[AuthorRange], whole: bool) -> Option<(Bytes, VersionVector)> {
-        match self.doc(id)?.export_ranges(ranges, whole) {
-            Ok((data, version)) => Some((data.into(), version)),
+        let (data, version) = self.exported(&self.doc(id)?, |doc| doc.export_ranges(ranges, whole))?;
+        Some((data.into(), version))
+    }
+
+    /// Exports; a failure is reported.
+    pub(super) fn exported(
+        &self,
+        doc: &Rc<OpenDoc>,
+        export: impl FnOnce(&OpenDoc) -> Result<(Vec<u8>, VersionVector), loro::LoroEncodeError>,
+    ) -> Option<(Vec<u8>, VersionVector)> {
+        match self.guarded(doc, export).ok()? {
+            Ok(exported) => Some(exported),
             Err(error) => {
-                self.export_failed(id, &error);
+                let error = RepoError::new(ErrorCode::Panic, format!("document {:?} could not be exported: {error}", doc.id));
+                self.emit(RepoEvent::Error { error, doc: Some(doc.id.clone()) });
                 None
             }
         }
-    }
-
-    fn export_failed(&self, id: &DocId, error: &loro::LoroEncodeError) {
-        let error = RepoError::new(ErrorCode::Panic, format!("document {id:?} could not be exported: {error}"));
-        self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
     }
 
     /// Exports, or takes the same export made earlier in this pump for another peer.
@@ -423,45 +463,47 @@ impl RepoInner {
         {
             return Some((data.clone(), version.clone()));
         }
-        let doc = self.doc(id)?;
-        match doc.export(since) {
-            Ok((data, version)) => {
-                let data = Bytes::from(data);
-                self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
-                Some((data, version))
-            }
-            Err(error) => {
-                self.export_failed(id, &error);
-                None
-            }
-        }
+        let (data, version) = self.exported(&self.doc(id)?, |doc| doc.export(since))?;
+        let data = Bytes::from(data);
+        self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
+        Some((data, version))
     }
 
     fn import(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
         let Some(doc) = self.doc(&id) else { return };
-        self.exports.borrow_mut().remove(&id);
+        self.forget_exports(&id);
         let mut pending = VersionVector::new();
-        let imported = contained_import(|| {
+        let imported = self.guarded(&doc, |doc| {
+            #[cfg(feature = "failpoints")]
+            super::failpoint::hit("import", &doc.doc);
             let status = doc.doc.import(data)?;
             if let Some(waiting) = status.pending.filter(|waiting| !waiting.is_empty()) {
-                self.keep_waiting(&doc, data);
+                self.keep_waiting(doc, data);
                 // What comes after a gap of the same author does not say that the gap is on its way.
                 let here = doc.version();
                 let joined = waiting.iter().filter(|(author, (start, _))| *start <= here.get(**author));
                 pending = joined.map(|(author, (_, end))| (*author, *end)).collect();
             }
-            Ok(())
+            loro::LoroResult::Ok(())
         });
         match imported {
-            Ok(()) => {
+            Ok(Ok(())) => {
                 let version = doc.version();
                 self.enqueue(Input::DocImported { doc: id, channel, version, announced, pending });
             }
-            Err(error) => {
+            Ok(Err(error)) => {
+                let error = RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"));
                 self.emit(RepoEvent::Error { error, doc: Some(id.clone()) });
                 self.enqueue(Input::ImportFailed { doc: id, channel });
             }
+            // Reported already, and the document is read again: the peer's bytes are left alone for a while.
+            Err(_) => self.enqueue(Input::ImportFailed { doc: id, channel }),
         }
+    }
+
+    /// Forgets the exports made of a document in this pump.
+    pub(super) fn forget_exports(&self, id: &DocId) {
+        self.exports.borrow_mut().remove(id);
     }
 
     fn emit_decision(&self, event: Event) {
@@ -481,6 +523,8 @@ impl RepoInner {
             },
             Event::Refused { doc, peer, reason, retry_ms } => RepoEvent::Refused { doc, peer, reason, retry_ms },
             Event::ConfirmedChanged(doc) => RepoEvent::UnsyncedChanged { doc },
+            Event::RecordRefused { record, peer, reason } => return self.record_refused(&record, &peer, reason),
+            Event::RecordClockAhead { record, peer } => return self.record_ahead(&record, &peer),
             Event::SamePeerId { .. } => RepoEvent::Error {
                 error: RepoError::new(ErrorCode::Refused, format!("a peer uses this repo's own id {}; it was disconnected", self.peer_id)),
                 doc: None,
@@ -511,13 +555,16 @@ impl RepoInner {
             self.flushes
                 .borrow_mut()
                 .extract_if(.., |waiter| {
-                    waiter.done.is_canceled() || (!opening && waiter.versions.iter().all(|(doc, version)| sync.is_stored(doc, version)))
+                    let kept = sync.records_are_stored(&waiter.records);
+                    waiter.done.is_canceled()
+                        || (!opening && kept && waiter.versions.iter().all(|(doc, version)| sync.is_stored(doc, version)))
                 })
                 .collect()
         };
         for waiter in flushed {
             let _ = waiter.done.send(Ok(()));
         }
+        self.settle_record_waiters();
     }
 
     /// Returns the number of operations of a document that no other machine has confirmed.
@@ -547,15 +594,6 @@ impl RepoInner {
         let sink: Weak<dyn AdapterSink> = self.weak.clone();
         adapter.start(AdapterContext::new(sink, number, Rc::clone(&self.env), self.peer_id.clone()));
         self.pump();
-    }
-}
-
-/// Imports bytes of others. Where panics unwind (natively) a defect of the engine costs this import only.
-pub(super) fn contained_import(import: impl FnOnce() -> loro::LoroResult<()>) -> Result<(), RepoError> {
-    match std::panic::catch_unwind(AssertUnwindSafe(import)) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"))),
-        Err(_) => Err(RepoError::new(ErrorCode::Panic, "the engine panicked while importing data")),
     }
 }
 

@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LocalBoxFuture, Opening, RawRecord, Record,
-    RecordKey, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords,
+    Opening, RawRecord, Record, RecordKey, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
@@ -256,6 +256,7 @@ impl Channel for Pipe {
 #[derive(Debug, Default)]
 pub struct MemoryDisk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
+    records: RefCell<MemoryRecords>,
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
@@ -406,6 +407,17 @@ impl MemoryDisk {
         Ok(())
     }
 
+    fn load_records(&self, opening: RecordsOpening) -> Result<Option<LoadedRecords>, StoreError> {
+        next_failure(&self.failing_loads)?;
+        Ok(Some(self.records.borrow_mut().load(opening)))
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> Result<(), StoreError> {
+        next_failure(&self.failing_writes)?;
+        self.records.borrow_mut().write(write);
+        Ok(())
+    }
+
     fn remove(&self, doc: &DocId) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         self.may_write()?;
@@ -480,6 +492,14 @@ impl Store for MemoryStore {
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         self.soon(|disk| disk.remove(doc))
+    }
+
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.soon(|disk| disk.load_records(opening))
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|disk| disk.write_records(write))
     }
 
     fn close(&self) -> LocalBoxFuture<()> {

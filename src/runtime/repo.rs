@@ -7,16 +7,17 @@ use std::{fmt, rc::Rc};
 use futures_channel::oneshot;
 
 use super::{
-    Adapter, AdapterState, Admission, ChannelStats, DocHandle, Env, ErrorCode, LocalBoxFuture, RawRecord, RepoError, Safety, StorageHealth,
-    StorageProblem,
+    Adapter, AdapterState, Admission, ChannelStats, Collection, CollectionKind, DocHandle, Env, ErrorCode, LocalBoxFuture, RawRecord,
+    RecordStats, RepoError, Safety, StorageHealth, StorageProblem,
     admission::Gate,
     inner::{FlushWaiter, RepoInner},
+    records::{self, Records},
 };
 use crate::{
     protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
-        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, MemoryBudget, Permissions, Synchronizer, Timestamp,
-        TombstoneLimits,
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, MemoryBudget, Permissions, RecordLimits, Synchronizer,
+        Timestamp, TombstoneLimits,
     },
 };
 
@@ -48,6 +49,8 @@ pub struct RepoConfig {
     pub features: Features,
     /// How much of the documents without a handle stays in memory, where a store has them. The others come back when they are used.
     pub memory: MemoryBudget,
+    /// How records are kept.
+    pub records: RecordLimits,
 }
 
 impl Default for RepoConfig {
@@ -66,6 +69,7 @@ impl Default for RepoConfig {
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
             memory: MemoryBudget::default(),
+            records: RecordLimits::default(),
         }
     }
 }
@@ -78,7 +82,7 @@ impl fmt::Debug for RepoConfig {
 
 /// A repository of documents, live with its peers and stores. Clones share it.
 #[derive(Clone)]
-pub struct Repo(Rc<RepoInner>);
+pub struct Repo(pub(super) Rc<RepoInner>);
 
 impl fmt::Debug for Repo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,6 +253,7 @@ impl Repo {
         let identity = Identity { peer_id: peer_id.clone(), name: config.name, peer_type: config.peer_type, capabilities: None };
         // Names this repo's records; peers never see it.
         let writer = env.random_u64();
+        let author = records::writer_of(&peer_id);
         let decisions = Config {
             identity,
             interest: config.interest,
@@ -259,11 +264,15 @@ impl Repo {
             features: config.features,
             memory: config.memory,
             hash_key: writer,
+            records: config.records,
+            device: author.device,
         };
+        let records = Records::new(author, config.records.max_drift_ms);
+        let gate = config.admission.map(Gate::new);
         // A relay acknowledges what others rely on.
         let safety = if config.interest == Interest::Everything { Safety::Strict } else { Safety::Relaxed };
         let sync = Synchronizer::new(decisions, config.permissions);
-        let inner = RepoInner::new(env, peer_id, writer, sync, config.admission.map(Gate::new), safety);
+        let inner = RepoInner::new(env, peer_id, writer, sync, gate, records, safety);
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }
@@ -426,6 +435,21 @@ impl Repo {
         self.0.adapters.borrow().iter().map(describe).collect()
     }
 
+    /// Opens a collection of records. Its records are read from the stores first; others come by themselves.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] for a bad name, or one that is open as the other kind, and [`ErrorCode::Closed`].
+    pub fn collection(&self, name: &str, kind: CollectionKind) -> Result<Collection, RepoError> {
+        self.check_open()?;
+        Collection::open(Rc::clone(&self.0), name, kind)
+    }
+
+    /// Returns how many records there are.
+    #[must_use]
+    pub fn record_stats(&self) -> RecordStats {
+        self.0.record_stats()
+    }
+
     /// Adds and starts an adapter.
     pub fn add_adapter(&self, adapter: Rc<dyn Adapter>) {
         if !self.0.closed.get() {
@@ -455,13 +479,17 @@ impl Repo {
     ///
     /// # Errors
     /// [`ErrorCode::Storage`] when a store failed or is not available; the edits stay dirty and are tried again.
+    /// [`ErrorCode::Panic`] when the engine panicked in a document that was to be written.
     pub fn flush(&self) -> LocalBoxFuture<Result<(), RepoError>> {
         let inner = Rc::clone(&self.0);
         if inner.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
-        inner.notice_all();
+        let noticed = inner.notice_all();
         inner.pump();
+        if let Err(error) = noticed {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let unavailable = {
             let stores = inner.stores.borrow();
             let adapters = inner.adapters.borrow();
@@ -477,7 +505,8 @@ impl Repo {
         }
         let docs: Vec<_> = inner.docs.borrow().values().cloned().collect();
         let versions: Vec<_> = docs.iter().map(|doc| (doc.id.clone(), doc.version())).filter(|(_, version)| !version.is_empty()).collect();
-        if let (Some(name), false) = (unavailable, versions.is_empty()) {
+        let records = inner.records_version();
+        if let (Some(name), false) = (unavailable, versions.is_empty() && records.is_empty()) {
             let error = RepoError::new(ErrorCode::Storage, format!("the {name} store is not available"));
             return Box::pin(std::future::ready(Err(error)));
         }
@@ -488,7 +517,7 @@ impl Repo {
             return Box::pin(std::future::ready(Err(error)));
         }
         let (done, flushed) = oneshot::channel();
-        inner.flushes.borrow_mut().push(FlushWaiter { versions, done });
+        inner.flushes.borrow_mut().push(FlushWaiter { versions, records, done });
         inner.enqueue(Input::FlushWanted);
         inner.pump();
         Box::pin(async move {
@@ -534,6 +563,13 @@ impl Repo {
                 let _ = waiter.done.send(Err(closed()));
             }
             inner.fail_flushes(&closed());
+            inner.close_records();
+            if outcome.is_ok() {
+                for released in inner.release_writers() {
+                    // One that is not given back is only one writer more.
+                    let _ = released.await;
+                }
+            }
             let adapters = std::mem::take(&mut *inner.adapters.borrow_mut());
             let stores: Vec<_> = std::mem::take(&mut *inner.stores.borrow_mut()).into_values().collect();
             let pipes = std::mem::take(&mut *inner.pipes.borrow_mut());

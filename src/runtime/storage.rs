@@ -13,11 +13,12 @@ use futures_channel::oneshot;
 use loro::LoroDoc;
 
 use super::{
-    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, RepoEvent, Safety,
-    StorageProblem, Store, StoredDoc, Write,
+    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety, StorageProblem, Store,
+    StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
-    inner::{RepoInner, contained_import},
+    inner::RepoInner,
+    recovery::Fragile,
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
@@ -47,6 +48,7 @@ pub(super) struct OpenStore {
     pub(super) store: Rc<dyn Store>,
     pub(super) adapter: usize,
     records: RefCell<BTreeMap<DocId, Records>>,
+    fragile: RefCell<Fragile>,
     /// Something was committed that the disk may not have.
     relaxed: Cell<bool>,
 }
@@ -89,7 +91,7 @@ struct Pending {
 
 impl OpenStore {
     pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
-        Self { store, adapter, records: RefCell::default(), relaxed: Cell::new(false) }
+        Self { store, adapter, records: RefCell::default(), fragile: RefCell::default(), relaxed: Cell::new(false) }
     }
 
     /// Forgets which records a document has: it left memory, and they are read when it comes back.
@@ -151,7 +153,7 @@ impl RepoInner {
         }));
     }
 
-    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &OpenDoc, stored: Option<StoredDoc>) {
+    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
             let (stored, size) = (Stored::default(), StoredSize::default());
@@ -168,25 +170,13 @@ impl RepoInner {
             doc.lineage.set(index.lineage);
             (records, index)
         };
-        let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == RecordKind::Snapshot);
-        let updates: Vec<_> = updates.into_iter().map(|record| record.bytes.to_vec()).collect();
-        // A snapshot of a trimmed history is of use only to an empty document, and a batch would put it behind the updates.
-        let batch = contained_import(|| {
-            for record in &snapshots {
-                doc.doc.import(&record.bytes)?;
-            }
-            doc.doc.import_batch(&updates).map(|_| ())
-        });
+        let (doc, bad) = self.import_records(doc, &records, &open.fragile);
         let mut damaged = BTreeSet::new();
-        if batch.is_err() {
-            // One damaged record must not cost the others.
-            for record in &records {
-                if let Err(error) = contained_import(|| doc.doc.import(&record.bytes).map(|_| ())) {
-                    damaged.insert(record.key.clone());
-                    let text = format!("record {} of document {:?} is damaged and left as it is: {error}", record.key.0, doc.id);
-                    self.quarantine(&doc.id, RepoError::new(ErrorCode::Storage, text));
-                }
-            }
+        for (number, why) in bad {
+            let Some(record) = records.get(number) else { continue };
+            damaged.insert(record.key.clone());
+            let text = format!("record {} of document {:?} is damaged and left as it is: {why}", record.key.0, doc.id);
+            self.quarantine(&doc.id, RepoError::new(ErrorCode::Storage, text));
         }
         if damaged.is_empty() {
             self.release(&doc.id);
@@ -225,14 +215,8 @@ impl RepoInner {
         let mut pending = Vec::new();
         for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator } in docs {
             let Some(doc) = self.doc(&id) else { continue };
-            let (bytes, version) = match doc.export((!snapshot).then_some(&since)) {
-                Ok((bytes, version)) => (Bytes::from(bytes), version),
-                Err(error) => {
-                    let error = RepoError::new(ErrorCode::Storage, format!("document {id:?} could not be exported: {error}"));
-                    self.emit(RepoEvent::Error { error, doc: Some(id) });
-                    continue;
-                }
-            };
+            let Some((bytes, version)) = self.exported(&doc, |doc| doc.export((!snapshot).then_some(&since))) else { continue };
+            let bytes = Bytes::from(bytes);
             let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
             let mut replaces = Vec::new();
@@ -305,7 +289,7 @@ impl RepoInner {
     }
 
     /// Stores what a peer gave and what waits for operations of others: an export of the document would leave it out.
-    pub(super) fn keep_waiting(&self, doc: &Rc<OpenDoc>, data: &[u8]) {
+    pub(super) fn keep_waiting(&self, doc: &OpenDoc, data: &[u8]) {
         let Some(end) = end_of(data).filter(|_| data.len() <= MAX_WAITING_BYTES) else { return };
         let stores: Vec<_> = self.stores.borrow().iter().map(|(channel, open)| (*channel, Rc::clone(open))).collect();
         for (channel, open) in stores {
@@ -398,10 +382,5 @@ fn remembered(index: &IndexEntry) -> Stored {
 
 /// Returns up to where the operations of an export go; `None` if that cannot be read.
 pub(super) fn end_of(bytes: &[u8]) -> Option<VersionVector> {
-    let mut end = None;
-    let read = contained_import(|| {
-        end = Some(from_loro(&LoroDoc::decode_import_blob_meta(bytes, false)?.partial_end_vv));
-        Ok(())
-    });
-    end.filter(|_| read.is_ok())
+    LoroDoc::decode_import_blob_meta(bytes, false).ok().map(|meta| from_loro(&meta.partial_end_vv))
 }

@@ -71,7 +71,7 @@ impl Synchronizer {
         }
     }
 
-    fn begin_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn begin_loading(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
         let expected: Vec<_> = self.model.expected_stores.iter().copied().map(Source::Adapter).collect();
         let Some(Doc { state: DocState::Loading { begun, waiting, .. }, lineage, .. }) = self.model.docs.get_mut(doc) else { return };

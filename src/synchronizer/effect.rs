@@ -1,7 +1,12 @@
 //! What the runtime must do, in the imperative, as ordered plain data.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{ChannelId, Creator, Event, Timer};
 use crate::protocol::{DocId, EphemeralPayload, Message, PeerId, Tombstone, VersionVector, extension::AuthorRange};
+
+/// Keys of ephemeral state, by namespace.
+pub type EphemeralKeys = BTreeMap<String, Vec<String>>;
 
 /// Which ephemeral entries to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +17,8 @@ pub enum EphemeralSelection {
     Own,
     /// Everything but what this repo last wrote.
     Others,
-    /// Some keys of one namespace.
-    Keys {
-        /// The namespace.
-        namespace: String,
-        /// The keys.
-        keys: Vec<String>,
-    },
+    /// Some keys.
+    Keys(EphemeralKeys),
 }
 
 /// One document of a write.
@@ -112,6 +112,15 @@ pub enum Effect {
         /// How often they may be relayed.
         hops: u32,
     },
+    /// Encode ephemeral entries once and send them to several peers, if there are any.
+    SpreadEphemeral {
+        /// To whom, and how often they may be relayed there.
+        to: Vec<(ChannelId, u32)>,
+        /// Of which document.
+        doc: DocId,
+        /// Which entries.
+        selection: EphemeralSelection,
+    },
     /// Close a pipe.
     CloseChannel {
         /// Which.
@@ -129,7 +138,7 @@ pub enum Effect {
         /// Which.
         doc: DocId,
     },
-    /// Tell which documents are held by handles, by somebody who waits or by presence; answered by `MemoryChecked`.
+    /// Tell which documents are held by handles or by somebody who waits; answered by `MemoryChecked`.
     CheckMemory,
     /// Drop a document from memory; it stays in its stores and among those known of.
     UnloadDoc {
@@ -182,22 +191,34 @@ pub enum Effect {
         /// Which.
         doc: DocId,
     },
-    /// Apply a peer's ephemeral entries.
+    /// Apply a peer's ephemeral entries; answered by `EphemeralApplied`.
     ApplyEphemeral {
         /// Of which document.
         doc: DocId,
+        /// Who sent them.
+        channel: ChannelId,
+        /// How often they may be relayed.
+        hops: u32,
         /// The entries.
         stores: Vec<EphemeralPayload>,
+        /// Authors that are known to be there, so that nobody is believed who says that they left.
+        present: BTreeSet<PeerId>,
+        /// The sender is this repo's relay and passes on what many others wrote.
+        from_relay: bool,
     },
-    /// Renew the entries this repo last wrote and drop those nobody renewed.
+    /// Renew the entries this repo last wrote and drop those nobody renewed; answered by `EphemeralBeaten`.
     BeatEphemeral {
         /// Of which document.
         doc: DocId,
     },
-    /// Remove the entries of a peer that is gone; answered by `EphemeralChanged`.
-    RemoveEphemeralPeer {
-        /// The peer.
-        peer: PeerId,
+    /// Remove the entries that came over a channel that is gone, except those of peers that are connected; answered by `EphemeralChanged`.
+    RemoveEphemeral {
+        /// The channel.
+        channel: ChannelId,
+        /// The peer it led to, if that is gone with it: what it wrote is removed wherever it came from.
+        peer: Option<PeerId>,
+        /// Nobody else is connected: nothing needs to be remembered of them, and all is welcome when it comes again.
+        forget: bool,
     },
     /// Hand `timer` back after a while.
     SetTimer {
@@ -206,6 +227,8 @@ pub enum Effect {
         /// Milliseconds.
         after_ms: u64,
     },
+    /// Do something about the records.
+    Records(super::RecordEffect),
     /// Tell the application.
     Emit(Event),
 }

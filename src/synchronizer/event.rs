@@ -1,7 +1,7 @@
 //! What the application gets to see.
 
 use super::ChannelId;
-use crate::protocol::{DocId, PeerId, RefusalReason};
+use crate::protocol::{DocId, PeerId, RecordId, RefusalReason};
 
 /// News for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,22 @@ pub enum Event {
     },
     /// Whether other machines have what was edited here may have changed.
     ConfirmedChanged(DocId),
+    /// A peer did not take this repo's change of a record.
+    RecordRefused {
+        /// The record.
+        record: RecordId,
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// A peer's changes of records were not taken: its clock is too far ahead. They are asked for again.
+    RecordClockAhead {
+        /// One of the records.
+        record: RecordId,
+        /// The peer.
+        peer: PeerId,
+    },
     /// A peer uses this repo's own id; its channel was closed.
     SamePeerId {
         /// The channel.

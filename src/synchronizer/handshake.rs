@@ -96,6 +96,7 @@ impl Synchronizer {
 
     /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
     fn compare_all(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.records_peer_established(channel, out);
         let Some(peer) = self.model.context(channel) else { return };
         let remembered = self.model.recall(&peer.peer_id);
         let Some(entry) = self.model.channels.get(&channel) else { return };
@@ -135,6 +136,7 @@ impl Synchronizer {
                 link.subscribed = true;
                 returning = true;
             }
+            self.show_ephemeral(channel, doc, out);
         }
         if !initiated {
             return self.model.arm(Timer::Compare(channel), COMPARE_DELAY_MS, out);
@@ -200,10 +202,13 @@ impl Synchronizer {
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        self.records_channel_closed(channel, out);
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
+        self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
+            Timer::Records(timer) => timer.channel() != Some(channel),
             Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => true,
         });
         for doc in self.model.docs.values_mut() {
@@ -221,6 +226,7 @@ impl Synchronizer {
         }
         if gone.kind == ChannelKind::Storage {
             self.source_spoke(Source::Store(channel), now, out);
+            self.records_source_spoke(Source::Store(channel), out);
             if !self.model.has_stores() {
                 self.forget_stored();
             }
@@ -232,7 +238,6 @@ impl Synchronizer {
                 links.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
             self.model.remember_introduced(identity.peer_id.clone(), gone.introduced);
             self.model.remember(identity.peer_id.clone(), subscriptions);
-            out.push(Effect::RemoveEphemeralPeer { peer: identity.peer_id.clone() });
             out.push(Effect::Emit(Event::PeerDisconnected(identity.peer_id.clone())));
         }
     }

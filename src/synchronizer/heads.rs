@@ -122,6 +122,7 @@ impl Synchronizer {
             self.follow(channel, &doc, version);
             if reply {
                 self.tell_heads(channel, &doc, false, out);
+                self.show_ephemeral(channel, &doc, out);
             }
             return;
         }
@@ -178,7 +179,8 @@ impl Synchronizer {
         }
         if reply || answered {
             // Once to each peer that begins to follow, and from it to those it follows with.
-            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Own, hops: 1 });
+            let hops = self.own_hops(channel);
+            out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Own, hops });
         }
         if !ours.includes(&version) {
             if !self.permissions.mutability(doc, &peer) {

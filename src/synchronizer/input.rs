@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChannelId, ChannelKind, Creator, Timer};
+use super::{ChannelId, ChannelKind, Creator, EphemeralKeys, Timer};
 use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector};
 
 /// What a store holds of a document after a load or a write.
@@ -31,6 +31,19 @@ pub struct Stored {
     pub confirmed: VersionVector,
     /// Who made the document.
     pub creator: Option<Creator>,
+}
+
+/// What a peer's message brought of one author's ephemeral entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EphemeralNews {
+    /// Who wrote them.
+    pub author: PeerId,
+    /// What was not known here.
+    pub news: EphemeralKeys,
+    /// The peer has entries just as they are here.
+    pub same: bool,
+    /// Entries that are newer here than at the peer.
+    pub behind: EphemeralKeys,
 }
 
 /// Everything the synchronizer can be told.
@@ -212,6 +225,13 @@ pub enum Input {
         /// Which.
         doc: DocId,
     },
+    /// The engine panicked in a document: another one is in its place, with little or nothing in it, and nobody holds a handle of that.
+    DocLost {
+        /// Which.
+        doc: DocId,
+        /// What it has now.
+        version: VersionVector,
+    },
     /// The permissions give other answers now.
     PermissionsChanged,
     /// The application waits until a peer of `kind` confirms what is here now.
@@ -234,13 +254,31 @@ pub enum Input {
     EphemeralChanged {
         /// Which document.
         doc: DocId,
-        /// Which namespace.
-        namespace: String,
         /// Which keys.
-        keys: Vec<String>,
+        keys: EphemeralKeys,
         /// How often others may relay it.
         hops: u32,
     },
+    /// A peer's ephemeral entries were applied.
+    EphemeralApplied {
+        /// Which document.
+        doc: DocId,
+        /// Who sent them.
+        channel: ChannelId,
+        /// How often they may be relayed.
+        hops: u32,
+        /// What became of them, one for each author.
+        authors: Vec<EphemeralNews>,
+    },
+    /// Ephemeral entries were renewed, and lapsed ones dropped.
+    EphemeralBeaten {
+        /// Which document.
+        doc: DocId,
+        /// Who has written what is left.
+        authors: BTreeSet<PeerId>,
+    },
+    /// Something about the records.
+    Records(super::RecordInput),
     /// Time asked for with [`super::Effect::SetTimer`] is over.
     TimerFired(Timer),
 }

@@ -7,7 +7,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, unload::beyond};
+use super::{
+    ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
+    unload::beyond,
+};
 use crate::protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
@@ -54,8 +57,8 @@ pub(super) struct Model {
     /// Storage adapters that have not said yet whether they have a store.
     pub(super) expected_stores: BTreeSet<usize>,
     pub(super) armed: BTreeSet<Timer>,
-    /// Documents with ephemeral entries to renew.
-    pub(super) beating: BTreeSet<DocId>,
+    /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
+    pub(super) present: BTreeMap<DocId, Presence>,
     pub(super) touched: BTreeSet<DocId>,
     /// Documents of which more is confirmed than the application was told.
     pub(super) confirmed: BTreeSet<DocId>,
@@ -73,6 +76,7 @@ pub(super) struct Model {
     introducers: BTreeMap<PeerId, usize>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
+    pub(super) records: super::records::Records,
 }
 
 /// A document that may not be in memory.
@@ -429,7 +433,7 @@ impl Model {
             forgotten: Default::default(),
             expected_stores: Default::default(),
             armed: Default::default(),
-            beating: Default::default(),
+            present: Default::default(),
             touched: Default::default(),
             confirmed: Default::default(),
             loaded_bytes: 0,
@@ -440,6 +444,7 @@ impl Model {
             introducers: Default::default(),
             remembered: Default::default(),
             departures: Default::default(),
+            records: super::records::Records::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timestamp, model::DocState};
-use crate::protocol::{DocId, PeerId, PeerType};
+use crate::protocol::{DocId, PeerId, PeerType, RecordId};
 
 /// The peer a permission is asked about, on one of its channels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,18 @@ pub trait Permissions {
     fn deletion(&self, _doc: &DocId, _creator: Option<&Creator>, peer: &PeerContext) -> bool {
         peer.kind == ChannelKind::Tabs
     }
+    /// May `peer` know of and read `record`?
+    fn record_visibility(&self, _record: &RecordId, _peer: &PeerContext) -> bool {
+        true
+    }
+    /// May `peer` write `record`, or fields of it?
+    fn record_mutability(&self, _record: &RecordId, _peer: &PeerContext) -> bool {
+        true
+    }
+    /// May `peer` delete `record`?
+    fn record_deletion(&self, _record: &RecordId, _peer: &PeerContext) -> bool {
+        true
+    }
 }
 
 /// The defaults of [`Permissions`].
@@ -66,6 +78,7 @@ impl Permissions for AllowAll {}
 impl Synchronizer {
     /// The permissions give other answers now: what may no longer be seen stops flowing, what may be seen is compared.
     pub(super) fn permissions_changed(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        self.record_permissions_changed(out);
         for channel in self.model.pipes() {
             let Some(peer) = self.model.context(channel) else { continue };
             let mut shown = BTreeSet::new();

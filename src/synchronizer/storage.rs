@@ -3,6 +3,8 @@
 //! Decides when a document is read, what waits for it, what is written and when a snapshot replaces updates. Never
 //! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
 
+use std::collections::BTreeMap;
+
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
     model::{Channel, DocState, Known, Load, Source},
@@ -36,6 +38,7 @@ impl Synchronizer {
     pub(super) fn store_unavailable(&mut self, adapter: usize, now: Timestamp, out: &mut Vec<Effect>) {
         self.model.expected_stores.remove(&adapter);
         self.source_spoke(Source::Adapter(adapter), now, out);
+        self.records_source_spoke(Source::Adapter(adapter), out);
     }
 
     pub(super) fn store_opened(
@@ -54,6 +57,7 @@ impl Synchronizer {
         self.model.add_channel(channel, entry);
         out.push(Effect::Emit(Event::PeerConnected(peer)));
         out.push(Effect::ListDocs { channel });
+        self.records_store_opened(channel, adapter, out);
         let docs: Vec<_> = self.model.docs.keys().cloned().collect();
         for doc in docs {
             let keeps = self.may_keep(channel, &doc);
@@ -75,7 +79,8 @@ impl Synchronizer {
         }
     }
 
-    pub(super) fn listed(&mut self, docs: Vec<(DocId, Stored)>, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn listed(&mut self, channel: ChannelId, docs: Vec<(DocId, Stored)>, now: Timestamp, out: &mut Vec<Effect>) {
+        self.bury_unheard(channel, &docs, out);
         for (doc, stored) in docs {
             self.take_tombstone(&doc, &stored, out);
             if self.model.forgotten.contains(&doc) || self.model.is_buried(&doc, stored.lineage) {
@@ -95,6 +100,20 @@ impl Synchronizer {
             let after = (RETRY_MS << entry.store.lists_failed.min(5)).min(MAX_RETRY_MS);
             entry.store.lists_failed = entry.store.lists_failed.saturating_add(1);
             self.model.arm(Timer::Relist(channel), after, out);
+        }
+    }
+
+    /// Deletes and forgets what was deleted and forgotten before the store was there to hear of it.
+    fn bury_unheard(&self, channel: ChannelId, docs: &[(DocId, Stored)], out: &mut Vec<Effect>) {
+        for (doc, _) in docs.iter().filter(|(doc, _)| self.model.forgotten.contains(doc)) {
+            out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
+        }
+        let remembered: BTreeMap<&DocId, u64> =
+            docs.iter().filter_map(|(doc, stored)| Some((doc, stored.tombstone.as_ref()?.lineage))).collect();
+        for (doc, tombstone) in &self.model.buried {
+            if remembered.get(doc).is_none_or(|lineage| *lineage < tombstone.lineage) && self.may_keep(channel, doc) {
+                out.push(Effect::BuryDoc { channel, doc: doc.clone(), tombstone: tombstone.clone() });
+            }
         }
     }
 
@@ -365,6 +384,7 @@ impl Synchronizer {
     }
 
     pub(super) fn flush_wanted(&mut self, out: &mut Vec<Effect>) {
+        self.flush_records(out);
         for store in self.model.stores() {
             let Some(entry) = self.model.channels.get_mut(&store) else { continue };
             if entry.store.writing {

@@ -280,6 +280,10 @@ impl Synchronizer {
         if self.permissions.mutability(doc, &peer) {
             out.push(Effect::ImportDoc { doc: doc.clone(), channel, data, announced });
         } else {
+            // It is not asked for again: the protocol has no way to say why it was not taken.
+            if let Some(link) = self.model.link(channel, doc) {
+                link.denied = true;
+            }
             out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id.clone() }));
         }
     }

@@ -5,12 +5,15 @@ use std::{cell::RefCell, collections::BTreeSet};
 use bytes::Bytes;
 
 mod digests;
+mod ephemeral;
 mod extended;
 mod hostile;
+mod inputs;
+mod loss;
 mod unload;
 
 use super::*;
-use crate::protocol::{DeleteStatus, EphemeralPayload, PeerType, Tombstone, Transmission};
+use crate::protocol::{DeleteStatus, PeerType, Tombstone, Transmission};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const STORE: ChannelId = ChannelId(90);
@@ -646,44 +649,6 @@ fn a_document_hidden_from_storage_is_neither_read_nor_written() {
     let effects = bench.on(Input::DocOpened { doc: doc("private") });
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::LoadDoc { .. })), "{effects:?}");
     assert_eq!(bench.on(Input::DocChanged { doc: doc("private"), version: vv(&[(7, 1)]) }), []);
-}
-
-#[test]
-fn ephemeral_messages_are_applied_and_relayed_one_hop_less_to_other_subscribers() {
-    let mut bench = Bench::hub();
-    let (a, b, c) = (bench.network(1, "2"), bench.network(2, "3"), bench.network(3, "4"));
-    for peer in [a, b] {
-        let _ = bench.request(peer, "d", vv(&[]), false);
-    }
-    let _ = c;
-    let stores = vec![EphemeralPayload { peer: PeerId::from(2), namespace: "cursors".into(), data: Bytes::from_static(b"\0") }];
-    let message = |hops| Message::Ephemeral { doc: doc("d"), hops, stores: stores.clone() };
-    assert_eq!(
-        bench.receive(a, message(1)),
-        [
-            Effect::ApplyEphemeral { doc: doc("d"), stores: stores.clone() },
-            timer(Timer::Heartbeat, HEARTBEAT_MS),
-            Effect::Send { channel: b, message: message(0) },
-        ]
-    );
-    assert_eq!(bench.receive(a, message(0)), [Effect::ApplyEphemeral { doc: doc("d"), stores }]);
-}
-
-#[test]
-fn the_heartbeat_renews_only_what_this_repo_last_wrote() {
-    let mut bench = Bench::client();
-    bench.open("d");
-    let peer = bench.network(1, "2");
-    let _ = bench.request(peer, "d", vv(&[(7, 1)]), false);
-    let _ = bench.on(Input::EphemeralChanged { doc: doc("d"), namespace: "cursors".into(), keys: vec!["1".into()], hops: 1 });
-    assert_eq!(
-        bench.on(Input::TimerFired(Timer::Heartbeat)),
-        [
-            Effect::BeatEphemeral { doc: doc("d") },
-            Effect::SendEphemeral { channel: peer, doc: doc("d"), selection: EphemeralSelection::Own, hops: 1 },
-            timer(Timer::Heartbeat, HEARTBEAT_MS),
-        ]
-    );
 }
 
 #[test]

@@ -51,4 +51,6 @@ pub enum Timer {
     Digest,
     /// Look whether documents should leave memory.
     Memory,
+    /// Something about the records.
+    Records(super::RecordTimer),
 }

@@ -2,7 +2,7 @@
 //!
 //! Decides by when a document was last used, how large it is, and whether anything of it would be lost or missed: one that is open, being
 //! read, not on disk in every store, or has something under way stays. What holds a document outside the model (a handle, somebody who
-//! waits, presence) is told by the runtime. A document that left is known by its index; a peer's change of it is held back until it
+//! waits) is told by the runtime. A document that left is known by its index; a peer's change of it is held back until it
 //! has been read again.
 
 use std::collections::BTreeSet;
@@ -233,7 +233,6 @@ fn carried(message: &Message) -> Option<(&DocId, usize)> {
             Transmission::Snapshot { data, .. } | Transmission::Update { data, .. } => Some((doc, data.len())),
             Transmission::UpToDate { .. } | Transmission::Unavailable | Transmission::Unknown => None,
         },
-        Message::Ephemeral { doc, stores, .. } => Some((doc, stores.iter().map(|store| store.data.len()).sum())),
         _ => None,
     }
 }

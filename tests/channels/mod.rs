@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "shared by test binaries that each use a part of it")]
 
 pub mod pipes;
+pub mod record_stores;
 pub mod stores;
 
 use std::{

@@ -7,7 +7,7 @@ mod check;
 mod findings;
 mod hostile;
 mod model;
-mod node;
+pub mod node;
 mod plan;
 mod table;
 mod trace;

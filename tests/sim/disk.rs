@@ -10,8 +10,8 @@ use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind,
-        Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, RawRecord, Record,
+        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -23,6 +23,7 @@ use crate::life::Life;
 #[derive(Default)]
 pub struct Disk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
+    pub records: RefCell<MemoryRecords>,
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
     pub fail_lists: Cell<bool>,
@@ -44,6 +45,11 @@ impl Disk {
 
     pub fn records(&self, doc: &str) -> usize {
         self.docs.borrow().get(&DocId::new(doc).unwrap()).map_or(0, |stored| stored.records.len())
+    }
+
+    /// Returns whether a deletion of the document is remembered.
+    pub fn remembers_deletion(&self, doc: &str) -> bool {
+        self.docs.borrow().get(&DocId::new(doc).unwrap()).is_some_and(|stored| stored.index.tombstone.is_some())
     }
 
     /// Puts together what the disk has of a document.
@@ -225,6 +231,25 @@ impl Store for Connection {
         let doc = doc.clone();
         self.later(move |disk| {
             disk.docs.borrow_mut().remove(&doc);
+            Ok(())
+        })
+    }
+
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_loads.get() {
+                return Err(StoreError::Other("injected".into()));
+            }
+            Ok(Some(disk.records.borrow_mut().load(opening)))
+        })
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            disk.records.borrow_mut().write(write);
             Ok(())
         })
     }

@@ -17,7 +17,7 @@ use loro::{ExportMode, LoroDoc};
 
 use crate::{
     disk::{Disk, Drive},
-    network::{Counts, Link},
+    network::Link,
     world::World,
 };
 
@@ -518,38 +518,6 @@ fn a_lost_message_is_healed_by_the_next_comparison() {
     world.run(60_000);
     assert_eq!(text(&here), text(&there));
     assert_eq!(text(&here).len(), 3);
-}
-
-/// Messages and bytes of presence in one heartbeat, with `peers` clients of one hub.
-fn heartbeat(peers: usize) -> Counts {
-    let mut world = World::new(31);
-    let links: Vec<_> = (0..peers).map(|_| Link::new(world.env(), ChannelKind::Network, 10)).collect();
-    let _hub = relay(&world, links.iter().map(|link| link.end(1)).collect(), Rc::new(CreatorDeletes));
-    let repos: Vec<_> = links.iter().map(|link| leaf(&world, vec![link.end(0)])).collect();
-    let handles: Vec<_> = repos.iter().map(|repo| repo.get("d").unwrap()).collect();
-    for link in &links {
-        link.connect();
-    }
-    for (number, handle) in handles.iter().enumerate() {
-        handle.ephemeral("cursors").set_self(i64::try_from(number).unwrap().into());
-    }
-    world.run(60_000);
-    let sum = || links.iter().map(|link| link.counts()).fold(Counts::default(), |sum, next| sum + next);
-    let before = sum();
-    world.run(100_000);
-    let mut spent = sum() - before;
-    spent.ephemeral /= 10;
-    spent
-}
-
-#[test]
-fn presence_costs_each_peer_one_message_of_each_other_in_a_heartbeat() {
-    for peers in [2, 8, 16] {
-        let spent = heartbeat(peers);
-        println!("{peers} peers: {} presence messages a heartbeat", spent.ephemeral);
-        // Each peer's own entry goes to the hub and from there to each of the others.
-        assert!(spent.ephemeral <= (peers * peers) as u64, "{peers} peers: {}", spent.ephemeral);
-    }
 }
 
 #[test]

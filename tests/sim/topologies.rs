@@ -150,6 +150,23 @@ fn measure(shape: &Shape, seed: u64) -> Cost {
 }
 
 #[test]
+fn after_the_last_edit_every_shape_is_quiet() {
+    for shape in shapes() {
+        let mut built = build(&shape, 7);
+        for round in 0..5 {
+            built.change(shape.relays + round % (shape.nodes - shape.relays), &format!("<{round}>"));
+        }
+        built.world.run(5_000);
+        let before = built.counts();
+        built.world.run(120_000);
+        let spent = built.counts() - before;
+        assert_eq!(spent.messages, spent.digests, "{}: nothing but comparisons", shape.name);
+        // One in a period where both sides are equal.
+        assert!(spent.digests <= 5 * built.links.len() as u64, "{}: {} comparisons", shape.name, spent.digests);
+    }
+}
+
+#[test]
 fn each_change_reaches_each_peer_as_payload_once() {
     println!("{:34} {:>6} {:>9} {:>8} {:>8} {:>6}", "topology", "peers", "payloads", "control", "bytes", "hops");
     for shape in shapes() {

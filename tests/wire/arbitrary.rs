@@ -38,8 +38,8 @@ fn transmission() -> impl Strategy<Value = Transmission> {
 }
 
 fn capabilities() -> impl Strategy<Value = Capabilities> {
-    let features = vec(prop_oneof![Just(Features::HEADS), Just(Features::ACK), Just(Features::DIGEST), Just(Features::LINEAGE)], 0..4)
-        .prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
+    let all = vec![Features::HEADS, Features::ACK, Features::DIGEST, Features::LINEAGE, Features::PRESENCE, Features::RECORDS];
+    let features = vec(prop::sample::select(all), 0..5).prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
     (any::<u32>(), any::<u32>(), prop_oneof![Just(Role::Leaf), Just(Role::Relay)], features)
         .prop_map(|(oldest, newest, role, features)| Capabilities { oldest, newest, role, features })
 }
@@ -64,7 +64,18 @@ fn part() -> impl Strategy<Value = Part> {
 
 fn refusal() -> impl Strategy<Value = RefusalReason> {
     use RefusalReason::*;
-    prop::sample::select(vec![Unavailable, Mutability, Creation, Deletion, RateLimited, TooLarge, Unauthorized, Deleted, Invalid])
+    prop::sample::select(vec![
+        Unavailable,
+        Mutability,
+        Creation,
+        Deletion,
+        RateLimited,
+        TooLarge,
+        Unauthorized,
+        Deleted,
+        Invalid,
+        ClockAhead,
+    ])
 }
 
 fn extended() -> impl Strategy<Value = Message> {
@@ -119,6 +130,7 @@ fn message() -> impl Strategy<Value = Message> {
         (doc(), prop_oneof![Just(DeleteStatus::Deleted), Just(DeleteStatus::Ignored)])
             .prop_map(|(doc, status)| Message::DeleteResponse { doc, status }),
         extended(),
+        crate::records::message(),
         (doc(), any::<u32>(), stores()).prop_map(|(doc, hops, stores)| Message::Ephemeral { doc, hops, stores }),
     ];
     single.prop_recursive(3, 20, 5, |inner| vec(inner, 0..5).prop_map(Message::Batch))

@@ -129,6 +129,13 @@ macro_rules! container_class {
             }
 
             #[doc(hidden)]
+            #[wasm_bindgen(js_name = __lose)]
+            pub fn lose(&self, message: &str) -> bool {
+                // Not by the container's own method, which takes a lock.
+                loro_internal::HandlerTrait::doc(&self.0.to_handler()).is_some_and(|doc| crate::js::panics::lose(&doc, message))
+            }
+
+            #[doc(hidden)]
             #[wasm_bindgen(js_name = __lend)]
             pub fn lend(&self) -> u32 {
                 super::container::lend(self.0.to_container())

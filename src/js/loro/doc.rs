@@ -17,6 +17,7 @@ use super::{
     list::JsLoroList,
     map::JsLoroMap,
     movable_list::JsLoroMovableList,
+    plain::plain,
     text::{JsLoroText, to_utf16},
     tree::JsLoroTree,
     value::{either_to_js, get, object, to_js},
@@ -148,6 +149,12 @@ impl JsLoroDoc {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self::from_inner(LoroDoc::new())
+    }
+
+    #[doc(hidden)]
+    #[wasm_bindgen(js_name = __lose)]
+    pub fn lose(&self, message: &str) -> bool {
+        crate::js::panics::lose(self.doc().inner(), message)
     }
 
     /// Makes a document of a snapshot.
@@ -372,7 +379,7 @@ impl JsLoroDoc {
     /// Returns everything as plain values.
     #[wasm_bindgen(js_name = toJSON)]
     pub fn to_json(&self) -> JsValue {
-        to_js(&self.doc().get_deep_value())
+        plain(&self.doc().get_deep_value())
     }
 
     /// Returns the ids of the root containers by name.

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -24,7 +25,7 @@ use crate::{
 };
 
 thread_local! {
-    static TRACKED: RefCell<BTreeMap<usize, Tracked>> = const { RefCell::new(BTreeMap::new()) };
+    static TRACKED: RefCell<BTreeMap<usize, Rc<RefCell<Tracked>>>> = const { RefCell::new(BTreeMap::new()) };
     /// How many JavaScript objects stand for each document: a repo's document may have several, one after the other.
     static OBJECTS: RefCell<BTreeMap<usize, usize>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -79,7 +80,12 @@ pub(super) struct Span {
 
 /// Identifies a document in memory.
 pub(super) fn key(doc: &LoroDoc) -> usize {
-    std::ptr::from_ref(&**doc.inner()) as usize
+    document_key(doc.inner())
+}
+
+/// As [`key`], of the engine's own type.
+pub(crate) fn document_key(doc: &loro_internal::LoroDoc) -> usize {
+    std::ptr::from_ref(&**doc) as usize
 }
 
 /// Counts one more object of a document.
@@ -120,19 +126,22 @@ pub(super) fn track(doc: &LoroDoc) {
         dispatch(key, &DiffEvent::from(event), &span);
     }));
     let tracked = Tracked { indexes, listeners: Vec::new(), last: None, _subscription: subscription };
-    TRACKED.with(|all| all.borrow_mut().insert(key, tracked));
+    TRACKED.with(|all| all.borrow_mut().insert(key, Rc::new(RefCell::new(tracked))));
 }
 
 /// Follows the texts of a document from now on, for who hears of an event after they have followed it. Returns the document's key.
 pub(super) fn track_last(doc: &LoroDoc) -> usize {
     track(doc);
     let key = key(doc);
-    TRACKED.with(|tracked| {
-        if let Some(tracked) = tracked.borrow_mut().get_mut(&key) {
-            tracked.last.get_or_insert_default();
-        }
-    });
+    if let Some(tracked) = tracked(key) {
+        tracked.borrow_mut().last.get_or_insert_default();
+    }
     key
+}
+
+/// Returns what is kept for a document. Each has a cell of its own: a panic while one is in use does not concern the others.
+fn tracked(key: usize) -> Option<Rc<RefCell<Tracked>>> {
+    TRACKED.with(|all| all.borrow().get(&key).cloned())
 }
 
 fn is_tracked(doc: &LoroDoc) -> bool {
@@ -220,33 +229,27 @@ pub(super) fn subscribe(doc: &LoroDoc, listener: Function) -> JsValue {
     track(doc);
     let key = key(doc);
     let id = events::keep(listener);
-    TRACKED.with(|tracked| {
-        if let Some(tracked) = tracked.borrow_mut().get_mut(&key) {
-            tracked.listeners.push(id);
-        }
-    });
+    if let Some(tracked) = tracked(key) {
+        tracked.borrow_mut().listeners.push(id);
+    }
     events::unsubscriber(id, ())
 }
 
 /// One event of a document: one object for all its listeners, then the indexes follow.
 fn dispatch(key: usize, event: &DiffEvent<'_>, span: &Span) {
-    let listeners: Vec<Function> = TRACKED.with(|tracked| {
+    let Some(tracked) = tracked(key) else { return };
+    let listeners: Vec<Function> = {
         let mut tracked = tracked.borrow_mut();
-        let Some(tracked) = tracked.get_mut(&key) else { return Vec::new() };
         tracked.listeners.retain(|id| events::listener(*id).is_some());
         tracked.listeners.iter().filter_map(|id| events::listener(*id)).collect()
-    });
+    };
     if !listeners.is_empty() {
         let object = to_js(key, event, span);
         for listener in listeners {
             events::enqueue1(listener, &object);
         }
     }
-    TRACKED.with(|tracked| {
-        let mut tracked = tracked.borrow_mut();
-        let Some(tracked) = tracked.get_mut(&key) else { return };
-        tracked.apply(event, &span.to);
-    });
+    tracked.borrow_mut().apply(event, &span.to);
 }
 
 /// Makes the event object.
@@ -284,11 +287,9 @@ pub(super) fn path_to_js(path: &[(ContainerID, Index)]) -> Array {
 
 fn change_to_js(key: usize, change: &ContainerDiff<'_>, span: &Span) -> JsValue {
     let path = path_to_js(change.path);
-    let diff = diff_to_js(&change.diff, either_to_js, &mut |delta| {
-        TRACKED.with(|tracked| match tracked.borrow().get(&key) {
-            Some(tracked) => tracked.convert(change.target, delta, &span.to),
-            None => steps(delta),
-        })
+    let diff = diff_to_js(&change.diff, either_to_js, &mut |delta| match tracked(key) {
+        Some(tracked) => tracked.borrow().convert(change.target, delta, &span.to),
+        None => steps(delta),
     });
     object(&[("target", change.target.to_string().into()), ("diff", diff), ("path", path.into())]).into()
 }

@@ -67,7 +67,7 @@ macro_rules! list_class {
             /// Returns everything in it as plain values.
             #[wasm_bindgen(js_name = toJSON)]
             pub fn to_json(&self) -> JsValue {
-                to_js(&self.0.get_deep_value())
+                super::plain::plain(&self.0.get_deep_value())
             }
 
             /// Returns the values, containers as ids.

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::{
     container::{borrow, container_class, container_to_js},
     event::before_insert,
+    plain::plain,
     value::{either_to_js, from_js, to_js},
 };
 use crate::js::error;
@@ -65,7 +66,7 @@ impl JsLoroMap {
     /// Returns everything in it as plain values.
     #[wasm_bindgen(js_name = toJSON)]
     pub fn to_json(&self) -> JsValue {
-        to_js(&self.0.get_deep_value())
+        plain(&self.0.get_deep_value())
     }
 
     /// Returns the values, containers as ids.

@@ -55,6 +55,10 @@ pub(super) fn side(side: &JsValue) -> Result<Side, JsValue> {
 impl JsLoroText {
     /// Inserts.
     pub fn insert(&self, pos: usize, text: &str) -> Result<(), JsValue> {
+        #[cfg(feature = "failpoints")]
+        if let Some(doc) = self.0.doc() {
+            crate::runtime::failpoint::hit("text.insert", &doc);
+        }
         before_edit(&self.0, text);
         self.0.insert_utf16(pos, text).map_err(|error| error::engine(&error))
     }

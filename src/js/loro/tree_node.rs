@@ -3,7 +3,8 @@
 use std::panic::AssertUnwindSafe;
 
 use js_sys::Reflect;
-use loro::{LoroTree, TreeID, TreeParentId};
+use loro::{ContainerTrait, LoroTree, TreeID, TreeParentId};
+use loro_internal::HandlerTrait;
 use wasm_bindgen::prelude::*;
 
 use super::{map::JsLoroMap, tree, value::get, version::id_to_js};
@@ -37,6 +38,12 @@ fn parent_from_js(node: &JsValue) -> Result<TreeParentId, JsValue> {
 
 #[wasm_bindgen(js_class = "LoroTreeNode")]
 impl JsLoroTreeNode {
+    #[doc(hidden)]
+    #[wasm_bindgen(js_name = __lose)]
+    pub fn lose(&self, message: &str) -> bool {
+        self.tree.to_handler().doc().is_some_and(|doc| crate::js::panics::lose(&doc, message))
+    }
+
     #[doc(hidden)]
     #[wasm_bindgen(js_name = __getClassname)]
     pub fn class_name(&self) -> String {

@@ -50,6 +50,15 @@ impl Drop for JsUndoManager {
     }
 }
 
+#[wasm_bindgen(js_class = "UndoManager")]
+impl JsUndoManager {
+    #[doc(hidden)]
+    #[wasm_bindgen(js_name = __lose)]
+    pub fn lose(&self, message: &str) -> bool {
+        crate::js::panics::lose(self.doc.inner(), message)
+    }
+}
+
 impl JsUndoManager {
     fn listen(&self, set: impl FnOnce(&mut Listeners)) {
         LISTENERS.with(|all| set(all.borrow_mut().entry(self.number).or_default()));

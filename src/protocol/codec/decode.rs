@@ -5,9 +5,11 @@ use minicbor::{Decoder, data::Type};
 
 use super::{CAPABILITIES, DecodeError, kind, transmission_kind, wellformed};
 use crate::protocol::{
-    Capabilities, DeleteStatus, DocId, EphemeralPayload, Features, Identity, Limits, Message, PeerId, PeerType, RefusalReason, Role,
-    Tombstone, Transmission, VersionVector,
+    Capabilities, Clock, ClockVector, DeleteStatus, Device, DocId, EphemeralPayload, Features, Identity, Limits, Message, PeerId, PeerType,
+    RecordEntry, RecordId, RecordState, RefusalReason, Role, Tombstone, Transmission, VersionVector,
+    clock::{Stamp, Writer},
     extension::{AuthorRange, Head, Part, Sum},
+    record::{decode_entries, decode_state},
 };
 
 /// List entries (document ids, stores, authors of versions) one payload may hold: each takes up to fifty times its smallest encoding.
@@ -136,6 +138,44 @@ impl<'b> Reader<'b> {
             },
             kind::DELETED => Message::Deleted { docs: self.array(fields.need("ds")?, Self::tombstone)? },
             kind::PRUNE => Message::Prune { doc: doc(self)? },
+            kind::RECORDS_HAVE => Message::RecordsHave {
+                device: Device(self.number(fields.need("d")?)?),
+                version: self.clocks(fields.need("v")?)?,
+                durable: fields.find("dv").map(|at| self.clocks(at)).transpose()?,
+                stable: self.clocks(fields.need("sv")?)?,
+                sum: self.number(fields.need("su")?)?,
+                reply: fields.find("r").map_or(Ok(false), |at| self.boolean(at))?,
+                lazy: fields.find("lz").map_or(Ok(false), |at| self.boolean(at))?,
+                fresh: fields.find("f").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::RECORDS_REQUEST => Message::RecordsRequest {
+                since: self.clocks(fields.need("v")?)?,
+                after: fields.find("a").map(|at| self.clock(at)).transpose()?,
+                whole: fields.find("w").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::RECORDS_RESPONSE => Message::RecordsResponse {
+                version: self.clocks(fields.need("v")?)?,
+                entries: self.records(fields.need("d")?)?,
+                after: fields.find("a").map(|at| self.clock(at)).transpose()?,
+                next: fields.find("n").map(|at| self.clock(at)).transpose()?,
+                whole: fields.find("w").map(|at| self.clocks(at)).transpose()?,
+                partial: fields.find("p").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::RECORDS_CHANGE => Message::RecordsChange {
+                since: self.clocks(fields.need("s")?)?,
+                version: self.clocks(fields.need("v")?)?,
+                entries: self.records(fields.need("d")?)?,
+                partial: fields.find("p").map_or(Ok(false), |at| self.boolean(at))?,
+            },
+            kind::RECORDS_REFUSAL => Message::RecordsRefusal {
+                record: RecordId {
+                    collection: self.text(fields.need("c")?)?.into(),
+                    owner: fields.find("o").map(|at| self.number(at).map(Device)).transpose()?,
+                    key: self.text(fields.need("k")?)?.into(),
+                },
+                reason: RefusalReason::from_wire(&self.text(fields.need("s")?)?),
+                state: self.state(fields.need("d")?)?,
+            },
             _ => return Err(DecodeError::InvalidType),
         })
     }
@@ -269,6 +309,32 @@ impl<'b> Reader<'b> {
         // An author takes two bytes at least.
         spend(&mut self.entries_left, bytes.len() / 2, "entries in a frame")?;
         VersionVector::decode(&bytes).map_err(|_| DecodeError::InvalidCbor("malformed version vector"))
+    }
+
+    fn clocks(&mut self, at: usize) -> Result<ClockVector, DecodeError> {
+        let bytes = self.bytes(at)?;
+        // A writer takes twelve bytes at least.
+        spend(&mut self.entries_left, bytes.len() / 12, "entries in a frame")?;
+        ClockVector::decode(&bytes).map_err(|_| DecodeError::InvalidCbor("malformed vector of clocks"))
+    }
+
+    fn clock(&self, at: usize) -> Result<Clock, DecodeError> {
+        let [stamp, device, number] = self.tuple(at)?;
+        let writer = Writer { device: Device(self.number(device)?), number: self.number(number)? };
+        Ok(Clock { stamp: Stamp(self.number(stamp)?), writer })
+    }
+
+    fn records(&mut self, at: usize) -> Result<Vec<RecordEntry>, DecodeError> {
+        let entries = decode_entries(&self.bytes(at)?).map_err(|_| DecodeError::InvalidCbor("malformed records"))?;
+        let held = entries.iter().map(|(_, state)| 1 + state.fields.len()).sum();
+        spend(&mut self.entries_left, held, "entries in a frame")?;
+        Ok(entries)
+    }
+
+    fn state(&mut self, at: usize) -> Result<RecordState, DecodeError> {
+        let state = decode_state(&self.bytes(at)?).map_err(|_| DecodeError::InvalidCbor("malformed records"))?;
+        spend(&mut self.entries_left, state.fields.len(), "entries in a frame")?;
+        Ok(state)
     }
 
     fn hops(&self, at: usize) -> Result<u32, DecodeError> {

@@ -6,8 +6,9 @@ use minicbor::{Encoder, encode::Error};
 
 use super::{CAPABILITIES, kind, transmission_kind};
 use crate::protocol::{
-    DeleteStatus, DocId, EphemeralPayload, Identity, Message, Role, Transmission, VersionVector,
+    Clock, ClockVector, DeleteStatus, DocId, EphemeralPayload, Identity, Message, Role, Transmission, VersionVector,
     extension::{AuthorRange, Head, Part},
+    record::{encode_entries, encode_state},
 };
 
 type Result<T = ()> = std::result::Result<T, Error<Infallible>>;
@@ -115,6 +116,50 @@ impl Writer<'_> {
                 Ok(())
             }
             Message::Prune { doc } => self.head(2, kind::PRUNE)?.doc(doc).map(|_| ()),
+            Message::RecordsHave { device, version, durable, stable, sum, reply, lazy, fresh } => {
+                self.head(9, kind::RECORDS_HAVE)?.key("d")?.0.u64(device.0)?;
+                self.key("v")?.0.bytes(&version.encode())?;
+                self.key("dv")?.optional(durable.as_ref(), Self::clocks)?;
+                self.key("sv")?.0.bytes(&stable.encode())?;
+                self.key("su")?.0.u64(*sum)?;
+                self.key("r")?.0.bool(*reply)?;
+                self.key("lz")?.0.bool(*lazy)?;
+                self.key("f")?.0.bool(*fresh)?;
+                Ok(())
+            }
+            Message::RecordsRequest { since, after, whole } => {
+                self.head(4, kind::RECORDS_REQUEST)?.key("v")?.0.bytes(&since.encode())?;
+                self.key("a")?.optional(after.as_ref(), Self::clock)?;
+                self.key("w")?.0.bool(*whole)?;
+                Ok(())
+            }
+            Message::RecordsResponse { version, entries, after, next, whole, partial } => {
+                self.head(7, kind::RECORDS_RESPONSE)?.key("v")?.0.bytes(&version.encode())?;
+                self.key("a")?.optional(after.as_ref(), Self::clock)?;
+                self.key("n")?.optional(next.as_ref(), Self::clock)?;
+                self.key("w")?.optional(whole.as_ref(), Self::clocks)?;
+                self.key("p")?.0.bool(*partial)?;
+                self.key("d")?.0.bytes(&encode_entries(entries))?;
+                Ok(())
+            }
+            Message::RecordsChange { since, version, entries, partial } => {
+                self.head(5, kind::RECORDS_CHANGE)?.key("s")?.0.bytes(&since.encode())?;
+                self.key("v")?.0.bytes(&version.encode())?;
+                self.key("p")?.0.bool(*partial)?;
+                self.key("d")?.0.bytes(&encode_entries(entries))?;
+                Ok(())
+            }
+            Message::RecordsRefusal { record, reason, state } => {
+                self.head(6, kind::RECORDS_REFUSAL)?.key("c")?.0.str(&record.collection)?;
+                self.key("o")?.optional(record.owner.as_ref(), |writer, owner| {
+                    writer.0.u64(owner.0)?;
+                    Ok(())
+                })?;
+                self.key("k")?.0.str(&record.key)?;
+                self.key("s")?.0.str(reason.as_str())?;
+                self.key("d")?.0.bytes(&encode_state(state))?;
+                Ok(())
+            }
         }
     }
 
@@ -151,6 +196,16 @@ impl Writer<'_> {
 
     fn version(&mut self, version: &VersionVector) -> Result {
         self.0.bytes(&version.encode())?;
+        Ok(())
+    }
+
+    fn clocks(&mut self, version: &ClockVector) -> Result {
+        self.0.bytes(&version.encode())?;
+        Ok(())
+    }
+
+    fn clock(&mut self, clock: &Clock) -> Result {
+        self.0.array(3)?.u64(clock.stamp.0)?.u64(clock.writer.device.0)?.u32(clock.writer.number)?;
         Ok(())
     }
 

@@ -304,3 +304,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_gone_is_deleted_just_after_its_last_word_and_what_it_says_next_counts() {
+    let mut author = with(&[("2", "here")], &peer(2), NOW);
+    let mut other = EphemeralState::new();
+    other.apply(&author.encode_all(), &peer(2), NOW).unwrap();
+    let later = NOW.plus(60_000);
+    assert_eq!(other.depart(|_, author, _| *author == peer(2), later), change(&[], &[], &["2"]));
+    assert_eq!(stamp(&other, "2"), stamp(&author, "2") + 1);
+    assert!(other.encode_keys(&["2".to_owned()]).iter().all(|encoded| encoded.departed && encoded.author == peer(2)));
+    author.touch(&peer(2), NOW.plus(1_000));
+    assert_eq!(other.apply(&author.encode_all(), &peer(2), later), Ok(change(&["2"], &[], &[])));
+    assert_eq!(other.forget(|_, author, _| *author == peer(2)), change(&[], &[], &["2"]));
+    assert!(other.is_blank());
+    assert_eq!(other.apply(&author.encode_all(), &peer(2), later), Ok(change(&["2"], &[], &[])), "nothing is remembered of it");
+}
+
+#[test]
+fn an_author_that_is_there_stays_whoever_says_that_it_left_unless_it_deleted_the_entry_itself() {
+    let author = peer(2);
+    let here = with(&[("2", "here")], &author, NOW);
+    let gone = raw(&[("2", None, NOW.0 as i64 + 1)]);
+    for (departed, present, left) in [(true, true, false), (true, false, true), (false, true, true)] {
+        let mut state = here.clone();
+        let claim = Claim { author: &author, departed, present };
+        let merged = state.merge(&gone, claim, NOW, &mut |_, _| Some(Origin::default())).unwrap();
+        assert_eq!((merged.news.is_empty(), state.get("2").is_none()), (!left, left), "departed {departed}, present {present}");
+        assert_eq!(merged.restated.is_empty(), left);
+        assert!(left || stamp(&state, "2") > NOW.0 as i64 + 1, "it wins over the word that it left");
+    }
+}
+
+#[test]
+fn what_a_message_brings_is_told_apart() {
+    let author = peer(2);
+    let mut state = EphemeralState::new();
+    let at = |key: &'static str, stamp: i64| (key, Some(value(key)), stamp);
+    state.apply(&raw(&[at("same", 5), at("newer", 5), at("older", 5)]), &author, NOW).unwrap();
+    let bytes = raw(&[at("same", 5), at("newer", 6), at("older", 4), at("unknown", 1), ("too much", Some(value(&"x".repeat(1_000))), 1)]);
+    let claim = Claim { author: &author, departed: false, present: false };
+    let merged = state.merge(&bytes, claim, NOW, &mut |bytes, _| (bytes < 900).then(Origin::default)).unwrap();
+    assert_eq!(merged.news, ["newer", "unknown"]);
+    assert_eq!((merged.same, merged.behind, merged.refused), (vec!["same".to_owned()], vec!["older".to_owned()], 1));
+    assert_eq!(state.get("too much"), None);
+}

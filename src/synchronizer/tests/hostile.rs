@@ -60,11 +60,7 @@ fn a_handshake_under_another_name_ends_the_connection() {
     let peer = pipe(&mut bench, 1, "2");
     assert_eq!(
         bench.receive(peer, Message::EstablishRequest(extended("3", Role::Leaf))),
-        [
-            Effect::CloseChannel { channel: peer },
-            Effect::RemoveEphemeralPeer { peer: PeerId::from(2) },
-            Effect::Emit(Event::PeerDisconnected(PeerId::from(2))),
-        ]
+        [Effect::CloseChannel { channel: peer }, Effect::Emit(Event::PeerDisconnected(PeerId::from(2))),]
     );
     assert_eq!(bench.request(peer, "d", vv(&[]), true), []);
 }

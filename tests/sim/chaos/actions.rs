@@ -1,5 +1,6 @@
 //! What can be done to a world, drawn at random and carried out.
 
+use corella::synchronizer::Durability;
 use loro::{ExportMode, Frontiers, LoroDoc};
 
 use super::{hostile::MARK, node::Alive, wire::Noise, world::Chaos};
@@ -118,13 +119,41 @@ pub enum Action {
         wire: usize,
         seed: u64,
     },
-    /// Some may only read a document for a while, or may write it again; every repo is told.
+    /// Somebody may do less with a document for a while, or as much as before; every repo is told.
     PermissionChange {
         doc: usize,
         group: usize,
-        read_only: bool,
+        what: Right,
+        denied: bool,
+    },
+    /// Opens a document as a new one, in place of one that is there or was deleted if `replace`.
+    Create {
+        node: usize,
+        doc: usize,
+        replace: bool,
+    },
+    /// Drops the local copy.
+    Forget {
+        node: usize,
+        doc: usize,
+    },
+    /// Waits until a document is as safe as `level` says.
+    AwaitDurable {
+        node: usize,
+        doc: usize,
+        level: Durability,
     },
     Wait,
+}
+
+/// What a permission change is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Right {
+    Change,
+    See,
+    Create,
+    /// Of everybody's.
+    Delete,
 }
 
 #[derive(Debug, Clone)]
@@ -157,14 +186,18 @@ impl Chaos {
         let side = chance.index(2);
         let doc = chance.index(self.plan.docs.len());
         let only = |family: bool, weight: u64| if family { weight } else { 0 };
-        let weights: [(u64, &dyn Fn() -> Action); 26] = [
+        let mortal = || chance.pick(&self.plan.mortal).copied().unwrap_or(doc);
+        let weights: [(u64, &dyn Fn() -> Action); 29] = [
             (40, &|| Action::Edit { node, doc, edit: edit(chance), commit: commit(chance) }),
             (only(families.typing, 3), &|| Action::Typing { doc, edits: 20 + chance.below(60) }),
             (12, &|| Action::Open { node, doc }),
             (only(families.closing, 5), &|| Action::CloseDoc { node, doc }),
             (only(families.presence, 8), &|| Action::SetPresence { node, doc, shared: chance.percent(20), value: chance.below(100) }),
             (only(families.presence, 3), &|| Action::DeletePresence { node, doc }),
-            (only(families.deletion, 3), &|| Action::DeleteDoc { node, doc: chance.pick(&self.plan.mortal).copied().unwrap_or(doc) }),
+            (only(families.deletion, 3), &|| Action::DeleteDoc { node, doc: mortal() }),
+            (only(families.deletion, 3), &|| Action::Create { node, doc: mortal(), replace: chance.percent(70) }),
+            (only(families.deletion, 2), &|| Action::Forget { node, doc }),
+            (4, &|| Action::AwaitDurable { node, doc, level: if chance.percent(60) { Durability::HubDisk } else { Durability::Disk } }),
             (6, &|| Action::Flush { node }),
             (4, &|| Action::AwaitSync { node, doc }),
             (1, &|| Action::LookBack { node, doc }),
@@ -187,7 +220,11 @@ impl Chaos {
                 late: chance.below(30),
             }),
             (only(families.clock_jumps, 4), &|| Action::Clock { node, by_ms: chance.below(600_000) as i64 - 300_000 }),
-            (4, &|| Action::PermissionChange { doc, group: self.nodes[node].plan.group, read_only: chance.percent(60) }),
+            (if families.permissions { 6 } else { 2 }, &|| {
+                let what = *chance.pick(&[Right::Change, Right::Change, Right::See, Right::See, Right::Create, Right::Delete]).unwrap();
+                let what = if families.permissions { what } else { Right::Change };
+                Action::PermissionChange { doc, group: self.nodes[node].plan.group, what, denied: chance.percent(60) }
+            }),
             (1, &|| Action::Wait),
         ];
         let bad_disk = only(families.bad_disks && !self.disks.is_empty(), 6);
@@ -302,14 +339,25 @@ impl Chaos {
                 offset.set(offset.get() + by_ms);
             }
             Action::Lie { node, wire, seed } => self.lie(node, wire, seed),
-            Action::PermissionChange { doc, group, read_only } => {
-                if !self.plan.read_only.contains(&(doc, group)) {
-                    self.table.forbid_changes(&self.plan.docs[doc], group, read_only);
-                    self.tell_permissions();
-                }
-            }
+            Action::PermissionChange { doc, group, what, denied } => self.change_permission(doc, group, what, denied),
+            Action::Create { node, doc, replace } => self.create_doc(node, doc, replace),
+            Action::Forget { node, doc } => self.forget_doc(node, doc),
+            Action::AwaitDurable { node, doc, level } => self.await_durable(node, doc, level),
             Action::Wait => {}
         }
+    }
+
+    fn change_permission(&self, doc: usize, group: usize, what: Right, denied: bool) {
+        let name = &self.plan.docs[doc];
+        match what {
+            Right::Change if self.plan.read_only.contains(&(doc, group)) => return,
+            Right::See if self.plan.hidden.contains(&(doc, group)) => return,
+            Right::Change => self.table.forbid_changes(name, group, denied),
+            Right::See => self.table.withdraw(name, group, denied),
+            Right::Create => self.table.forbid_creation(name, group, denied),
+            Right::Delete => self.table.deletion.set(self.plan.remote_deletion && !denied),
+        }
+        self.tell_permissions();
     }
 
     /// Every repo hears that its permissions give other answers now.
@@ -331,7 +379,7 @@ impl Chaos {
         }
     }
 
-    fn connect(&self, wire: usize) -> bool {
+    pub fn connect(&self, wire: usize) -> bool {
         let wire = &self.wires[wire];
         let connected = wire.connect();
         for (node, hostile) in self.hostiles.iter().filter(|_| connected) {
@@ -343,7 +391,7 @@ impl Chaos {
         connected
     }
 
-    fn lie(&self, node: usize, wire: usize, seed: u64) {
+    pub fn lie(&self, node: usize, wire: usize, seed: u64) {
         self.connect(wire);
         let (Some(hostile), wire) = (self.hostiles.get(&node), &self.wires[wire]) else { return };
         let (Some(side), Some(victim)) = (wire.side_of(node), wire.other(node)) else { return };

@@ -8,7 +8,14 @@ use corella::{
 };
 use loro::{LoroDoc, LoroValue, VersionVector};
 
-use super::{hostile::MARK, model::Fate, node::Alive, table::STRANGERS, wire::Traffic, world::Chaos};
+use super::{
+    hostile::MARK,
+    model::{Fate, RemotePromise},
+    node::Alive,
+    table::STRANGERS,
+    wire::Traffic,
+    world::Chaos,
+};
 
 /// Everything is where it belongs this long after the last fault. Above the longest pauses between two attempts: 64 s for a question
 /// to a peer, 30 s for a store.
@@ -57,6 +64,7 @@ impl Chaos {
         let mut faults = Vec::new();
         self.all_links_are_up(&mut faults);
         self.converged(&mut faults);
+        self.the_deleted_converged(&mut faults);
         self.nothing_is_lost(&mut faults);
         self.memory_is_bounded(&mut faults);
         self.events_tell_what_is_there(&mut faults);
@@ -76,7 +84,8 @@ impl Chaos {
 
     fn all_links_are_up(&self, faults: &mut Vec<String>) {
         for wire in &self.wires {
-            if !wire.is_up() && !wire.blocked.get() {
+            // Whoever lies may be shown the door.
+            if !wire.is_up() && !wire.nodes.iter().any(|node| self.nodes[*node].is_hostile()) {
                 faults.push(format!("wire {} did not come up", wire.number));
             }
         }
@@ -161,6 +170,37 @@ impl Chaos {
         }
     }
 
+    /// Where everybody takes everybody's word, a deleted document, or what was made in its place, is the same for all who are linked.
+    fn the_deleted_converged(&self, faults: &mut Vec<String>) {
+        if !self.plan.deletes_everywhere() || !self.hostiles.is_empty() {
+            return;
+        }
+        let listed = |node: usize, doc: usize| {
+            let alive = self.nodes[node].working();
+            alive.is_some_and(|alive| alive.repo.list().iter().any(|info| info.doc.as_str() == self.plan.docs[doc]))
+        };
+        for doc in (0..self.plan.docs.len()).filter(|doc| !self.immortal().contains(doc)) {
+            let name = &self.plan.docs[doc];
+            for wire in self.wires.iter().filter(|wire| wire.is_up()) {
+                if wire.nodes.iter().any(|node| self.is_hidden(*node, doc) || self.is_read_only(*node, doc)) {
+                    continue;
+                }
+                let [a, b] = wire.nodes.map(|node| self.nodes[node].handle(doc).map(|handle| Copy::of(&handle.doc())));
+                match (a, b) {
+                    (Some(a), Some(b)) if a.version != b.version || a.value != b.value => {
+                        faults.push(format!("{name}: {:?} have {:?} and {:?}", wire.nodes, a.version, b.version));
+                    }
+                    (Some(copy), None) | (None, Some(copy)) if !copy.version.is_empty() => {
+                        for hub in wire.nodes.into_iter().filter(|node| self.nodes[*node].is_hub() && !listed(*node, doc)) {
+                            faults.push(format!("{name}: hub {hub} does not have what its neighbour on {:?} has", wire.nodes));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// What was typed in a run that did not crash, or was flushed, is in every copy it can reach and on the disk it was promised for.
     fn nothing_is_lost(&self, faults: &mut Vec<String>) {
         let model = self.model.borrow();
@@ -239,9 +279,11 @@ impl Chaos {
                 for wire in self.wires.iter().filter(|wire| wire.is_up() && wire.nodes.iter().all(|node| island.contains(node))) {
                     for (node, other) in [(wire.nodes[0], wire.nodes[1]), (wire.nodes[1], wire.nodes[0])] {
                         let (Some(handle), Some(peer)) = (self.nodes[node].handle(doc), self.nodes[other].working()) else { continue };
-                        let state = handle.ready_states().into_iter().find(|state| state.peer == peer.peer).map(|state| state.state);
-                        if state != Some(ReadyStatus::Synced) {
-                            faults.push(format!("{}: node {node} takes node {other} to be {state:?}", self.plan.docs[doc]));
+                        // Who lies may go by the same id, on a channel of its own.
+                        let states: Vec<_> =
+                            handle.ready_states().into_iter().filter(|state| state.peer == peer.peer).map(|state| state.state).collect();
+                        if !states.contains(&ReadyStatus::Synced) {
+                            faults.push(format!("{}: node {node} takes node {other} to be {states:?}", self.plan.docs[doc]));
                         }
                     }
                 }
@@ -263,12 +305,23 @@ impl Chaos {
         }
     }
 
-    /// Weak: says nothing about other nodes, nor about later runs of the same one.
+    /// Not by whoever deleted it, nor after a restart where a disk remembers the deletion.
     fn the_deleted_stays_deleted(&self, faults: &mut Vec<String>) {
-        for (run, doc) in &self.model.borrow().deleted_by {
-            let Some(alive) = self.nodes[run.node].working().filter(|alive| alive.run == *run) else { continue };
-            if alive.repo.list().iter().any(|info| info.doc.as_str() == self.plan.docs[*doc]) {
+        let model = self.model.borrow();
+        let lists = |node: usize, doc: usize| {
+            let alive = self.nodes[node].working();
+            alive.is_some_and(|alive| alive.repo.list().iter().any(|info| info.doc.as_str() == self.plan.docs[doc]))
+        };
+        for (run, doc) in model.deleted_by.iter().filter(|(_, doc)| !model.recreated.contains(doc)) {
+            if self.nodes[run.node].working().is_some_and(|alive| alive.run == *run) && lists(run.node, *doc) {
                 faults.push(format!("node {} lists {} again, which it deleted", run.node, self.plan.docs[*doc]));
+            }
+        }
+        for (disk, doc) in model.buried.iter().filter(|(_, doc)| !model.recreated.contains(doc)) {
+            // Another tab may have it in memory, and need not take this one's word.
+            let keeps = |node: &usize| self.nodes[*node].plan.disk == Some(*disk) && self.plan.has_own_disk(*node);
+            for node in (0..self.nodes.len()).filter(keeps).filter(|node| lists(*node, *doc)) {
+                faults.push(format!("node {node} lists {} again, which its disk knows to be deleted", self.plan.docs[*doc]));
             }
         }
     }
@@ -398,6 +451,18 @@ impl Chaos {
         }
         self.run(1_000);
         let model = self.model.borrow();
+        for (number, doc) in model.buried.iter().filter(|(_, doc)| !model.recreated.contains(doc)) {
+            if !self.disks[*number].remembers_deletion(&self.plan.docs[*doc]) {
+                faults.push(format!("{}: the deletion is forgotten on disk {number}", self.plan.docs[*doc]));
+            }
+        }
+        for RemotePromise { disks, node, doc, version } in &model.remote_promises {
+            let name = &self.plan.docs[*doc];
+            let kept = disks.iter().any(|disk| includes(&self.disks[*disk].contents(name).oplog_vv(), version));
+            if !kept && !model.deleted.contains(doc) {
+                faults.push(format!("{name}: node {node} was told that {version:?} is on a disk, and none of {disks:?} has it"));
+            }
+        }
         for doc in self.immortal() {
             let name = &self.plan.docs[doc];
             for (number, disk) in self.disks.iter().enumerate() {

@@ -222,3 +222,22 @@ fn a_peer_that_deleted_a_document_does_not_count_as_having_it() {
     let error = bench.world.wait(wait, 10_000).expect("in time").expect_err("nobody else has it");
     assert_eq!(error.code(), ErrorCode::Timeout);
 }
+
+#[test]
+fn what_was_deleted_before_a_store_was_open_is_deleted_there_too() {
+    let mut bench = Bench::new();
+    let disk = Disk::new();
+    let store = |bench: &Bench, opens_after| -> Option<Rc<dyn Adapter>> { Some(Drive::new(&disk, bench.world.env(), 1, opens_after)) };
+    let writer = bench.repo(0, Interest::Opened, &[], store(&bench, 0));
+    write(&writer.get("d").unwrap(), "stored");
+    let closing = writer.close();
+    bench.world.wait(closing, 1_000).expect("in time").expect("flushed");
+    let deleter = bench.repo(0, Interest::Opened, &[], store(&bench, 500));
+    drop(deleter.delete("d"));
+    bench.world.run(5_000);
+    assert!(disk.remembers_deletion("d") && disk.records("d") == 0);
+    drop(deleter);
+    let again = bench.repo(0, Interest::Opened, &[], store(&bench, 0));
+    bench.world.run(1_000);
+    assert!(again.list().is_empty());
+}

@@ -40,11 +40,26 @@ pub struct Promise {
     pub version: VersionVector,
 }
 
+/// A machine other than the one that typed it has this on disk.
+#[derive(Debug, Clone)]
+pub struct RemotePromise {
+    /// The disks it may be on.
+    pub disks: Vec<usize>,
+    pub node: usize,
+    pub doc: usize,
+    pub version: VersionVector,
+}
+
 /// Everything the checks compare the world with.
 #[derive(Debug, Default)]
 pub struct Model {
     pub tokens: Vec<Token>,
     pub promises: Vec<Promise>,
+    pub remote_promises: Vec<RemotePromise>,
+    /// Deletions that were completed, by disk and document.
+    pub buried: BTreeSet<(usize, usize)>,
+    /// Documents made anew after they were there, or were deleted.
+    pub recreated: BTreeSet<usize>,
     pub fates: BTreeMap<Run, Fate>,
     /// Documents somebody deleted: nothing is promised about what is in them.
     pub deleted: BTreeSet<usize>,
@@ -73,6 +88,16 @@ impl Model {
             token.flushed = true;
         }
         self.promises.extend(promises);
+    }
+
+    /// A node has dropped its copy of a document: what only it had is gone.
+    pub fn forgotten(&mut self, node: usize, disk: Option<usize>, doc: usize) {
+        for token in self.tokens.iter_mut().filter(|token| token.run.node == node && token.doc == doc) {
+            token.erased = true;
+        }
+        self.promises.retain(|promise| promise.doc != doc || Some(promise.disk) != disk);
+        self.remote_promises.retain(|promise| promise.doc != doc || !disk.is_some_and(|disk| promise.disks.contains(&disk)));
+        self.buried.retain(|(buried, other)| *other != doc || Some(*buried) != disk);
     }
 
     pub fn fate(&self, run: Run) -> Fate {

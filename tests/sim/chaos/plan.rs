@@ -1,7 +1,7 @@
 //! Draws a world from its seed: who there is, who is linked to whom, what is forbidden, and which kinds of faults to expect.
 
 use corella::{
-    protocol::frame,
+    protocol::{Features, frame},
     synchronizer::{ChannelKind, MemoryBudget},
 };
 
@@ -16,6 +16,8 @@ pub struct NodePlan {
     pub kind: NodeKind,
     pub disk: Option<usize>,
     pub group: Group,
+    /// What it speaks beyond the reference protocol.
+    pub features: Features,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct Families {
     pub deletion: bool,
     pub presence: bool,
     pub closing: bool,
+    pub permissions: bool,
     pub typing: bool,
 }
 
@@ -107,7 +110,7 @@ impl Draft {
             self.disks += 1;
             self.disks - 1
         });
-        self.nodes.push(NodePlan { kind, disk, group: self.nodes.len() });
+        self.nodes.push(NodePlan { kind, disk, group: self.nodes.len(), features: Features::ALL });
         self.nodes.len() - 1
     }
 
@@ -133,7 +136,7 @@ impl Draft {
         let (disk, group) = (self.nodes[first].disk, self.nodes[first].group);
         let mut tabs = vec![first];
         for _ in 1..count {
-            self.nodes.push(NodePlan { kind: NodeKind::Leaf, disk, group });
+            self.nodes.push(NodePlan { kind: NodeKind::Leaf, disk, group, features: Features::ALL });
             tabs.push(self.nodes.len() - 1);
         }
         for (at, a) in tabs.iter().enumerate() {
@@ -146,6 +149,18 @@ impl Draft {
 }
 
 impl Plan {
+    /// Whether everybody takes everybody's word for a deletion, and understands it: then it is the same everywhere in the end.
+    pub fn deletes_everywhere(&self) -> bool {
+        self.remote_deletion
+            && self.nodes.iter().all(|node| node.features.includes(Features::LINEAGE.or(Features::HEADS).or(Features::ACK)))
+    }
+
+    /// Whether only this node keeps something on its disk.
+    pub fn has_own_disk(&self, node: usize) -> bool {
+        let disk = self.nodes[node].disk;
+        self.nodes.iter().enumerate().all(|(other, plan)| other == node || plan.disk.is_none() || plan.disk != disk)
+    }
+
     pub fn draw(chance: &Chance) -> Self {
         let mut draft = Draft { nodes: Vec::new(), edges: Vec::new(), disks: 0 };
         let topology = topology(chance, &mut draft);
@@ -161,6 +176,7 @@ impl Plan {
             deletion: chance.percent(25),
             presence: chance.percent(30),
             closing: chance.percent(50),
+            permissions: chance.percent(35),
             typing: chance.percent(20),
         };
         if families.hostile {
@@ -176,6 +192,11 @@ impl Plan {
         }
         let docs: Vec<String> =
             (0..1 + chance.below(3)).map(|n| format!("doc-{n}{}", if chance.percent(20) { " ü🦜" } else { "" })).collect();
+        if chance.percent(35) {
+            for node in &mut draft.nodes[..real] {
+                node.features = features(chance);
+            }
+        }
         let groups: Vec<Group> = draft.nodes[..real].iter().map(|node| node.group).collect();
         let mut hidden = Vec::new();
         let mut read_only = Vec::new();
@@ -297,6 +318,21 @@ fn topology(chance: &Chance, draft: &mut Draft) -> &'static str {
                 draft.link(leaf, hub);
             }
             "tabs"
+        }
+    }
+}
+
+/// Draws what a node speaks: everything, the plain reference protocol, or some of what there is.
+fn features(chance: &Chance) -> Features {
+    const EACH: [Features; 5] = [Features::HEADS, Features::ACK, Features::DIGEST, Features::LINEAGE, Features::PRESENCE];
+    match chance.below(4) {
+        0 => Features::ALL,
+        1 => Features::default(),
+        // Without one of the first three it is spoken to in the reference protocol.
+        2 => EACH.into_iter().filter(|_| chance.percent(70)).fold(Features::default(), Features::or),
+        _ => {
+            let spoken = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
+            [Features::DIGEST, Features::PRESENCE].into_iter().filter(|_| chance.percent(50)).fold(spoken, Features::or)
         }
     }
 }

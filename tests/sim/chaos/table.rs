@@ -22,6 +22,9 @@ pub struct Table {
     groups: RefCell<BTreeMap<PeerId, Group>>,
     hidden: RefCell<BTreeSet<(String, Group)>>,
     read_only: RefCell<BTreeSet<(String, Group)>>,
+    uncreatable: RefCell<BTreeSet<(String, Group)>>,
+    /// Documents that were hidden from a group that knew them: it may be told that it gets them no more.
+    was_shown: RefCell<BTreeSet<(String, Group)>>,
     /// Whether a peer may have a document deleted elsewhere.
     pub deletion: Cell<bool>,
 }
@@ -33,6 +36,20 @@ impl Table {
 
     pub fn hide(&self, doc: &str, from: Group, hidden: bool) {
         set(&self.hidden, doc, from, hidden);
+    }
+
+    /// Hides a document for a while from a group that may know it.
+    pub fn withdraw(&self, doc: &str, from: Group, hidden: bool) {
+        set(&self.was_shown, doc, from, true);
+        set(&self.hidden, doc, from, hidden);
+    }
+
+    pub fn was_shown(&self, doc: &str, to: Group) -> bool {
+        self.was_shown.borrow().contains(&(doc.to_owned(), to))
+    }
+
+    pub fn forbid_creation(&self, doc: &str, by: Group, forbidden: bool) {
+        set(&self.uncreatable, doc, by, forbidden);
     }
 
     pub fn forbid_changes(&self, doc: &str, by: Group, forbidden: bool) {
@@ -75,6 +92,11 @@ impl Permissions for Seat {
     fn mutability(&self, doc: &DocId, peer: &PeerContext) -> bool {
         let group = self.table.group(peer);
         group == self.group || !self.table.is_read_only(doc.as_str(), group)
+    }
+
+    fn creation(&self, doc: &DocId, peer: &PeerContext) -> bool {
+        let group = self.table.group(peer);
+        group == self.group || !self.table.uncreatable.borrow().contains(&(doc.as_str().to_owned(), group))
     }
 
     fn deletion(&self, _doc: &DocId, _creator: Option<&Creator>, peer: &PeerContext) -> bool {

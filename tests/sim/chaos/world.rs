@@ -10,13 +10,13 @@ use corella::{
     DocId, PeerId, Repo, RepoConfig,
     protocol::{Message, PeerType, Transmission},
     runtime::{Adapter, Env, ErrorCode, RepoEvent, SyncKind, WaitOptions},
-    synchronizer::{ChannelKind, Interest},
+    synchronizer::{ChannelKind, Durability, Interest},
 };
 
 use super::{
     check::includes,
     hostile::Hostile,
-    model::{Fate, Model, Promise, Run},
+    model::{Fate, Model, Promise, RemotePromise, Run},
     node::{Alive, Node, NodeEnv, Told},
     plan::{NodeKind, Plan, Thrift},
     table::{STRANGERS, Seat, Table},
@@ -133,6 +133,7 @@ impl Chaos {
             adapters,
             store_delay_ms: if hub { 20 } else { 100 },
             memory: self.thrift.budget(node),
+            features: entry.plan.features,
             ..RepoConfig::default()
         };
         let repo = Repo::new(env, config);
@@ -229,13 +230,97 @@ impl Chaos {
         model.deleted_by.insert((alive.run, doc));
         drop(model);
         let deleted = alive.repo.delete(&self.plan.docs[doc]);
+        let (model, disk) = (Rc::clone(&self.model), self.nodes[node].plan.disk);
         self.world.clock.spawn(Box::pin(async move {
-            let _ = deleted.await;
+            if let (Ok(()), Some(disk)) = (deleted.await, disk) {
+                model.borrow_mut().buried.insert((disk, doc));
+            }
         }));
+        self.drop_handles(node, doc);
+    }
+
+    fn drop_handles(&mut self, node: usize, doc: usize) {
         if let Some(alive) = &mut self.nodes[node].alive {
             alive.handles.remove(&doc);
             alive.closed.remove(&doc);
         }
+    }
+
+    /// Makes a document anew; whatever was there of it is deleted.
+    pub fn create_doc(&mut self, node: usize, doc: usize, replace: bool) {
+        let name = &self.plan.docs[doc];
+        if self.table.is_hidden(name, self.nodes[node].plan.group) {
+            return;
+        }
+        let Some(alive) = self.nodes[node].working() else { return };
+        let run = alive.run;
+        let mut model = self.model.borrow_mut();
+        if replace {
+            model.deleted.insert(doc);
+            model.recreated.insert(doc);
+        }
+        let Ok(handle) = alive.repo.create(name, replace) else { return };
+        model.deleted_by.remove(&(run, doc));
+        drop(model);
+        self.drop_handles(node, doc);
+        self.nodes[node].touched.insert(doc);
+        if let Some(alive) = &mut self.nodes[node].alive {
+            alive.handles.insert(doc, handle);
+        }
+    }
+
+    /// Only where nobody else uses the disk and relies on what is on it.
+    pub fn forget_doc(&mut self, node: usize, doc: usize) {
+        if self.nodes[node].is_hub() || !self.plan.has_own_disk(node) {
+            return;
+        }
+        let Some(alive) = self.nodes[node].working() else { return };
+        let forgotten = alive.repo.forget(&self.plan.docs[doc]);
+        let mut model = self.model.borrow_mut();
+        model.forgotten(node, self.nodes[node].plan.disk, doc);
+        model.deleted_by.remove(&(alive.run, doc));
+        drop(model);
+        self.world.clock.spawn(Box::pin(async move {
+            let _ = forgotten.await;
+        }));
+        self.nodes[node].touched.remove(&doc);
+        self.drop_handles(node, doc);
+    }
+
+    /// Waits until a document is on a disk, here or elsewhere, and holds the world to it.
+    pub fn await_durable(&self, node: usize, doc: usize, level: Durability) {
+        let Some(handle) = self.nodes[node].handle(doc).cloned() else { return };
+        let near = |wire: &&Rc<Wire>| wire.side_of(node).is_some();
+        // Whoever lies may have said so.
+        if self.wires.iter().filter(near).filter_map(|wire| wire.other(node)).any(|other| self.nodes[other].is_hostile()) {
+            return;
+        }
+        let disks: Vec<usize> = match level {
+            Durability::HubDisk => {
+                let others = self.wires.iter().filter(near).filter(|wire| wire.kind == ChannelKind::Network);
+                others.filter_map(|wire| self.nodes[wire.other(node)?].plan.disk).collect()
+            }
+            _ => self.nodes[node].plan.disk.into_iter().collect(),
+        };
+        let wait = handle.when_durable(level, Some(20_000));
+        let version = handle.doc().oplog_vv();
+        let (model, name, all) = (Rc::clone(&self.model), self.plan.docs[doc].clone(), self.disks.clone());
+        let has_disk = self.nodes[node].plan.disk.is_some();
+        let deleted_before = self.model.borrow().deleted.contains(&doc);
+        self.world.clock.spawn(Box::pin(async move {
+            if wait.await.is_err() || deleted_before || version.is_empty() || (level == Durability::Disk && !has_disk) {
+                return;
+            }
+            let mut model = model.borrow_mut();
+            if model.deleted.contains(&doc) {
+                return;
+            }
+            let kept = disks.iter().any(|disk| includes(&all[*disk].contents(&name).oplog_vv(), &version));
+            if !kept {
+                model.violations.push(format!("{name}: node {node} is told {level:?} of {version:?}, and no disk of {disks:?} has it"));
+            }
+            model.remote_promises.push(RemotePromise { disks, node, doc, version });
+        }));
     }
 
     /// What a flush that begins now will promise.
@@ -320,9 +405,13 @@ impl Chaos {
         for doc in 0..self.plan.docs.len() {
             for node in &self.nodes {
                 let group = node.plan.group;
-                self.table.forbid_changes(&self.plan.docs[doc], group, self.plan.read_only.contains(&(doc, group)));
+                let name = &self.plan.docs[doc];
+                self.table.forbid_changes(name, group, self.plan.read_only.contains(&(doc, group)));
+                self.table.hide(name, group, self.plan.hidden.contains(&(doc, group)));
+                self.table.forbid_creation(name, group, false);
             }
         }
+        self.table.deletion.set(self.plan.remote_deletion);
         self.tell_permissions();
         for disk in &self.disks {
             disk.fail_writes.set(false);
@@ -331,10 +420,9 @@ impl Chaos {
             disk.slow_ms.set(0);
         }
         for wire in &self.wires {
-            let hostile = wire.nodes.iter().any(|node| self.nodes[*node].is_hostile());
             wire.noise.set(Noise::default());
-            wire.blocked.set(hostile);
-            if hostile || wire.lossy {
+            wire.blocked.set(false);
+            if wire.lossy {
                 wire.disconnect();
             }
         }
@@ -372,8 +460,22 @@ impl Chaos {
             wire.sweep();
         }
         self.run(500);
-        for wire in &self.wires {
-            wire.connect();
+        for wire in 0..self.wires.len() {
+            self.connect(wire);
+        }
+        self.last_lies();
+    }
+
+    /// Who lies stays connected while the world is judged. What it last said stands.
+    fn last_lies(&mut self) {
+        for wire in 0..self.wires.len() {
+            let Some(node) = self.wires[wire].nodes.into_iter().find(|node| self.nodes[*node].is_hostile()) else { continue };
+            for _ in 0..3 {
+                let pause = self.chance.below(1_000);
+                self.run(pause);
+                let seed = self.chance.next();
+                self.lie(node, wire, seed);
+            }
         }
     }
 
@@ -397,7 +499,8 @@ fn watch(plan: &Plan, table: &Rc<Table>, model: &Rc<RefCell<Model>>, hostiles: &
         // A stranger that asks by name is told that there is nothing; who poses as another is told what that one may know.
         let exempt = hostiles.contains_key(&from) || hostiles.get(&to).is_some_and(|hostile| refusal || hostile.posed.get());
         for doc in named(message) {
-            if !exempt && table.is_hidden(doc.as_str(), groups[to]) {
+            let knew = refusal && table.was_shown(doc.as_str(), groups[to]);
+            if !exempt && !knew && table.is_hidden(doc.as_str(), groups[to]) {
                 model.borrow_mut().violations.push(format!("{doc} is hidden from node {to}, and node {from} speaks of it: {message:?}"));
             }
         }
@@ -422,7 +525,12 @@ fn named(message: &Message) -> Vec<&DocId> {
         | Message::Ack { doc, .. }
         | Message::Refusal { doc, .. }
         | Message::Prune { doc } => vec![doc],
-        Message::Digest { .. } => Vec::new(),
+        Message::Digest { .. }
+        | Message::RecordsHave { .. }
+        | Message::RecordsRequest { .. }
+        | Message::RecordsResponse { .. }
+        | Message::RecordsChange { .. }
+        | Message::RecordsRefusal { .. } => Vec::new(),
         Message::Deleted { docs } => docs.iter().map(|(doc, _)| doc).collect(),
     }
 }
