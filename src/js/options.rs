@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
-    protocol::{DocId, PeerId, PeerType},
+    protocol::{DocId, Features, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
     synchronizer::{AllowAll, Creator, Interest, PeerContext, Permissions, TombstoneLimits},
 };
@@ -88,6 +88,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         interest: if text("role").as_deref() == Some("relay") { Interest::Everything } else { Interest::Opened },
         admission: admission(options),
         tombstones: tombstones(options),
+        features: Features::DOCUMENTS,
         ..RepoConfig::default()
     }
 }
