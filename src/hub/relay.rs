@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Repo, RepoConfig,
-    protocol::{Message, PeerType},
+    protocol::{Features, Message, PeerType},
     runtime::{Adapter, AdapterContext, AdapterState, Admission, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent},
     synchronizer::{ChannelKind, Interest, MemoryBudget},
 };
@@ -109,6 +109,7 @@ fn make_repo(
         memory,
         permissions: Rc::new(deletion),
         admission: ClientLimiter::new(limits).map(|limiter| Rc::new(limiter) as Rc<dyn Admission>),
+        features: Features::DOCUMENTS,
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);

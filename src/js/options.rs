@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
-    protocol::{DocId, PeerId, PeerType},
+    protocol::{DocId, Features, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
     synchronizer::{AllowAll, Creator, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
 };
@@ -89,6 +89,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         admission: admission(options),
         tombstones: tombstones(options),
         memory: memory(options),
+        features: Features::DOCUMENTS,
         ..RepoConfig::default()
     }
 }

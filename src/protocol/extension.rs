@@ -49,6 +49,8 @@ impl Features {
     pub const RECORDS: Self = Self(32);
     /// All of this version.
     pub const ALL: Self = Self(63);
+    /// What concerns documents.
+    pub const DOCUMENTS: Self = Self(31);
 
     const NAMES: [(Self, &'static str); 6] = [
         (Self::HEADS, "heads"),

@@ -319,6 +319,10 @@ impl Repo {
             let what = if deleted { "was deleted" } else { "exists" };
             return Err(RepoError::new(ErrorCode::Exists, format!("document {id:?} {what}; replace it to make it anew")));
         }
+        if !replace && self.0.docs.borrow().contains_key(&id) {
+            // Its stores are being read for a peer: whatever they have of it stays.
+            return self.get(doc);
+        }
         self.0.enqueue(Input::DocCreated { doc: id.clone() });
         self.0.pump();
         self.get(doc)

@@ -194,11 +194,13 @@ impl Synchronizer {
 
     /// Answers a peer that still has a deleted document.
     pub(super) fn tell_tombstone(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        let tombstone = match (self.model.buried.get(doc), self.model.lineage(doc)) {
-            (Some(tombstone), _) => tombstone.clone(),
-            // The tombstone is forgotten; that there is a later creation says the same.
-            (None, Some(lineage)) if lineage > 0 => Tombstone { lineage: lineage - 1, at: 0, by: self.config.identity.peer_id.clone() },
-            (None, _) => return,
+        // That there is a later creation says that all before it are gone, also those made elsewhere meanwhile.
+        let before = self.model.lineage(doc).and_then(|lineage| lineage.checked_sub(1));
+        let tombstone = match (self.model.buried.get(doc), before) {
+            (Some(tombstone), Some(before)) => Tombstone { lineage: before.max(tombstone.lineage), ..tombstone.clone() },
+            (Some(tombstone), None) => tombstone.clone(),
+            (None, Some(before)) => Tombstone { lineage: before, at: 0, by: self.config.identity.peer_id.clone() },
+            (None, None) => return,
         };
         let message = if self.model.is_extended(channel) {
             Message::Deleted { docs: vec![(doc.clone(), tombstone)] }

@@ -241,3 +241,51 @@ fn what_was_deleted_before_a_store_was_open_is_deleted_there_too() {
     bench.world.run(1_000);
     assert!(again.list().is_empty());
 }
+
+#[test]
+fn two_who_make_a_document_anew_at_the_same_time_agree_on_the_later_one_without_a_storm() {
+    let mut bench = Bench::new();
+    bench.table.deletion.set(true);
+    let wires = [bench.wire([1, 0]), bench.wire([2, 0]), bench.wire([1, 2])];
+    let [a, b, c] = &wires;
+    let (hub, one, two) = (bench.hub(0, &[a, b]), bench.leaf(1, &[a, c]), bench.leaf(2, &[b, c]));
+    wires.iter().for_each(|wire| _ = wire.connect());
+    write(&one.get("d").unwrap(), "old");
+    bench.world.run(5_000);
+    let _second = two.get("d").unwrap();
+    bench.world.run(5_000);
+    wires.iter().for_each(|wire| wire.disconnect());
+    let earlier = one.create("d", true).unwrap();
+    write(&earlier, "earlier");
+    bench.world.run(1_000);
+    let later = two.create("d", true).unwrap();
+    write(&later, "later");
+    bench.world.run(1_000);
+    let before: u64 = wires.iter().map(|wire| wire.traffic.get().other).sum();
+    wires.iter().for_each(|wire| _ = wire.connect());
+    bench.world.run(20_000);
+    let said = wires.iter().map(|wire| wire.traffic.get().other).sum::<u64>() - before;
+    assert!(said < 100, "{said} messages");
+    let copies = [&hub, &one, &two].map(|repo| repo.get("d").unwrap());
+    bench.world.run(5_000);
+    assert_eq!(copies.each_ref().map(text), ["later"; 3]);
+}
+
+#[test]
+fn making_a_document_does_not_delete_one_that_is_being_read_for_a_peer() {
+    let mut bench = Bench::new();
+    let disk = Disk::new();
+    let wire = bench.wire([1, 0]);
+    let store = |bench: &Bench, delay| -> Option<Rc<dyn Adapter>> { Some(Drive::new(&disk, bench.world.env(), delay, 0)) };
+    let writer = bench.repo(0, Interest::Opened, &[], store(&bench, 1));
+    write(&writer.get("d").unwrap(), "stored");
+    let closing = writer.close();
+    bench.world.wait(closing, 1_000).expect("in time").expect("flushed");
+    let (slow, peer) = (bench.repo(0, Interest::Opened, &[&wire], store(&bench, 2_000)), bench.leaf(1, &[&wire]));
+    let asking = peer.get("d").unwrap();
+    wire.connect();
+    bench.world.run(1_000);
+    let made = slow.create("d", false).unwrap();
+    bench.world.run(20_000);
+    assert_eq!((text(&made), text(&asking)), ("stored".to_owned(), "stored".to_owned()));
+}
