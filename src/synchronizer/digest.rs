@@ -68,7 +68,9 @@ impl Synchronizer {
     /// Sends the sum over everything; with `reply` the peer also says when it is equal.
     pub(super) fn begin_digest(&mut self, channel: ChannelId, reply: bool, out: &mut Vec<Effect>) {
         let followed = self.followed(channel);
-        if followed.is_empty() {
+        // A relay that has nothing wants what another one has.
+        let relay = self.role() == Role::Relay && self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+        if followed.is_empty() && !relay {
             return;
         }
         let stored = self.all_stored(&followed);

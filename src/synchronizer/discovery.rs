@@ -55,6 +55,9 @@ impl Synchronizer {
     ) {
         let state = DocState::Loading { begun: false, waiting: BTreeSet::new(), requests, ask, found: false, held_back: None };
         let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
+        if let Some(known) = self.model.catalogue.get_mut(doc) {
+            known.away = false;
+        }
         if let Some(known) = self.model.catalogue.get(doc).filter(|known| known.lineage == lineage) {
             // What was learnt before it left memory.
             entry.confirmed.clone_from(&known.confirmed);

@@ -92,6 +92,8 @@ pub(super) struct Known {
     pub(super) creator: Option<Creator>,
     /// Peers were told that it exists.
     pub(super) announced: bool,
+    /// It was in memory and has left it: what is known of it here is all there is, also if that is nothing.
+    pub(super) away: bool,
 }
 
 /// One live pipe or store.
@@ -667,7 +669,7 @@ impl Model {
     pub(super) fn held(&self, doc: &DocId) -> Option<(u64, &VersionVector)> {
         match (self.docs.get(doc), self.catalogue.get(doc)) {
             (Some(entry), _) if matches!(entry.state, DocState::Ready) => Some((entry.lineage, &entry.version)),
-            (_, Some(known)) if !known.version.is_empty() => Some((known.lineage, &known.version)),
+            (_, Some(known)) if known.away || !known.version.is_empty() => Some((known.lineage, &known.version)),
             _ => None,
         }
     }

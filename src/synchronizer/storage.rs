@@ -133,6 +133,7 @@ impl Synchronizer {
         for doc in away {
             if let Some(known) = self.model.catalogue.get_mut(&doc) {
                 known.version = VersionVector::new();
+                known.away = false;
             }
         }
         self.model.unsent.clear();

@@ -129,6 +129,7 @@ impl Synchronizer {
             known.durable.merge(&entry.confirmed_on_disk);
             known.creator = entry.creator.or_else(|| known.creator.take());
             known.announced = entry.announced;
+            known.away = true;
         }
         self.model.count_unsent(doc);
         for store in self.model.stores() {
@@ -196,14 +197,13 @@ impl Synchronizer {
         out: &mut Vec<Effect>,
     ) {
         for doc in docs {
-            let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) else { continue };
+            let Some((lineage, _)) = self.model.held(&doc) else { continue };
             if self.model.docs.contains_key(&doc) || !self.sees(channel, &doc) {
                 continue;
             }
             if self.model.is_extended(channel) {
                 self.ask(channel, &doc, true, out);
             } else {
-                let lineage = known.lineage;
                 self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
             }
         }

@@ -175,3 +175,19 @@ fn a_document_with_unconfirmed_changes_stays_for_a_while() {
     assert_eq!(look(&mut bench, &[], later(5)), <[&str; 0]>::default());
     assert_eq!(look(&mut bench, &[], later(70)), ["a"], "a peer that never answers keeps nothing in memory");
 }
+
+#[test]
+fn a_document_without_content_is_compared_though_it_left() {
+    let memory = MemoryBudget { documents: 0, bytes: 0 };
+    let config = Config { memory, ..Config::new(id("1", PeerType::Service), Interest::Everything) };
+    let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
+    bench.store();
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    let (version, size) = (VersionVector::new(), StoredSize::default());
+    let _ = bench.on(Input::Loaded { channel: STORE, doc: doc("d"), stored: Stored::default(), version, size, whole: true });
+    close(&mut bench, "d", NOW);
+    assert_eq!(look(&mut bench, &[], later(1)), ["d"]);
+    assert_eq!(bench.sync.model.held(&doc("d")), Some((0, &VersionVector::new())));
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    assert_eq!(bench.sync.model.held(&doc("d")), None, "until it has been read again");
+}
