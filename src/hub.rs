@@ -9,6 +9,7 @@ mod limiter;
 mod origin;
 mod relay;
 mod server;
+mod sessions;
 mod storage;
 mod www;
 

@@ -18,6 +18,7 @@ mod error;
 pub mod failpoint;
 mod history;
 mod inner;
+mod leadership;
 pub mod memory;
 mod rate_limit;
 pub mod records;
@@ -39,6 +40,7 @@ pub use ephemeral_state::{EphemeralChange, EphemeralDecodeError, EphemeralState}
 pub use ephemeral_store::EphemeralStore;
 pub use error::{ErrorCode, RepoError};
 pub use history::{History, HistoryPlace};
+pub use leadership::{Leadership, LeadershipAction, LeadershipInput, Service, Stance, Word};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use records::{
     Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordsMeta,
