@@ -7,6 +7,7 @@ mod broadcast;
 pub(crate) mod env;
 mod indexed_db;
 mod listener;
+mod lock;
 pub(crate) mod panics;
 mod websocket;
 
@@ -14,4 +15,4 @@ pub use broadcast::BroadcastChannelAdapter;
 pub use env::BrowserEnv;
 pub use indexed_db::IndexedDbAdapter;
 pub use listener::Listener;
-pub use websocket::{UrlFuture, UrlSource, WebSocketAdapter};
+pub use websocket::{Part, Sharing, UrlFuture, UrlSource, WebSocketAdapter};
