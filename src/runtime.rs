@@ -30,8 +30,8 @@ pub mod utf16;
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
 pub use backoff::Backoff;
 pub use channel::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, IndexEntry, Opening, Problem, Record, RecordKey, RecordKind,
-    Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Amendment, Channel, ChannelStats, Confirmed, IndexEntry, Opening, Problem, Record,
+    RecordKey, RecordKind, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions};
 pub use env::{Env, LocalBoxFuture};

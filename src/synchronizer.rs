@@ -178,6 +178,7 @@ impl Synchronizer {
             Input::Stored { channel, docs } => self.stored(channel, docs, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::RemovalFailed { channel, doc } => self.removal_failed(channel, doc, out),
+            Input::NoteFailed { docs } => self.model.unnoted.extend(docs),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
@@ -203,6 +204,7 @@ impl Synchronizer {
         }
         self.begin_waiting(now, out);
         self.report_readiness(out);
+        self.schedule_notes(out);
         heads::join_heads(out);
         effects
     }
@@ -325,6 +327,7 @@ impl Synchronizer {
             Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
             Timer::Remove(channel, doc) => self.remove_again(channel, doc, out),
+            Timer::Note => self.note_confirmed(out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, out),
             Timer::Heads(channel) => self.heads_due(channel, out),

@@ -32,8 +32,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
-        Adapter, AdapterContext, AdapterState, IndexEntry, LoadedRecords, LocalBoxFuture, Record, RecordKey, RecordKind, RecordsOpening,
-        RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Confirmed, IndexEntry, LoadedRecords, LocalBoxFuture, Record, RecordKey,
+        RecordKind, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -42,6 +42,9 @@ use crate::{
 const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition::new("records");
 /// Document to [`INDEX_FORMAT`] and [`IndexRow`].
 const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
+
+/// Name to a small value kept beside the documents.
+const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
 const FILE: &str = "corella.redb";
 /// What the database is called until it can be opened.
@@ -74,6 +77,8 @@ enum Job {
     Write { writes: Vec<Write>, done: Answer<()> },
     Bury { doc: DocId, tombstone: Tombstone, done: Answer<()> },
     Remove { doc: DocId, done: Answer<()> },
+    Confirm { confirmed: Vec<Confirmed>, done: Answer<()> },
+    Amend { name: &'static str, change: Amendment, done: Answer<Option<Bytes>> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
     List { done: Answer<Vec<StoredInfo>> },
     LoadRecords { opening: RecordsOpening, done: Answer<Option<LoadedRecords>> },
@@ -153,6 +158,14 @@ impl Store for RedbStore {
         self.ask(|done| Job::Bury { doc, tombstone, done })
     }
 
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.ask(|done| Job::Confirm { confirmed, done })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.ask(|done| Job::Amend { name, change, done })
+    }
+
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let doc = doc.clone();
         self.ask(|done| Job::Remove { doc, done })
@@ -214,6 +227,7 @@ enum Change {
     Bury(DocId, Tombstone),
     Remove(DocId),
     Records(Box<RecordsWrite>),
+    Confirm(Vec<Confirmed>),
 }
 
 struct Worker {
@@ -243,6 +257,7 @@ impl Worker {
                         bytes += write.records.iter().map(|(_, row)| row.len()).sum::<usize>();
                         changes.push((Change::Records(write), done));
                     }
+                    Job::Confirm { confirmed, done } => changes.push((Change::Confirm(confirmed), done)),
                     job => other = Some(job),
                 }
                 if other.is_none() && bytes < COMMIT_BYTES {
@@ -260,13 +275,17 @@ impl Worker {
                 Some(Job::LoadRecords { opening, done }) => {
                     let _ = done.send(self.with(|database| records::load(database, opening)).map(Some));
                 }
+                Some(Job::Amend { name, change, done }) => {
+                    let _ = done.send(self.with(|database| amend(database, name, &change)));
+                }
                 Some(Job::Close { done }) => {
                     drop(self.database.take());
                     drop(self.file.take());
                     let _ = done.send(());
                     return;
                 }
-                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. } | Job::WriteRecords { .. }) | None => {}
+                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. } | Job::Confirm { .. } | Job::WriteRecords { .. }) | None => {
+                }
             }
         }
     }
@@ -340,6 +359,7 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
         transaction.open_table(RECORDS)?;
         transaction.open_table(INDEX)?;
         records::make_tables(&transaction)?;
+        transaction.open_table(VALUES)?;
         transaction.commit()?;
         Ok(())
     };
@@ -354,6 +374,7 @@ fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
             Change::Bury(doc, tombstone) => bury_doc(&transaction, doc, tombstone)?,
             Change::Remove(doc) => remove_doc(&transaction, doc)?,
             Change::Records(write) => records::write(&transaction, write)?,
+            Change::Confirm(confirmed) => confirmed.iter().try_for_each(|confirmed| confirm_doc(&transaction, confirmed))?,
         }
     }
     transaction.commit()?;
@@ -399,6 +420,32 @@ fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) 
     }
     table.insert(doc, encode_index(&index)?.as_slice())?;
     Ok(())
+}
+
+fn confirm_doc(transaction: &WriteTransaction, confirmed: &Confirmed) -> Result<(), Failure> {
+    let doc = confirmed.doc.as_str();
+    let mut table = transaction.open_table(INDEX)?;
+    let mut index = read_index(&table, doc)?;
+    if index.confirm(confirmed) {
+        table.insert(doc, encode_index(&index)?.as_slice())?;
+    }
+    Ok(())
+}
+
+fn amend(database: &Database, name: &str, change: &Amendment) -> Result<Option<Bytes>, Failure> {
+    let transaction = database.begin_write()?;
+    let before = transaction.open_table(VALUES)?.get(name)?.map(|value| Bytes::copy_from_slice(value.value()));
+    let value = change(before.as_deref());
+    if value == before {
+        transaction.abort()?;
+        return Ok(value);
+    }
+    match &value {
+        Some(value) => transaction.open_table(VALUES)?.insert(name, &**value)?.map(drop),
+        None => transaction.open_table(VALUES)?.remove(name)?.map(drop),
+    };
+    transaction.commit()?;
+    Ok(value)
 }
 
 fn remove_doc(transaction: &WriteTransaction, doc: &DocId) -> Result<(), Failure> {

@@ -2,7 +2,10 @@
 //!
 //! Decides nothing about documents; adapters never see one.
 
-use std::rc::{Rc, Weak};
+use std::{
+    rc::{Rc, Weak},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -204,6 +207,12 @@ pub trait Store {
     /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted. A document that was never stored
     /// gets an index record. Of two tombstones that of the newer creation stays, of two of one creation the earlier.
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Merges what another machine is known to have into the index records of documents, where those are of that creation; others are
+    /// passed over. Completes when it is written, which need not be on disk: what is lost is found out again.
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Makes something else of a small value kept beside the documents, in one transaction, and gives it as it is then; completes when that
+    /// is on disk, and everything written before it. What is not to change is not written.
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>>;
     /// Deletes all records and the index entry of a document, a tombstone included, and completes when that is on disk.
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Opens the records and reads them all, in one transaction that also keeps the device, and takes the writer, that were given. `None`
@@ -218,6 +227,20 @@ pub trait Store {
     }
     /// Finishes what was begun and releases the database.
     fn close(&self) -> LocalBoxFuture<()>;
+}
+
+/// Makes the new value of [`Store::amend`] of the old one; `None` is no value. May be called again when a transaction has to be repeated.
+pub type Amendment = Arc<dyn Fn(Option<&[u8]>) -> Option<Bytes> + Send + Sync>;
+
+/// What another machine is known to have of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The document.
+    pub doc: DocId,
+    /// Which creation of it.
+    pub lineage: u64,
+    /// What the other machine has.
+    pub version: VersionVector,
 }
 
 /// Names one record within its document. Unique for ever: made of a random writer number and a counter.

@@ -319,6 +319,7 @@ impl RepoInner {
             Effect::ListDocs { channel } => self.list_docs(channel),
             Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
+            Effect::NoteConfirmed { channel, docs } => self.note_confirmed(channel, docs),
             Effect::BuryDoc { channel, doc, tombstone } => self.remove_doc(channel, doc, Some(tombstone)),
             Effect::ForgetDoc { channel, doc } => self.remove_doc(channel, doc, None),
             Effect::ApplyEphemeral { doc, channel, hops, stores, present, from_relay } => {

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, Opening,
-    Record, RecordKey, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Amendment, Channel, ChannelStats, Confirmed, Env, IndexEntry, LoadedRecords, LocalBoxFuture,
+    MemoryRecords, Opening, Record, RecordKey, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
@@ -279,6 +279,15 @@ impl IndexEntry {
         newer
     }
 
+    /// Notes what another machine is known to have; returns whether that is news of the stored creation.
+    pub fn confirm(&mut self, confirmed: &Confirmed) -> bool {
+        let news = self.records > 0 && self.lineage == confirmed.lineage && !self.confirmed.includes(&confirmed.version);
+        if news {
+            self.confirmed.merge(&confirmed.version);
+        }
+        news
+    }
+
     /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the
     /// stored creation, so that all records are to be deleted; `version`, `bytes` and `records` are empty then.
     #[must_use]
@@ -301,6 +310,7 @@ impl IndexEntry {
 pub struct MemoryDisk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
     records: RefCell<MemoryRecords>,
+    values: RefCell<BTreeMap<&'static str, Bytes>>,
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
@@ -407,6 +417,28 @@ impl MemoryDisk {
         Ok(())
     }
 
+    fn confirm(&self, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+        next_failure(&self.failing_writes)?;
+        let mut docs = self.docs.borrow_mut();
+        for confirmed in confirmed {
+            if let Some(stored) = docs.get_mut(&confirmed.doc) {
+                let _ = stored.index.confirm(confirmed);
+            }
+        }
+        Ok(())
+    }
+
+    fn amend(&self, name: &'static str, change: &Amendment) -> Result<Option<Bytes>, StoreError> {
+        next_failure(&self.failing_writes)?;
+        let mut values = self.values.borrow_mut();
+        let value = change(values.get(name).map(|value| &**value));
+        match value.clone() {
+            Some(value) => values.insert(name, value),
+            None => values.remove(name),
+        };
+        Ok(value)
+    }
+
     fn remove(&self, doc: &DocId) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         self.docs.borrow_mut().remove(doc);
@@ -468,6 +500,14 @@ impl Store for MemoryStore {
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         self.soon(|disk| disk.bury(doc, tombstone))
+    }
+
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|disk| disk.confirm(&confirmed))
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.soon(|disk| disk.amend(name, &change))
     }
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {

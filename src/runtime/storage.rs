@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 
 use super::{
-    ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write, docs::OpenDoc,
-    inner::RepoInner, recovery::Fragile,
+    Confirmed, ErrorCode, IndexEntry, Record, RecordKey, RecordKind, RepoError, RepoEvent, Store, StoreError, StoredDoc, Write,
+    docs::OpenDoc, inner::RepoInner, recovery::Fragile,
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
@@ -211,6 +211,23 @@ impl RepoInner {
             docs.push((doc, version, known.size));
         }
         self.enqueue(Input::Stored { channel, docs });
+    }
+
+    /// Notes in a store what other machines have.
+    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<(DocId, u64, VersionVector)>) {
+        let Some(open) = self.store(channel) else { return };
+        let names: Vec<_> = docs.iter().map(|(doc, ..)| doc.clone()).collect();
+        let noted = open.store.confirm(docs.into_iter().map(|(doc, lineage, version)| Confirmed { doc, lineage, version }).collect());
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            // Nothing of the application's is at stake: there is nothing to tell it.
+            if noted.await.is_err()
+                && let Some(inner) = weak.upgrade()
+            {
+                inner.enqueue(Input::NoteFailed { docs: names });
+                inner.pump();
+            }
+        }));
     }
 
     /// Deletes a document from a store, with or without leaving a tombstone.

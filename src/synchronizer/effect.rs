@@ -168,6 +168,13 @@ pub enum Effect {
         /// What.
         docs: Vec<StoreDoc>,
     },
+    /// Note in a store what other machines are known to have of documents, of one creation each; answered only if it failed, by `NoteFailed`.
+    NoteConfirmed {
+        /// Which store.
+        channel: ChannelId,
+        /// The documents.
+        docs: Vec<(DocId, u64, VersionVector)>,
+    },
     /// Delete a document from a store and keep its tombstone there.
     BuryDoc {
         /// Which store.

@@ -42,7 +42,7 @@ impl Synchronizer {
         match self.establish(channel, identity, now, out) {
             Established::New => {
                 out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) });
-                self.compare_all(channel, out);
+                self.compare_all(channel, now, out);
             }
             Established::Before => out.push(Effect::Send { channel, message: Message::EstablishResponse(self.config.identity.clone()) }),
             Established::Refused => {}
@@ -51,7 +51,7 @@ impl Synchronizer {
 
     pub(super) fn establish_answered(&mut self, channel: ChannelId, identity: Identity, now: Timestamp, out: &mut Vec<Effect>) {
         if self.establish(channel, identity, now, out) == Established::New {
-            self.compare_all(channel, out);
+            self.compare_all(channel, now, out);
         }
     }
 
@@ -95,7 +95,7 @@ impl Synchronizer {
     }
 
     /// Compares every document that concerns the peer with it: nothing learnt on an earlier connection counts.
-    fn compare_all(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+    fn compare_all(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         self.records_peer_established(channel, out);
         let Some(peer) = self.model.context(channel) else { return };
         let remembered = self.model.recall(&peer.peer_id);
@@ -118,7 +118,7 @@ impl Synchronizer {
             if relays {
                 out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: None } });
             }
-            return;
+            return self.offer_stranded(channel, now, out);
         }
         let entry_role = entry.role;
         if entry_role == Role::Relay {
@@ -150,20 +150,7 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
         }
-        self.tell_stranded(channel, out);
-    }
-
-    /// Offers a relay what only stores have and no other machine is known to have.
-    pub(super) fn tell_stranded(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
-        let Some(entry) = self.model.channels.get(&channel) else { return };
-        if entry.role != Role::Relay || !entry.initiated || !self.model.is_extended(channel) {
-            return;
-        }
-        for doc in self.model.stranded() {
-            if self.model.peek(channel, &doc).is_none_or(|link| link.known.is_none()) && self.sees(channel, &doc) {
-                self.tell_heads(channel, &doc, true, out);
-            }
-        }
+        self.offer_stranded(channel, now, out);
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.
@@ -203,7 +190,7 @@ impl Synchronizer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Records(timer) => timer.channel() != Some(channel),
-            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
+            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Note | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest => true,
         });
         for doc in self.model.docs.values_mut() {
             if let DocState::Loading { requests, ask, .. } = &mut doc.state {

@@ -135,6 +135,11 @@ pub enum Input {
         /// The store.
         channel: ChannelId,
     },
+    /// A store could not note what other machines have.
+    NoteFailed {
+        /// Of which documents.
+        docs: Vec<DocId>,
+    },
     /// A peer's message arrived.
     Received {
         /// On which pipe.

@@ -65,6 +65,8 @@ pub(super) struct Model {
     pub(super) backlog: VecDeque<DocId>,
     /// How many documents peers that left have made this side know of.
     introducers: BTreeMap<PeerId, usize>,
+    /// Stored documents of which more is confirmed than their stores were told.
+    pub(super) unnoted: BTreeSet<DocId>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -411,6 +413,7 @@ impl Model {
             present: Default::default(),
             touched: Default::default(),
             confirmed: Default::default(),
+            unnoted: Default::default(),
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),
@@ -627,7 +630,13 @@ impl Model {
             && !known.confirmed.includes(version)
         {
             let here = self.docs.get(doc).map_or(&known.version, |entry| &entry.version);
-            known.confirmed.merge(&here.common(version));
+            let both = here.common(version);
+            if !known.confirmed.includes(&both) {
+                known.confirmed.merge(&both);
+                if !known.version.is_empty() {
+                    self.unnoted.insert(doc.clone());
+                }
+            }
         }
         if let Some(entry) = self.docs.get_mut(doc)
             && !entry.confirmed.includes(version)

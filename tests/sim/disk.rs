@@ -6,12 +6,13 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, Record, RecordKey,
-        RecordKind, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Confirmed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, Record,
+        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -24,6 +25,8 @@ use crate::life::Life;
 pub struct Disk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
     pub records: RefCell<MemoryRecords>,
+    values: RefCell<BTreeMap<&'static str, Bytes>>,
+    pub loads: Cell<u64>,
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
     pub fail_lists: Cell<bool>,
@@ -162,6 +165,7 @@ impl Store for Connection {
             if disk.fail_loads.get() {
                 return Err(StoreError::Other("injected".into()));
             }
+            disk.loads.set(disk.loads.get() + 1);
             let stored = disk.docs.borrow().get(&doc).cloned();
             Ok(stored.map(|stored| StoredDoc { records: stored.records.into_values().collect(), index: stored.index }))
         })
@@ -214,6 +218,35 @@ impl Store for Connection {
                 stored.records.clear();
             }
             Ok(())
+        })
+    }
+
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            for confirmed in confirmed {
+                if let Some(stored) = disk.docs.borrow_mut().get_mut(&confirmed.doc) {
+                    stored.index.confirm(&confirmed);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            let mut values = disk.values.borrow_mut();
+            let value = change(values.get(name).map(|value| &**value));
+            match value.clone() {
+                Some(value) => values.insert(name, value),
+                None => values.remove(name),
+            };
+            Ok(value)
         })
     }
 

@@ -1,7 +1,8 @@
 //! How documents lie in the database. Decides keys and values, and refuses values of another shape.
 //!
 //! `records`: key `[docId, recordKey]`, value `{ kind, bytes }`. `index`: key `docId`, value the index record with the size of
-//! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing.
+//! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing. `values`: small
+//! values kept beside the documents, by name, as bytes; there since version 2.
 //!
 //! A program writes index records anew, without fields it does not know: what must not be lost that way needs a higher [`VERSION`].
 
@@ -19,9 +20,10 @@ use crate::{
     synchronizer::{Creator, Timestamp},
 };
 
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 pub(super) const RECORDS: &str = "records";
 pub(super) const INDEX: &str = "index";
+pub(super) const VALUES: &str = "values";
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";
@@ -163,7 +165,7 @@ fn get(value: &JsValue, field: &str) -> JsValue {
     Reflect::get(value, &field.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn bytes_from_js(value: &JsValue) -> Option<Vec<u8>> {
+pub(super) fn bytes_from_js(value: &JsValue) -> Option<Vec<u8>> {
     value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
 }
 

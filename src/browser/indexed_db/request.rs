@@ -17,7 +17,7 @@ fn factory() -> Result<IdbFactory, StoreError> {
     Ok(factory.unchecked_into())
 }
 
-/// Opens the database and creates its object stores if it is new.
+/// Opens the database and creates the object stores it has not.
 pub(super) async fn open(name: &str) -> Result<IdbDatabase, StoreError> {
     let request: IdbOpenDbRequest = factory()?.open_with_u32(name, layout::VERSION).map_err(|error| explain(&error))?;
     let upgrade = Listener::new(&request, "upgradeneeded", {
@@ -25,15 +25,19 @@ pub(super) async fn open(name: &str) -> Result<IdbDatabase, StoreError> {
         move |_| {
             // A failure here fails the request.
             if let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) {
-                let _ = database.create_object_store(layout::RECORDS);
-                let _ = database.create_object_store(layout::INDEX);
+                let present = database.object_store_names();
+                for store in [layout::RECORDS, layout::INDEX, layout::VALUES] {
+                    if !present.contains(store) {
+                        let _ = database.create_object_store(store);
+                    }
+                }
             }
         }
     });
     let database: IdbDatabase = done(&request).await?.unchecked_into();
     drop(upgrade);
     let stores = database.object_store_names();
-    if stores.contains(layout::RECORDS) && stores.contains(layout::INDEX) {
+    if [layout::RECORDS, layout::INDEX, layout::VALUES].iter().all(|store| stores.contains(store)) {
         Ok(database)
     } else {
         database.close();

@@ -6,8 +6,9 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use futures_channel::oneshot;
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{IdbDatabase, IdbObjectStore, IdbTransaction, IdbTransactionMode};
 
@@ -18,7 +19,10 @@ use super::{
 };
 use crate::{
     protocol::{DocId, Tombstone},
-    runtime::{AdapterContext, ErrorCode, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc, StoredInfo, Write},
+    runtime::{
+        AdapterContext, Amendment, Confirmed, ErrorCode, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc, StoredInfo,
+        Write,
+    },
 };
 
 #[wasm_bindgen]
@@ -179,6 +183,17 @@ impl Store for IndexedDbStore {
         self.queue(async move { shared.with_database(|database| bury(database, doc.clone(), tombstone.clone())).await })
     }
 
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        let confirmed = Rc::new(confirmed);
+        self.queue(async move { shared.with_database(|database| confirm(database, Rc::clone(&confirmed))).await })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        self.queue(async move { shared.with_database(|database| amend(database, name, Amendment::clone(&change))).await })
+    }
+
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
         self.queue(async move { shared.with_database(|database| remove(database, doc.clone())).await })
@@ -195,12 +210,16 @@ impl Store for IndexedDbStore {
     }
 }
 
-fn begin(database: &IdbDatabase, mode: IdbTransactionMode) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
+fn transaction(database: &IdbDatabase, stores: &[&str], mode: IdbTransactionMode) -> Result<IdbTransaction, StoreError> {
     let options = Object::new();
     // "Complete" is to mean that it is on disk, not that the operating system has heard of it.
     let _ = Reflect::set(&options, &"durability".into(), &"strict".into());
-    let stores = Array::of2(&layout::RECORDS.into(), &layout::INDEX.into());
-    let transaction = database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(|error| explain(&error))?;
+    let stores: Array = stores.iter().map(|store| JsValue::from(*store)).collect();
+    database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(|error| explain(&error))
+}
+
+fn begin(database: &IdbDatabase, mode: IdbTransactionMode) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
+    let transaction = transaction(database, &[layout::RECORDS, layout::INDEX], mode)?;
     let records = transaction.object_store(layout::RECORDS).map_err(|error| explain(&error))?;
     let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
     Ok((transaction, records, index))
@@ -300,6 +319,52 @@ async fn bury_one(records: &IdbObjectStore, index: &IdbObjectStore, doc: &DocId,
     }
     index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
     Ok(())
+}
+
+async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Confirmed>>) -> Result<(), StoreError> {
+    let (transaction, _, index) = begin(&database, IdbTransactionMode::Readwrite)?;
+    let outcome = Outcome::of(&transaction);
+    let requested = confirm_all(&index, &confirmed).await;
+    finish(&transaction, outcome, requested).await
+}
+
+async fn confirm_all(index: &IdbObjectStore, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+    for confirmed in confirmed {
+        let id = JsValue::from(confirmed.doc.as_str());
+        let mut known = stored(index, &id).await?;
+        if known.entry.confirm(confirmed) {
+            index.put_with_key(&known.to_js(), &id).map_err(|error| explain(&error))?;
+        }
+    }
+    Ok(())
+}
+
+async fn amend(database: IdbDatabase, name: &str, change: Amendment) -> Result<Option<Bytes>, StoreError> {
+    let transaction = transaction(&database, &[layout::VALUES], IdbTransactionMode::Readwrite)?;
+    let values = transaction.object_store(layout::VALUES).map_err(|error| explain(&error))?;
+    let outcome = Outcome::of(&transaction);
+    let changed = amend_one(&values, name, &change).await;
+    let requested = changed.as_ref().map(drop).map_err(Clone::clone);
+    finish(&transaction, outcome, requested).await?;
+    changed
+}
+
+async fn amend_one(values: &IdbObjectStore, name: &str, change: &Amendment) -> Result<Option<Bytes>, StoreError> {
+    let key = JsValue::from(name);
+    let before = done(&values.get(&key).map_err(|error| explain(&error))?).await?;
+    // What is no bytes is none of ours, and counts as nothing.
+    let before = layout::bytes_from_js(&before);
+    let value = change(before.as_deref());
+    match &value {
+        value if value.as_deref() == before.as_deref() => {}
+        Some(value) => {
+            values.put_with_key(&Uint8Array::from(&value[..]), &key).map_err(|error| explain(&error))?;
+        }
+        None => {
+            values.delete(&key).map_err(|error| explain(&error))?;
+        }
+    }
+    Ok(value)
 }
 
 fn delete_all(records: &IdbObjectStore, doc: &DocId) -> Result<(), StoreError> {
