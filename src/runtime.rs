@@ -3,6 +3,7 @@
 //! Decides nothing about who gets what; knows no browser and no async runtime.
 
 mod admission;
+mod authors;
 mod backoff;
 mod channel;
 mod doc_handle;
@@ -19,6 +20,7 @@ pub mod failpoint;
 mod history;
 mod inner;
 mod leadership;
+mod lease;
 pub mod memory;
 mod rate_limit;
 pub mod records;
@@ -28,6 +30,7 @@ mod storage;
 pub mod utf16;
 
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
+pub use authors::{Authors, LeaseTable};
 pub use backoff::Backoff;
 pub use channel::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Amendment, Channel, ChannelStats, Confirmed, IndexEntry, Opening, Problem, Record,

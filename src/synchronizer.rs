@@ -192,6 +192,7 @@ impl Synchronizer {
             Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
             Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
+            Input::WritesUnder { authors } => self.model.authors = authors,
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
@@ -410,11 +411,35 @@ impl Synchronizer {
         })
     }
 
+    /// Gives up ids of which somebody has more than is here: what is written under them would be taken for what they have.
+    fn retire_overtaken(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        let Some((_, held)) = self.model.held(doc) else { return };
+        if self.model.docs.get(doc).is_some_and(|entry| !matches!(entry.state, DocState::Ready)) {
+            return;
+        }
+        let overtaken = |author: &u64| {
+            let mut known = self.model.links(doc).filter_map(|(_, link)| link.known.as_ref());
+            known.any(|known| known.get(*author) > held.get(*author))
+        };
+        let authors: BTreeSet<u64> = self.model.authors.iter().copied().filter(overtaken).collect();
+        if !authors.is_empty() {
+            self.model.authors.retain(|author| !authors.contains(author));
+            out.push(Effect::RetireAuthors { authors });
+        }
+    }
+
+    /// Returns what a store said it has of a document.
+    #[must_use]
+    pub fn stored_at(&self, store: ChannelId, doc: &DocId) -> VersionVector {
+        self.model.peek(store, doc).and_then(|link| link.known.clone()).unwrap_or_default()
+    }
+
     fn report_readiness(&mut self, out: &mut Vec<Effect>) {
         for doc in std::mem::take(&mut self.model.confirmed) {
             out.push(Effect::Emit(Event::ConfirmedChanged(doc)));
         }
         for doc in std::mem::take(&mut self.model.touched) {
+            self.retire_overtaken(&doc, out);
             let Some(entry) = self.model.docs.get(&doc) else { continue };
             let ready = matches!(entry.state, DocState::Ready);
             let states: Vec<_> = self

@@ -80,6 +80,7 @@ enum Job {
     Confirm { confirmed: Vec<Confirmed>, done: Answer<()> },
     Amend { name: &'static str, change: Amendment, done: Answer<Option<Bytes>> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
+    Index { doc: DocId, done: Answer<Option<IndexEntry>> },
     List { done: Answer<Vec<StoredInfo>> },
     LoadRecords { opening: RecordsOpening, done: Answer<Option<LoadedRecords>> },
     WriteRecords { write: Box<RecordsWrite>, done: Answer<()> },
@@ -143,6 +144,11 @@ impl Store for RedbStore {
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
         let doc = doc.clone();
         self.ask(|done| Job::Load { doc, done })
+    }
+
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Index { doc, done })
     }
 
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
@@ -268,6 +274,9 @@ impl Worker {
             match other {
                 Some(Job::Load { doc, done }) => {
                     let _ = done.send(self.with(|database| load(database, &doc)));
+                }
+                Some(Job::Index { doc, done }) => {
+                    let _ = done.send(self.with(|database| index_of(database, &doc)));
                 }
                 Some(Job::List { done }) => {
                     let _ = done.send(self.with(list));
@@ -493,6 +502,12 @@ fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> 
         records.push(Record { key: RecordKey(name.to_owned()), kind, bytes: Bytes::copy_from_slice(bytes) });
     }
     Ok(Some(StoredDoc { records, index }))
+}
+
+fn index_of(database: &Database, doc: &DocId) -> Result<Option<IndexEntry>, Failure> {
+    let transaction = database.begin_read()?;
+    let row = transaction.open_table(INDEX)?.get(doc.as_str())?;
+    row.map(|row| decode_index(row.value())).transpose()
 }
 
 fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {

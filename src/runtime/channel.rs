@@ -199,6 +199,11 @@ pub trait Store {
     fn name(&self) -> &str;
     /// Reads all records of a document; `None` when it was never stored; one that was deleted has an index and no records. A failed read is an error, never `None`.
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
+    /// Reads the index record of a document; `None` when it was never stored.
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let stored = self.load(doc);
+        Box::pin(async move { Ok(stored.await?.map(|stored| stored.index)) })
+    }
     /// Lists all documents from their index records, without reading any document.
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;
     /// Writes in one transaction and completes when that is on disk.

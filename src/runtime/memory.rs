@@ -490,6 +490,10 @@ impl Store for MemoryStore {
         self.soon(|disk| disk.load(doc))
     }
 
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        self.soon(|disk| Ok(disk.docs.borrow().get(doc).map(|stored| stored.index.clone())))
+    }
+
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         self.soon(MemoryDisk::list)
     }

@@ -86,12 +86,27 @@ impl RepoInner {
     pub(super) fn load_doc(&self, channel: ChannelId, id: DocId) {
         let Some(open) = self.store(channel) else { return };
         let weak = self.weak.clone();
+        let leased = self.authors.borrow().leased().is_some();
         self.env.spawn(Box::pin(async move {
             let loaded = open.store.load(&id).await;
             let Some(inner) = weak.upgrade() else { return };
             match (loaded, inner.doc(&id)) {
                 (_, None) => {}
-                (Ok(stored), Some(doc)) => inner.take_stored(channel, &open, &doc, stored),
+                (Ok(stored), Some(doc)) => {
+                    // It is there to be read; who wants to know that it was, hears so when it is known under whose name it is written.
+                    let input = inner.take_stored(channel, &open, &doc, stored);
+                    let doc = inner.doc(&id).unwrap_or(doc);
+                    if inner.authors.borrow().is_asking() {
+                        inner.lease_settled().await;
+                        inner.check_author(&doc).await;
+                    } else if leased || inner.authors.borrow().leased().is_none() {
+                        inner.settle_author(&doc);
+                    } else {
+                        inner.check_author(&doc).await;
+                    }
+                    inner.note_written(&doc);
+                    inner.enqueue(input);
+                }
                 (Err(error), Some(_)) => {
                     let error = storage_error(&format!("load document {id:?}"), error);
                     inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error) });
@@ -102,12 +117,12 @@ impl RepoInner {
         }));
     }
 
-    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) {
+    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) -> Input {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
             let (stored, size) = (Stored::default(), StoredSize::default());
-            self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
-            return;
+            self.read_whole(doc, channel, &VersionVector::new());
+            return Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true };
         };
         // Records of an earlier creation must not be mixed into this one: the next write replaces them.
         let (records, index) = if index.lineage < doc.lineage.get() || index.is_deleted() {
@@ -139,11 +154,15 @@ impl RepoInner {
         if whole {
             open.records.borrow_mut().insert(doc.id.clone(), known);
         }
+        if whole {
+            self.read_whole(&doc, channel, &index.version);
+            self.read_whole(&doc, channel, &index.confirmed);
+        }
         let stored = Stored { version: stored, ..remembered(&index) };
         if !index.is_deleted() {
             self.stored.borrow_mut().insert(doc.id.clone(), index);
         }
-        self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole });
+        Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole }
     }
 
     pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
@@ -237,11 +256,15 @@ impl RepoInner {
         self.removals.borrow_mut().push(removed);
         open.records.borrow_mut().remove(&doc);
         let weak = self.weak.clone();
+        // Both are asked for now, so that what is written next comes after them.
+        let noted = self.drop_authors(&open.store, &doc);
+        let removed = match tombstone {
+            Some(tombstone) => open.store.bury(&doc, tombstone),
+            None => open.store.remove(&doc),
+        };
+        self.env.spawn(noted);
         self.env.spawn(Box::pin(async move {
-            let removed = match tombstone {
-                Some(tombstone) => open.store.bury(&doc, tombstone).await,
-                None => open.store.remove(&doc).await,
-            };
+            let removed = removed.await;
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(inner)) = (&outcome, weak.upgrade()) {
                 inner.emit(RepoEvent::StorageHealth { ok: false, error: Some(error.clone()) });

@@ -149,6 +149,11 @@ pub enum Effect {
         /// What the peer has.
         announced: VersionVector,
     },
+    /// Never write under these author ids again, and let nobody else: operations of theirs are not here that somebody may have.
+    RetireAuthors {
+        /// The ids.
+        authors: BTreeSet<u64>,
+    },
     /// Ask a store for its documents; answered by `Listed`.
     ListDocs {
         /// Which store.

@@ -217,6 +217,11 @@ pub enum Input {
         /// What it has now.
         version: VersionVector,
     },
+    /// The repo writes under these author ids, and nobody else does.
+    WritesUnder {
+        /// The ids.
+        authors: BTreeSet<u64>,
+    },
     /// The permissions give other answers now.
     PermissionsChanged,
     /// The application waits until a peer of `kind` confirms what is here now.

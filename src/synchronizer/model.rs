@@ -53,6 +53,8 @@ pub(super) struct Model {
     pub(super) forgotten: BTreeSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
     pub(super) expected_stores: BTreeSet<usize>,
+    /// Under which ids this repo writes.
+    pub(super) authors: BTreeSet<u64>,
     pub(super) armed: BTreeSet<Timer>,
     /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
     pub(super) present: BTreeMap<DocId, Presence>,
@@ -409,6 +411,7 @@ impl Model {
             undeletable: Default::default(),
             forgotten: Default::default(),
             expected_stores: Default::default(),
+            authors: Default::default(),
             armed: Default::default(),
             present: Default::default(),
             touched: Default::default(),

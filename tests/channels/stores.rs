@@ -144,6 +144,8 @@ impl<S: Stores> Run<'_, S> {
         assert_eq!(index.version, VersionVector::from_iter([(7, 3), (u64::MAX, i32::MAX)]));
         let listed = store.list().await.unwrap();
         assert_eq!(listed.len(), 1);
+        assert_eq!(store.index(&id).await.unwrap().as_ref(), Some(&listed[0].index));
+        assert_eq!(store.index(&doc("never-there")).await, Ok(None));
         assert_eq!((&listed[0].doc, &listed[0].index), (&id, &index), "the list says the same");
         store.write(vec![write(&id, "r3", vec![], (7, 1))]).await.unwrap();
         let after = load(&store, &id).await.index;

@@ -55,6 +55,11 @@ impl Disk {
         self.docs.borrow().get(&DocId::new(doc).unwrap()).is_some_and(|stored| stored.index.tombstone.is_some())
     }
 
+    /// Returns a disk with the same on it.
+    pub fn copy(&self) -> Rc<Self> {
+        Rc::new(Self { docs: self.docs.clone(), values: self.values.clone(), ..Self::default() })
+    }
+
     /// Puts together what the disk has of a document.
     pub fn contents(&self, doc: &str) -> LoroDoc {
         let contents = LoroDoc::new();
@@ -169,6 +174,11 @@ impl Store for Connection {
             let stored = disk.docs.borrow().get(&doc).cloned();
             Ok(stored.map(|stored| StoredDoc { records: stored.records.into_values().collect(), index: stored.index }))
         })
+    }
+
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| Ok(disk.docs.borrow().get(&doc).map(|stored| stored.index.clone())))
     }
 
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     protocol::{DocId, Tombstone},
     runtime::{
-        AdapterContext, Amendment, Confirmed, ErrorCode, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc, StoredInfo,
-        Write,
+        AdapterContext, Amendment, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, Problem, RepoError, Store, StoreError, StoredDoc,
+        StoredInfo, Write,
     },
 };
 
@@ -161,6 +161,11 @@ impl Store for IndexedDbStore {
         Box::pin(async move { shared.with_database(|database| load(database, doc.clone())).await })
     }
 
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
+        Box::pin(async move { shared.with_database(|database| index_of(database, doc.clone())).await })
+    }
+
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         let shared = Rc::clone(&self.shared);
         Box::pin(async move {
@@ -239,6 +244,13 @@ async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, St
     let index = read(&index)?.entry;
     // Without records only a deleted document is one.
     Ok((!records.is_empty() || index.tombstone.is_some()).then_some(StoredDoc { records, index }))
+}
+
+async fn index_of(database: IdbDatabase, doc: DocId) -> Result<Option<IndexEntry>, StoreError> {
+    let transaction = transaction(&database, &[layout::INDEX], IdbTransactionMode::Readonly)?;
+    let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
+    let value = done(&index.get(&doc.as_str().into()).map_err(|error| explain(&error))?).await?;
+    if value.is_undefined() { Ok(None) } else { Index::from_js(&value).map(|index| Some(index.entry)) }
 }
 
 /// Lists what can be read, and the errors of what cannot.
