@@ -102,7 +102,7 @@ async fn a_database_wanted_by_others_is_let_go_and_opened_again() {
 #[wasm_bindgen_test]
 async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let name = fresh_name();
-    raw(&name, Some(2)).await.close();
+    raw(&name, Some(3)).await.close();
     let side = start(&name);
     side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
     let Problem::Storage(error) = side.problems.borrow()[0].clone() else { panic!("not a storage problem") };
@@ -111,8 +111,44 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
     assert!(side.stores.borrow().is_empty());
     let database = raw(&name, None).await;
-    assert_eq!(database.version(), 2.0);
+    assert_eq!(database.version(), 3.0);
     database.close();
+}
+
+#[wasm_bindgen_test]
+async fn a_database_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
+    let (name, template) = (fresh_name(), fresh_name());
+    // What a first version held is what this one writes into the same two object stores.
+    let side = start(&template);
+    side.store().await.write(vec![write("a", "r")]).await.unwrap();
+    let before = side.store().await.load(&DocId::new("a").unwrap()).await.unwrap();
+    let present = raw(&template, None).await;
+    let request = factory().open_with_u32(&name, 1).unwrap();
+    let upgrade = {
+        let request = request.clone();
+        Listener::new(&request.clone(), "upgradeneeded", move |_| {
+            let database: IdbDatabase = request.result().unwrap().unchecked_into();
+            database.create_object_store("records").unwrap();
+            database.create_object_store("index").unwrap();
+        })
+    };
+    let first: IdbDatabase = done(&request).await.unchecked_into();
+    drop(upgrade);
+    let key = js_sys::Array::of2(&"a".into(), &"r".into());
+    for (store, key) in [("records", JsValue::from(key)), ("index", "a".into())] {
+        let value = done(&present.transaction_with_str(store).unwrap().object_store(store).unwrap().get(&key).unwrap()).await;
+        let target = first.transaction_with_str_and_mode(store, IdbTransactionMode::Readwrite).unwrap().object_store(store).unwrap();
+        done(&target.put_with_key(&value, &key).unwrap()).await;
+    }
+    first.close();
+    present.close();
+    side.adapter.stop().await;
+    let side = start(&name);
+    let store = side.store().await;
+    assert_eq!(store.load(&DocId::new("a").unwrap()).await.unwrap(), before);
+    let value = store.amend("name", std::sync::Arc::new(|before| before.is_none().then(|| vec![7].into()))).await.unwrap();
+    assert_eq!(value.as_deref(), Some(&[7][..]));
+    side.adapter.stop().await;
 }
 
 #[wasm_bindgen_test]
@@ -122,6 +158,9 @@ async fn a_foreign_database_is_refused() {
     let side = start(&name);
     side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
     assert!(side.stores.borrow().is_empty());
+    let database = raw(&name, None).await;
+    assert_eq!((database.version(), database.object_store_names().length()), (1.0, 0), "it is as it was");
+    database.close();
 }
 
 #[wasm_bindgen_test]

@@ -24,6 +24,8 @@ pub(super) const VERSION: u32 = 2;
 pub(super) const RECORDS: &str = "records";
 pub(super) const INDEX: &str = "index";
 pub(super) const VALUES: &str = "values";
+/// Object stores every database of corella's has had from the beginning.
+pub(super) const FIRST: [&str; 2] = [RECORDS, INDEX];
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";

@@ -1,8 +1,12 @@
 //! IndexedDB requests and transactions as futures. Decides what each failure means.
 
+use std::{cell::Cell, rc::Rc};
+
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
-use web_sys::{DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction};
+use web_sys::{
+    DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction, IdbVersionChangeEvent,
+};
 
 use super::{super::listener::Listener, layout};
 use crate::runtime::StoreError;
@@ -17,31 +21,40 @@ fn factory() -> Result<IdbFactory, StoreError> {
     Ok(factory.unchecked_into())
 }
 
-/// Opens the database and creates the object stores it has not.
+/// Opens the database and creates the object stores it has not; one that somebody else made is left alone.
 pub(super) async fn open(name: &str) -> Result<IdbDatabase, StoreError> {
     let request: IdbOpenDbRequest = factory()?.open_with_u32(name, layout::VERSION).map_err(|error| explain(&error))?;
+    let foreign = Rc::new(Cell::new(false));
     let upgrade = Listener::new(&request, "upgradeneeded", {
-        let request = request.clone();
-        move |_| {
+        let (request, foreign) = (request.clone(), Rc::clone(&foreign));
+        move |event| {
             // A failure here fails the request.
-            if let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) {
-                let present = database.object_store_names();
-                for store in [layout::RECORDS, layout::INDEX, layout::VALUES] {
-                    if !present.contains(store) {
-                        let _ = database.create_object_store(store);
-                    }
-                }
+            let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) else { return };
+            let present = database.object_store_names();
+            let is_new = event.unchecked_into::<IdbVersionChangeEvent>().old_version() < 1.0;
+            if !is_new && !layout::FIRST.iter().all(|store| present.contains(store)) {
+                foreign.set(true);
+                let _ = request.transaction().map(|transaction| transaction.abort());
+                return;
+            }
+            for store in layout::FIRST.into_iter().chain([layout::VALUES]).filter(|store| !present.contains(store)) {
+                let _ = database.create_object_store(store);
             }
         }
     });
-    let database: IdbDatabase = done(&request).await?.unchecked_into();
+    let opened = done(&request).await;
     drop(upgrade);
+    let is_foreign = || StoreError::Corrupt(format!("database {name:?} is not one of corella's"));
+    if foreign.get() {
+        return Err(is_foreign());
+    }
+    let database: IdbDatabase = opened?.unchecked_into();
     let stores = database.object_store_names();
-    if [layout::RECORDS, layout::INDEX, layout::VALUES].iter().all(|store| stores.contains(store)) {
+    if layout::FIRST.into_iter().chain([layout::VALUES]).all(|store| stores.contains(store)) {
         Ok(database)
     } else {
         database.close();
-        Err(StoreError::Corrupt(format!("database {name:?} is not one of corella's")))
+        Err(is_foreign())
     }
 }
 
