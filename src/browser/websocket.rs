@@ -144,6 +144,10 @@ impl Adapter for WebSocketAdapter {
             self.shared.allowed.set(false);
             self.shared.shares.set(true);
             *self.shared.page.borrow_mut() = self.shared.listen_to_the_page();
+            if self.shared.wish.get() == Wish::Connect {
+                // Nobody can listen yet.
+                self.shared.state.set(AdapterState::Connecting);
+            }
             self.shared.join_tabs();
         }
         let driver = Driver { shared: Rc::clone(&self.shared), context, sender, _listeners: listeners };
