@@ -53,7 +53,8 @@ async function tab(context: BrowserContext, setup: Setup): Promise<Page> {
 }
 
 const write = (page: Page, word: string) => page.evaluate((word) => void window.handle.change((doc) => doc.getMap("m").set(word, true)), word);
-const durable = (page: Page, level: "hub" | "hub-disk" = "hub-disk") => page.evaluate((level) => window.handle.whenDurable(level, { timeout: 30_000 }), level);
+// Of what others wrote, a tab hears that it is on the hub's disk with the comparison of everything, every 30 s.
+const durable = (page: Page, level: "hub" | "hub-disk" = "hub-disk") => page.evaluate((level) => window.handle.whenDurable(level, { timeout: 90_000 }), level);
 const words = (page: Page) => page.evaluate(() => Object.keys(window.handle.doc.getMap("m").toJSON() as object).sort().join(" "));
 const part = (page: Page) => page.evaluate(() => `${window.socket.part} ${window.socket.state}`);
 
