@@ -564,6 +564,44 @@ fn a_note_that_failed_is_made_again() {
 }
 
 #[test]
+fn what_others_wrote_counts_as_on_the_hubs_disk_whoever_begins_the_comparison() {
+    let mut world = World::new(40);
+    let disk = Disk::new();
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 10)).collect();
+    let mut adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(&disk, world.env(), 5, 0)];
+    adapters.extend(links.iter().map(|link| link.end(1) as Rc<dyn Adapter>));
+    let config = RepoConfig {
+        adapters,
+        peer_id: Some(PeerId::from(500)),
+        peer_type: PeerType::Service,
+        interest: Interest::Everything,
+        ..RepoConfig::default()
+    };
+    let _hub = Repo::new(world.env(), config);
+    let readers: Vec<_> = links
+        .iter()
+        .zip([100, 900])
+        .map(|(link, peer)| {
+            let config = RepoConfig { adapters: vec![link.end(0)], peer_id: Some(PeerId::from(peer)), ..RepoConfig::default() };
+            Repo::new(world.env(), config)
+        })
+        .collect();
+    let handles: Vec<_> = readers.iter().map(|repo| repo.get("d").unwrap()).collect();
+    for link in &links {
+        link.connect();
+    }
+    world.run(1_000);
+    for (handle, word) in handles.iter().zip(["low", "high"]) {
+        insert(handle, word);
+        world.run(5_000);
+    }
+    world.run(35_000);
+    for handle in &handles {
+        assert_eq!(handle.durability(), Durability::HubDisk);
+    }
+}
+
+#[test]
 fn forgetting_drops_only_the_own_copy() {
     let mut trio = Trio::new(28, [true, true]);
     let one = trio.clients[0].get("d").unwrap();
