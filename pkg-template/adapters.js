@@ -45,11 +45,14 @@ export class IndexedDBAdapter extends Adapter {
   }
 }
 
-/** Connects to a hub, again and again. */
+/** Connects to a hub, again and again; tabs share one connection. */
 export class WebSocketAdapter extends Adapter {
   constructor(options) {
     super("network", "websocket");
-    const { url } = checked("WebSocketAdapter", options, ["url"]);
+    const { url, shared = true } = checked("WebSocketAdapter", options, ["url", "shared"]);
+    if (typeof shared !== "boolean" && (typeof shared !== "string" || shared === "")) {
+      throw invalid("WebSocketAdapter: shared is true, false or a non-empty string");
+    }
     if (typeof url === "string") {
       let protocol;
       try {
@@ -63,7 +66,7 @@ export class WebSocketAdapter extends Adapter {
     } else if (typeof url !== "function") {
       throw invalid("WebSocketAdapter: url is a string, or a function that gives one or a promise of one");
     }
-    this.__options = { type: "websocket", url, paused: false };
+    this.__options = { type: "websocket", url, shared, paused: false };
   }
 
   /** Connects again after `disconnect`. */
@@ -79,6 +82,11 @@ export class WebSocketAdapter extends Adapter {
   /** "off", "connecting", "open", "waiting" or "closed". */
   get state() {
     return this.__repo?.__adapterState(this) ?? "off";
+  }
+
+  /** Whose connection it uses: "alone", "leader" (its own, for all tabs) or "follower" (another tab's). */
+  get part() {
+    return this.__repo?.__socketPart(this) ?? "alone";
   }
 
   #set(connected) {

@@ -275,6 +275,10 @@ export class Repo {
     return this.#closed ? "closed" : this.#inner.adapters()[this.#adapters.indexOf(adapter)]?.state;
   }
 
+  __socketPart(adapter) {
+    return this.#closed ? undefined : this.#inner.socketPart(this.#adapters.indexOf(adapter));
+  }
+
   __setConnected(adapter, connected) {
     if (!this.#closed) this.#inner.setConnected(this.#adapters.indexOf(adapter), connected);
   }

@@ -25,6 +25,7 @@ dir=$profile
 say() { printf '==> %s\n' "$*" >&2; }
 
 say "building the wasm module ($profile)"
+# As a cdylib alone: beside an rlib it is not optimised when linked, and a keystroke costs a third more.
 # The stack pointer is exported so that the glue can put it back after a panic.
 cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib --features "$features" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm

@@ -10,6 +10,7 @@ mod limiter;
 mod origin;
 mod relay;
 mod server;
+mod sessions;
 mod storage;
 mod www;
 

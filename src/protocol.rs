@@ -10,6 +10,7 @@ mod ids;
 mod kind;
 mod message;
 pub mod record;
+pub mod sessions;
 mod version;
 
 pub use clock::{Clock, Device};

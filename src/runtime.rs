@@ -3,6 +3,7 @@
 //! Decides nothing about who gets what; knows no browser and no async runtime.
 
 mod admission;
+mod authors;
 mod backoff;
 mod backup;
 mod channel;
@@ -20,6 +21,8 @@ pub mod failpoint;
 mod health;
 mod history;
 mod inner;
+mod leadership;
+mod lease;
 pub mod memory;
 mod rate_limit;
 pub mod records;
@@ -29,11 +32,12 @@ mod storage;
 pub mod utf16;
 
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
+pub use authors::{Authors, LeaseTable};
 pub use backoff::Backoff;
 pub use backup::{BackupError, Export, Import, Imported, Progress};
 pub use channel::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, ChannelStats, Committed, IndexEntry, Opening, Problem, RawRecord, Record,
-    RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Amendment, Channel, ChannelStats, Committed, Confirmed, IndexEntry, Opening,
+    Problem, RawRecord, Record, RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions, WeakDocHandle};
 pub use env::{Env, LocalBoxFuture};
@@ -43,6 +47,7 @@ pub use ephemeral_store::EphemeralStore;
 pub use error::{ErrorCode, RepoError};
 pub use health::{StorageHealth, StorageProblem, StorageState};
 pub use history::{History, HistoryPlace};
+pub use leadership::{Leadership, LeadershipAction, LeadershipInput, Service, Stance, Word};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use records::{
     Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordsMeta,

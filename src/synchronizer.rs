@@ -183,6 +183,7 @@ impl Synchronizer {
             Input::Stored { channel, docs, refused } => self.stored(channel, docs, &refused, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::RemovalFailed { channel, doc } => self.removal_failed(channel, doc, out),
+            Input::NoteFailed { docs } => self.model.unnoted.extend(docs),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
@@ -198,6 +199,7 @@ impl Synchronizer {
             Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
             Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
+            Input::WritesUnder { authors } => self.model.authors = authors,
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
@@ -211,6 +213,7 @@ impl Synchronizer {
         }
         self.begin_waiting(now, out);
         self.report_readiness(out);
+        self.schedule_notes(out);
         heads::join_heads(out);
         effects
     }
@@ -334,6 +337,7 @@ impl Synchronizer {
             Timer::Relist(channel) => out.push(Effect::ListDocs { channel }),
             Timer::StoreDue(channel) => self.store_due(channel, out),
             Timer::Remove(channel, doc) => self.remove_again(channel, doc, out),
+            Timer::Note => self.note_confirmed(out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, now, out),
             Timer::Heads(channel) => self.heads_due(channel, out),
@@ -453,11 +457,35 @@ impl Synchronizer {
         })
     }
 
+    /// Gives up ids of which somebody has more than is here: what is written under them would be taken for what they have.
+    fn retire_overtaken(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        let Some((_, held)) = self.model.held(doc) else { return };
+        if self.model.docs.get(doc).is_some_and(|entry| !matches!(entry.state, DocState::Ready)) {
+            return;
+        }
+        let overtaken = |author: &u64| {
+            let mut known = self.model.links(doc).filter_map(|(_, link)| link.known.as_ref());
+            known.any(|known| known.get(*author) > held.get(*author))
+        };
+        let authors: BTreeSet<u64> = self.model.authors.iter().copied().filter(overtaken).collect();
+        if !authors.is_empty() {
+            self.model.authors.retain(|author| !authors.contains(author));
+            out.push(Effect::RetireAuthors { authors });
+        }
+    }
+
+    /// Returns what a store said it has of a document.
+    #[must_use]
+    pub fn stored_at(&self, store: ChannelId, doc: &DocId) -> VersionVector {
+        self.model.peek(store, doc).and_then(|link| link.known.clone()).unwrap_or_default()
+    }
+
     fn report_readiness(&mut self, out: &mut Vec<Effect>) {
         for doc in std::mem::take(&mut self.model.confirmed) {
             out.push(Effect::Emit(Event::ConfirmedChanged(doc)));
         }
         for doc in std::mem::take(&mut self.model.touched) {
+            self.retire_overtaken(&doc, out);
             let Some(entry) = self.model.docs.get(&doc) else { continue };
             let ready = matches!(entry.state, DocState::Ready);
             let states: Vec<_> = self

@@ -18,8 +18,8 @@ use corella::{
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, LoadedRecords, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind,
-        RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, LoadedRecords, LocalBoxFuture, RawRecord, Record,
+        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -273,6 +273,12 @@ impl Store for Shelf {
     }
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().bury(doc, tombstone)
+    }
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.0.borrow().confirm(confirmed)
+    }
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.0.borrow().amend(name, change)
     }
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().remove(doc)

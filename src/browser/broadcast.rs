@@ -1,7 +1,6 @@
 //! The other tabs and workers of this origin over a BroadcastChannel. Decides when this tab is among them.
 
 mod envelope;
-mod lock;
 mod session;
 
 use std::{

@@ -1,6 +1,7 @@
 //! One client's socket: payloads to messages and back, keepalive, and what a client may take.
 //!
 //! Decides when a client is too slow, too silent or too big. Never knows what a message is about, beyond whether the handshake began.
+//! What a socket carries for other tabs is taken apart in `sessions`.
 
 use std::{
     net::SocketAddr,
@@ -23,11 +24,12 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::{config::HubLimits, env::random_bytes};
+use super::{config::HubLimits, env::random_bytes, sessions::Sessions};
 use crate::{
     protocol::{
         DocId, EphemeralPayload, Limits, Message, Transmission,
         frame::{FRAGMENT_THRESHOLD, PING, PONG, READY, Reassembler, encode_transport},
+        sessions::{self, SESSIONS, SessionPayload},
     },
     runtime::ChannelStats,
 };
@@ -71,10 +73,21 @@ pub(super) struct Sockets {
     room: Arc<Semaphore>,
 }
 
+/// A client behind a socket: the one at its end, or a tab that this one serves.
+struct Sender {
+    session: Option<u32>,
+    traffic: Arc<Traffic>,
+}
+
 impl Sockets {
     pub(super) fn new(events: mpsc::Sender<Inbound>, limits: HubLimits) -> Self {
         let room = Arc::new(Semaphore::new(room_units(limits.inbound_bytes) as usize));
         Self { events, limits, stopping: AtomicBool::new(false), next: AtomicU64::new(1), room }
+    }
+
+    /// Numbers a client.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Relaxed)
     }
 
     /// Largest socket message: a whole frame and its prefix.
@@ -94,7 +107,7 @@ fn room_units(bytes: usize) -> u32 {
 }
 
 enum Outgoing {
-    Messages { messages: Vec<Message>, cost: usize },
+    Messages { messages: Vec<Message>, cost: usize, sender: Sender },
     Control(Frame),
     Last(CloseFrame),
 }
@@ -132,10 +145,13 @@ struct Traffic {
     bytes_out: AtomicU64,
 }
 
-/// The sending end of a connection, usable from any thread. Never blocks.
+/// The sending end of a connection, or of one session of it, usable from any thread. Never blocks.
 #[derive(Clone)]
 pub(super) struct Pipe {
     connection: u64,
+    session: Option<u32>,
+    /// The session was closed from this side.
+    left: Arc<AtomicBool>,
     queue: mpsc::UnboundedSender<Outgoing>,
     queued: Arc<AtomicUsize>,
     ending: watch::Sender<Option<Ending>>,
@@ -144,14 +160,31 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
+    /// Returns the pipe of another client behind the same socket.
+    pub(super) fn of_session(&self, session: u32) -> Self {
+        let connection = self.sockets.number();
+        Self { connection, session: Some(session), left: Arc::default(), traffic: Arc::default(), ..self.clone() }
+    }
+
+    /// Returns the client's number.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection
+    }
+
+    /// Returns whether the session was closed from this side.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
     /// Queues messages, or ends the connection when too much is queued: the client connects again and starts over.
     pub(super) fn send(&self, messages: Vec<Message>) {
-        if self.ending.borrow().is_some() {
+        if self.has_left() || self.ending.borrow().is_some() {
             return;
         }
         let cost = messages.iter().map(cost).sum::<usize>();
         let count = messages.len() as u64;
-        if self.enqueue(Outgoing::Messages { messages, cost }, cost) {
+        let sender = Sender { session: self.session, traffic: Arc::clone(&self.traffic) };
+        if self.enqueue(Outgoing::Messages { messages, cost, sender }, cost) {
             self.traffic.messages_out.fetch_add(count, Relaxed);
         }
     }
@@ -178,6 +211,12 @@ impl Pipe {
     }
 
     pub(super) fn close(&self) {
+        if let Some(session) = self.session {
+            if !self.left.swap(true, Relaxed) {
+                self.tell(&SessionPayload::Close(session));
+            }
+            return;
+        }
         let stopping = self.sockets.stopping.load(Relaxed);
         let (code, reason) = if stopping { (GOING_AWAY, "Server shutting down") } else { (POLICY, "Refused") };
         self.end(Ending { code, reason, queued: Queued::SentWithin(CLOSE_TIME) });
@@ -190,6 +229,11 @@ impl Pipe {
             bytes_in: self.traffic.bytes_in.load(Relaxed),
             bytes_out: self.traffic.bytes_out.load(Relaxed),
         }
+    }
+
+    /// Says something about a session.
+    pub(super) fn tell(&self, payload: &SessionPayload) {
+        self.control(Frame::Binary(payload.encode().into()));
     }
 
     /// Queues a control frame; they count too, since a client may ask for any number of them and read none.
@@ -219,22 +263,30 @@ impl Pipe {
 
 /// Serves one client until it leaves or is disconnected.
 pub(super) async fn serve(mut socket: WebSocket, sockets: Arc<Sockets>, remote: SocketAddr) {
-    let connection = sockets.next.fetch_add(1, Relaxed);
+    let connection = sockets.number();
     if socket.send(Frame::text(READY)).await.is_err() {
         return;
     }
     let (queue, outgoing) = mpsc::unbounded_channel();
     let (ending, ended) = watch::channel(None);
-    let pipe = Pipe { connection, queue, queued: Arc::default(), ending, traffic: Arc::default(), sockets: Arc::clone(&sockets) };
-    if sockets.events.send(Inbound::Opened { connection, pipe: pipe.clone() }).await.is_err() {
-        return;
-    }
+    let pipe = Pipe {
+        connection,
+        session: None,
+        left: Arc::default(),
+        queue,
+        queued: Arc::default(),
+        ending,
+        traffic: Arc::default(),
+        sockets: Arc::clone(&sockets),
+    };
+    let Some(inlet) = Inlet::open(pipe.clone()).await else { return };
     debug!(connection, %remote, "connected");
     let (sink, mut stream) = socket.split();
     let writer =
         tokio::spawn(write(sink, outgoing, ended.clone(), Arc::clone(&pipe.queued), Arc::clone(&pipe.traffic), sockets.limits.stall_time));
-    let why = Reader::new(&pipe, &sockets).run(&mut stream, ended).await;
-    let _ = sockets.events.send(Inbound::Closed { connection }).await;
+    let mut reader = Reader::new(inlet, &sockets);
+    let why = reader.run(&mut stream, ended).await;
+    reader.close().await;
     pipe.end(why.unwrap_or(Ending { code: 1000, reason: "", queued: Queued::Dropped }));
     let _ = writer.await;
     // The client's half of the closing handshake; leaving before it could cost the client what was sent last.
@@ -243,26 +295,89 @@ pub(super) async fn serve(mut socket: WebSocket, sockets: Arc<Sockets>, remote: 
     debug!(connection, bytes_in = stats.bytes_in, bytes_out = stats.bytes_out, "disconnected");
 }
 
-struct Reader<'a> {
-    pipe: &'a Pipe,
-    sockets: &'a Sockets,
+/// The receiving end of one client.
+pub(super) struct Inlet {
+    pub(super) pipe: Pipe,
     reassembler: Reassembler,
-    started: Instant,
-    heard: Instant,
-    established: bool,
     errors: u32,
 }
 
-impl<'a> Reader<'a> {
-    fn new(pipe: &'a Pipe, sockets: &'a Sockets) -> Self {
-        let frame_bytes = sockets.limits.message_bytes;
+impl Inlet {
+    /// Announces a client to the repo; `None` when that is gone.
+    pub(super) async fn open(pipe: Pipe) -> Option<Self> {
+        let frame_bytes = pipe.sockets.limits.message_bytes;
         let limits = Limits { frame_bytes, fragment_bytes: frame_bytes, ..Limits::default() };
+        let opened = Inbound::Opened { connection: pipe.connection, pipe: pipe.clone() };
+        pipe.sockets.events.send(opened).await.ok()?;
+        Some(Self { pipe, reassembler: Reassembler::new(limits), errors: 0 })
+    }
+
+    /// Tells the repo that the client is gone.
+    pub(super) async fn close(self) {
+        let _ = self.pipe.sockets.events.send(Inbound::Closed { connection: self.pipe.connection }).await;
+    }
+
+    /// Returns about how many bytes of incomplete frames all behind its socket may hold.
+    pub(super) fn room(&self) -> usize {
+        self.pipe.sockets.limits.message_bytes
+    }
+
+    /// Ends it from this side.
+    pub(super) fn abandon(&mut self) {
+        self.pipe.close();
+        self.reassembler = Reassembler::new(Limits::default());
+    }
+
+    /// Returns about how many bytes of incomplete frames it holds.
+    pub(super) fn held(&self) -> usize {
+        self.reassembler.held_cost()
+    }
+
+    /// Hands on what a payload completes, and tells whether the handshake is in it; `None` when the hub is gone.
+    pub(super) async fn take(&mut self, payload: Bytes, now: u64) -> Option<bool> {
+        let bytes = payload.len();
+        let connection = self.pipe.connection;
+        self.pipe.traffic.bytes_in.fetch_add(bytes as u64, Relaxed);
+        match self.reassembler.push(payload, now) {
+            Ok(messages) if messages.is_empty() => Some(false),
+            Ok(messages) => {
+                let established = messages.iter().any(|message| matches!(message, Message::EstablishRequest(_)));
+                self.pipe.traffic.messages_in.fetch_add(messages.len() as u64, Relaxed);
+                let room = self.pipe.sockets.room_for(messages.iter().map(cost).sum()).await?;
+                self.pipe.sockets.events.send(Inbound::Received { connection, messages, room }).await.ok()?;
+                Some(established)
+            }
+            Err(error) => {
+                self.errors = self.errors.saturating_add(1);
+                if self.errors <= LOUD_ERRORS {
+                    warn!(connection, bytes, code = error.code(), %error, "payload dropped");
+                } else {
+                    debug!(connection, bytes, code = error.code(), %error, "payload dropped");
+                }
+                Some(false)
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    inlet: Inlet,
+    sockets: &'a Sockets,
+    /// What the client asked to carry for others, if it did.
+    sessions: Option<Sessions>,
+    started: Instant,
+    heard: Instant,
+    established: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(inlet: Inlet, sockets: &'a Sockets) -> Self {
         let now = Instant::now();
-        Self { pipe, sockets, reassembler: Reassembler::new(limits), started: now, heard: now, established: false, errors: 0 }
+        Self { inlet, sockets, sessions: None, started: now, heard: now, established: false }
     }
 
     /// Reads until the connection ends; gives the reason if it is this side's.
-    async fn run(mut self, stream: &mut SplitStream<WebSocket>, mut ended: watch::Receiver<Option<Ending>>) -> Option<Ending> {
+    async fn run(&mut self, stream: &mut SplitStream<WebSocket>, mut ended: watch::Receiver<Option<Ending>>) -> Option<Ending> {
         let limits = &self.sockets.limits;
         let mut ping = interval((limits.idle_time / 3).max(Duration::from_millis(1)));
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -280,11 +395,11 @@ impl<'a> Reader<'a> {
                 frame = stream.next() => frame,
                 () = sleep_until(deadline) => {
                     let reason = if self.established { "Idle" } else { "No handshake" };
-                    info!(connection = self.pipe.connection, reason, "client is silent; disconnected");
+                    info!(connection = self.inlet.pipe.connection, reason, "client is silent; disconnected");
                     return Some(Ending { code: POLICY, reason, queued: Queued::Dropped });
                 }
                 _ = ping.tick() => {
-                    self.pipe.control(Frame::Ping(Bytes::new()));
+                    self.inlet.pipe.control(Frame::Ping(Bytes::new()));
                     continue;
                 }
             };
@@ -295,7 +410,11 @@ impl<'a> Reader<'a> {
             };
             self.heard = Instant::now();
             match frame {
-                Frame::Text(text) if text.as_str() == PING => self.pipe.control(Frame::text(PONG)),
+                Frame::Text(text) if text.as_str() == PING => self.inlet.pipe.control(Frame::text(PONG)),
+                Frame::Text(text) if text.as_str() == SESSIONS => {
+                    self.sessions.get_or_insert_default();
+                    self.inlet.pipe.control(Frame::text(SESSIONS));
+                }
                 Frame::Binary(payload) => self.take(payload).await?,
                 Frame::Close(_) => return None,
                 Frame::Text(_) | Frame::Ping(_) | Frame::Pong(_) => {}
@@ -305,38 +424,32 @@ impl<'a> Reader<'a> {
 
     fn broken(&self, error: &axum::Error) -> Option<Ending> {
         let text = error.to_string();
-        debug!(connection = self.pipe.connection, error = text, "connection broken");
+        let connection = self.inlet.pipe.connection;
+        debug!(connection, error = text, "connection broken");
         // The socket library's own words for a message beyond the limit; its error type is not ours to name.
         text.contains("too long").then(|| {
-            warn!(connection = self.pipe.connection, "message too big; disconnected");
+            warn!(connection, "message too big; disconnected");
             Ending { code: TOO_BIG, reason: "Message too big", queued: Queued::SentWithin(CLOSE_TIME) }
         })
     }
 
     /// Hands on what a payload completes; `None` when the hub is gone.
     async fn take(&mut self, payload: Bytes) -> Option<()> {
-        let bytes = payload.len();
-        self.pipe.traffic.bytes_in.fetch_add(bytes as u64, Relaxed);
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.reassembler.push(payload, now) {
-            Ok(messages) if messages.is_empty() => Some(()),
-            Ok(messages) => {
-                self.established |= messages.iter().any(|message| matches!(message, Message::EstablishRequest(_)));
-                self.pipe.traffic.messages_in.fetch_add(messages.len() as u64, Relaxed);
-                let room = self.sockets.room_for(messages.iter().map(cost).sum()).await?;
-                let connection = self.pipe.connection;
-                self.sockets.events.send(Inbound::Received { connection, messages, room }).await.ok()
-            }
-            Err(error) => {
-                self.errors = self.errors.saturating_add(1);
-                if self.errors <= LOUD_ERRORS {
-                    warn!(connection = self.pipe.connection, bytes, code = error.code(), %error, "payload dropped");
-                } else {
-                    debug!(connection = self.pipe.connection, bytes, code = error.code(), %error, "payload dropped");
-                }
-                Some(())
-            }
+        if let Some(sessions) = self.sessions.as_mut().filter(|_| SessionPayload::is_one(&payload)) {
+            self.established |= sessions.take(&self.inlet, &payload, now).await?;
+        } else {
+            self.established |= self.inlet.take(payload, now).await?;
         }
+        Some(())
+    }
+
+    /// Tells the repo that everybody behind the socket is gone.
+    async fn close(self) {
+        if let Some(sessions) = self.sessions {
+            sessions.close().await;
+        }
+        self.inlet.close().await;
     }
 }
 
@@ -388,11 +501,18 @@ async fn write(
 /// Sends one item; gives whether more may follow.
 async fn transmit(sink: &mut Sink, item: Outgoing, queued: &AtomicUsize, traffic: &Traffic) -> bool {
     match item {
-        Outgoing::Messages { messages, cost } => {
+        Outgoing::Messages { messages, cost, sender } => {
             let payloads = encode_transport(&messages, FRAGMENT_THRESHOLD, random_bytes);
             drop(messages);
             for payload in payloads {
                 let bytes = payload.len() as u64;
+                let payload = match sender.session {
+                    Some(session) => {
+                        sender.traffic.bytes_out.fetch_add(bytes, Relaxed);
+                        sessions::data(session, &payload)
+                    }
+                    None => payload,
+                };
                 if sink.feed(Frame::Binary(payload.into())).await.is_err() {
                     return false;
                 }

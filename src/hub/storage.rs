@@ -32,8 +32,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, Record, RecordKey,
-        RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord,
+        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -42,6 +42,9 @@ use crate::{
 const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition::new("records");
 /// Document to [`INDEX_FORMAT`] and [`IndexRow`].
 const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
+
+/// Name to a small value kept beside the documents.
+const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 
 const FILE: &str = "corella.redb";
 /// What the database is called until it can be opened.
@@ -75,7 +78,10 @@ enum Job {
     Salvage { doc: DocId, done: Answer<Vec<RawRecord>> },
     Bury { doc: DocId, tombstone: Tombstone, done: Answer<()> },
     Remove { doc: DocId, done: Answer<()> },
+    Confirm { confirmed: Vec<Confirmed>, done: Answer<()> },
+    Amend { name: &'static str, change: Amendment, done: Answer<Option<Bytes>> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
+    Index { doc: DocId, done: Answer<Option<IndexEntry>> },
     List { done: Answer<Vec<StoredInfo>> },
     LoadRecords { opening: RecordsOpening, done: Answer<Option<LoadedRecords>> },
     WriteRecords { write: Box<RecordsWrite>, done: Answer<()> },
@@ -141,6 +147,11 @@ impl Store for RedbStore {
         self.ask(|done| Job::Load { doc, done })
     }
 
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let doc = doc.clone();
+        self.ask(|done| Job::Index { doc, done })
+    }
+
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         self.ask(|done| Job::List { done })
     }
@@ -162,6 +173,14 @@ impl Store for RedbStore {
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         let doc = doc.clone();
         self.ask(|done| Job::Bury { doc, tombstone, done })
+    }
+
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.ask(|done| Job::Confirm { confirmed, done })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.ask(|done| Job::Amend { name, change, done })
     }
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
@@ -225,6 +244,7 @@ enum Change {
     Bury(DocId, Tombstone),
     Remove(DocId),
     Records(Box<RecordsWrite>),
+    Confirm(Vec<Confirmed>),
 }
 
 /// Who waits for a change.
@@ -261,6 +281,7 @@ impl Worker {
                         bytes += write.records.iter().map(|(_, row)| row.len()).sum::<usize>();
                         changes.push((Change::Records(write), Waiting::Other(done)));
                     }
+                    Job::Confirm { confirmed, done } => changes.push((Change::Confirm(confirmed), Waiting::Other(done))),
                     job => other = Some(job),
                 }
                 if other.is_none() && bytes < COMMIT_BYTES {
@@ -275,11 +296,17 @@ impl Worker {
                 Some(Job::Salvage { doc, done }) => {
                     let _ = done.send(self.with(|database| salvage(database, &doc)));
                 }
+                Some(Job::Index { doc, done }) => {
+                    let _ = done.send(self.with(|database| index_of(database, &doc)));
+                }
                 Some(Job::List { done }) => {
                     let _ = done.send(self.with(list));
                 }
                 Some(Job::LoadRecords { opening, done }) => {
                     let _ = done.send(self.with(|database| records::load(database, opening)).map(Some));
+                }
+                Some(Job::Amend { name, change, done }) => {
+                    let _ = done.send(self.with(|database| amend(database, name, &change)));
                 }
                 Some(Job::Close { done }) => {
                     drop(self.database.take());
@@ -287,7 +314,8 @@ impl Worker {
                     let _ = done.send(());
                     return;
                 }
-                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. } | Job::WriteRecords { .. }) | None => {}
+                Some(Job::Write { .. } | Job::Bury { .. } | Job::Remove { .. } | Job::Confirm { .. } | Job::WriteRecords { .. }) | None => {
+                }
             }
         }
     }
@@ -369,6 +397,7 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
         transaction.open_table(RECORDS)?;
         transaction.open_table(INDEX)?;
         records::make_tables(&transaction)?;
+        transaction.open_table(VALUES)?;
         transaction.commit()?;
         Ok(())
     };
@@ -391,6 +420,11 @@ fn apply<'a>(database: &Database, changes: impl Iterator<Item = &'a Change>) -> 
             Change::Bury(doc, tombstone) => refuse_damaged(bury_doc(&transaction, doc, tombstone), doc, &mut committed)?,
             Change::Remove(doc) => remove_doc(&transaction, doc)?,
             Change::Records(write) => records::write(&transaction, write)?,
+            Change::Confirm(confirmed) => {
+                for confirmed in confirmed {
+                    refuse_damaged(confirm_doc(&transaction, confirmed), &confirmed.doc, &mut committed)?;
+                }
+            }
         }
         all.push(committed);
     }
@@ -448,6 +482,32 @@ fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) 
     }
     table.insert(doc, encode_index(&index)?.as_slice())?;
     Ok(())
+}
+
+fn confirm_doc(transaction: &WriteTransaction, confirmed: &Confirmed) -> Result<(), Failure> {
+    let doc = confirmed.doc.as_str();
+    let mut table = transaction.open_table(INDEX)?;
+    let mut index = read_index(&table, doc)?;
+    if index.confirm(confirmed) {
+        table.insert(doc, encode_index(&index)?.as_slice())?;
+    }
+    Ok(())
+}
+
+fn amend(database: &Database, name: &str, change: &Amendment) -> Result<Option<Bytes>, Failure> {
+    let transaction = database.begin_write()?;
+    let before = transaction.open_table(VALUES)?.get(name)?.map(|value| Bytes::copy_from_slice(value.value()));
+    let value = change(before.as_deref());
+    if value == before {
+        transaction.abort()?;
+        return Ok(value);
+    }
+    match &value {
+        Some(value) => transaction.open_table(VALUES)?.insert(name, &**value)?.map(drop),
+        None => transaction.open_table(VALUES)?.remove(name)?.map(drop),
+    };
+    transaction.commit()?;
+    Ok(value)
 }
 
 fn remove_doc(transaction: &WriteTransaction, doc: &DocId) -> Result<(), Failure> {
@@ -515,6 +575,12 @@ fn salvage(database: &Database, doc: &DocId) -> Result<Vec<RawRecord>, Failure> 
         records.push(RawRecord { key: name.to_owned(), kind, bytes: Bytes::copy_from_slice(bytes) });
     }
     Ok(records)
+}
+
+fn index_of(database: &Database, doc: &DocId) -> Result<Option<IndexEntry>, Failure> {
+    let transaction = database.begin_read()?;
+    let row = transaction.open_table(INDEX)?.get(doc.as_str())?;
+    row.map(|row| decode_index(row.value())).transpose()
 }
 
 fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {

@@ -14,7 +14,7 @@ use super::{
     loro::{get, object, set},
 };
 use crate::{
-    browser::{BroadcastChannelAdapter, IndexedDbAdapter, UrlSource, WebSocketAdapter},
+    browser::{BroadcastChannelAdapter, IndexedDbAdapter, Sharing, UrlSource, WebSocketAdapter},
     protocol::{DocId, Features, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
     synchronizer::{AllowAll, Creator, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
@@ -35,7 +35,12 @@ pub(super) fn adapters(list: &JsValue) -> Result<Adapters, JsValue> {
             Some("indexeddb") => out.all.push(Rc::new(IndexedDbAdapter::new(text("database")))),
             Some("broadcast-channel") => out.all.push(Rc::new(BroadcastChannelAdapter::new(text("name")))),
             Some("websocket") => {
-                let socket = Rc::new(WebSocketAdapter::new(url_source(get(&adapter, "url").unwrap_or_default())?));
+                let sharing = match get(&adapter, "shared") {
+                    Some(name) if name.is_string() => Sharing::Named(name.as_string().unwrap_or_default()),
+                    Some(shared) if shared.is_falsy() && !shared.is_undefined() => Sharing::Off,
+                    _ => Sharing::ByUrl,
+                };
+                let socket = Rc::new(WebSocketAdapter::new(url_source(get(&adapter, "url").unwrap_or_default())?, sharing));
                 if get(&adapter, "paused").is_some_and(|paused| paused.is_truthy()) {
                     socket.pause();
                 }

@@ -132,6 +132,12 @@ impl WasmRepo {
         }
     }
 
+    /// Returns whose socket a WebSocket adapter uses, by its number.
+    #[wasm_bindgen(js_name = socketPart)]
+    pub fn socket_part(&self, adapter: usize) -> Option<String> {
+        self.0.sockets.iter().find(|(number, _)| *number == adapter).map(|(_, socket)| socket.part().as_str().to_owned())
+    }
+
     /// Asks network peers for their documents.
     pub fn discover(&self) {
         self.0.repo.discover();

@@ -5,6 +5,7 @@
 use std::{
     cmp::Reverse,
     rc::{Rc, Weak},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -232,6 +233,11 @@ pub trait Store {
     fn name(&self) -> &str;
     /// Reads all records of a document; `None` when it was never stored; one that was deleted has an index and no records. A failed read is an error, never `None`.
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
+    /// Reads the index record of a document; `None` when it was never stored.
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let stored = self.load(doc);
+        Box::pin(async move { Ok(stored.await?.map(|stored| stored.index)) })
+    }
     /// Lists all documents from their index records, without reading any document.
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>>;
     /// Writes in one transaction and completes when that is as safe as `safety` says. A document whose index record is damaged is left as
@@ -250,6 +256,12 @@ pub trait Store {
     /// completes when that is on disk. A newer creation stays as it is, with the tombstone noted. A document that was never stored
     /// gets an index record. Of two tombstones that of the newer creation stays, of two of one creation the earlier.
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Merges what another machine is known to have into the index records of documents, where those are of that creation; others are
+    /// passed over. Completes when it is written, which need not be on disk: what is lost is found out again.
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>>;
+    /// Makes something else of a small value kept beside the documents, in one transaction, and gives it as it is then; completes when that
+    /// is on disk, and everything written before it. What is not to change is not written.
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>>;
     /// Deletes all records and the index entry of a document, a tombstone included, and completes when that is on disk.
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Opens the records and reads them all, in one transaction that also keeps the device, and takes the writer, that were given. `None`
@@ -293,6 +305,20 @@ pub struct RawRecord {
     pub kind: Option<RecordKind>,
     /// Its bytes, as far as they are there.
     pub bytes: Bytes,
+}
+
+/// Makes the new value of [`Store::amend`] of the old one; `None` is no value. May be called again when a transaction has to be repeated.
+pub type Amendment = Arc<dyn Fn(Option<&[u8]>) -> Option<Bytes> + Send + Sync>;
+
+/// What another machine is known to have of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The document.
+    pub doc: DocId,
+    /// Which creation of it.
+    pub lineage: u64,
+    /// What the other machine has.
+    pub version: VersionVector,
 }
 
 /// Names one record within its document. Unique for ever: made of a random writer number and a counter.
@@ -382,6 +408,15 @@ impl IndexEntry {
             self.creator.clone_from(&write.creator);
         }
         newer
+    }
+
+    /// Notes what another machine is known to have; returns whether that is news of the stored creation.
+    pub fn confirm(&mut self, confirmed: &Confirmed) -> bool {
+        let news = self.records > 0 && self.lineage == confirmed.lineage && !self.confirmed.includes(&confirmed.version);
+        if news {
+            self.confirmed.merge(&confirmed.version);
+        }
+        news
     }
 
     /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the

@@ -4,6 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc,
@@ -14,7 +15,10 @@ use std::{
 use futures_channel::mpsc::UnboundedSender;
 use loro::{ExportMode, IdSpan, LoroDoc};
 
-use crate::protocol::{DocId, VersionVector, extension::AuthorRange};
+use crate::{
+    protocol::{DocId, VersionVector, extension::AuthorRange},
+    synchronizer::ChannelId,
+};
 
 /// From so many operations on a whole document goes as a snapshot.
 const SNAPSHOT_OPERATIONS: i64 = 1_000;
@@ -31,6 +35,12 @@ pub(super) struct OpenDoc {
     pub(super) gone: Cell<bool>,
     /// Gone because the engine panicked in it: another document has taken its place.
     pub(super) lost: Cell<bool>,
+    /// The id it was last set to be written under; the application may have chosen another.
+    pub(super) author: Cell<u64>,
+    /// Stores that have given all they have of it.
+    pub(super) read: RefCell<BTreeSet<ChannelId>>,
+    /// What those say they have, and what they say others have.
+    pub(super) stored: RefCell<VersionVector>,
     /// The version last told to the synchronizer.
     told: RefCell<loro::VersionVector>,
     flagged: Arc<AtomicBool>,
@@ -61,10 +71,25 @@ impl OpenDoc {
             opened: Cell::new(false),
             gone: Cell::new(false),
             lost: Cell::new(false),
+            author: Cell::new(author),
+            read: RefCell::default(),
+            stored: RefCell::default(),
             told: RefCell::default(),
             flagged,
             _commits: commits,
         }
+    }
+
+    /// Writes under another id from now on, unless the application has chosen one.
+    pub(super) fn write_under(&self, author: u64) {
+        if self.author.get() != author && self.doc.peer_id() == self.author.get() && self.doc.set_peer_id(author).is_ok() {
+            self.author.set(author);
+        }
+    }
+
+    /// Returns the version, told or not.
+    pub(super) fn oplog_version(&self) -> VersionVector {
+        from_loro(&self.doc.oplog_vv())
     }
 
     /// Returns the version if it is not the one last told, and remembers it as told.

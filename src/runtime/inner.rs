@@ -13,8 +13,8 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
 
 use super::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError, RepoEvent,
-    Safety, StorageNotice, StorageProblem, Store,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Authors, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError,
+    RepoEvent, Safety, StorageNotice, StorageProblem, Store,
     admission::{Gate, Line},
     docs::OpenDoc,
     ephemeral::Sender,
@@ -90,6 +90,10 @@ pub(super) struct RepoInner {
     /// When a write counts as done.
     pub(super) safety: Safety,
     pub(super) records: Records,
+    pub(super) authors: RefCell<Authors>,
+    /// Which store the lease is of.
+    pub(super) lease_store: Cell<Option<ChannelId>>,
+    pub(super) lease_waiters: RefCell<Vec<oneshot::Sender<()>>>,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
@@ -113,6 +117,7 @@ impl RepoInner {
         safety: Safety,
     ) -> Rc<Self> {
         let (changed, mut changes) = mpsc::unbounded::<DocId>();
+        let authors = RefCell::new(Authors::new(env.random_u64(), env.random_u64()));
         let inner = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),
             env,
@@ -136,6 +141,9 @@ impl RepoInner {
             health: Health::default(),
             safety,
             records,
+            authors,
+            lease_store: Cell::new(None),
+            lease_waiters: RefCell::default(),
             queue: RefCell::default(),
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
@@ -175,6 +183,7 @@ impl RepoInner {
             return;
         }
         if let Some(version) = doc.news() {
+            self.authors.borrow_mut().note(&doc.id, &version);
             self.enqueue(Input::DocChanged { doc: doc.id.clone(), version });
         }
     }
@@ -321,6 +330,7 @@ impl RepoInner {
                 self.stored.borrow_mut().remove(&doc);
                 let dropped = self.docs.borrow_mut().remove(&doc);
                 if let Some(dropped) = dropped {
+                    self.note_written(&dropped);
                     dropped.gone.set(true);
                 }
                 self.presence.end(&doc);
@@ -335,6 +345,8 @@ impl RepoInner {
             Effect::ListDocs { channel } => self.list_docs(channel),
             Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
+            Effect::RetireAuthors { authors } => self.retire_authors(authors),
+            Effect::NoteConfirmed { channel, docs } => self.note_confirmed(channel, docs),
             Effect::BuryDoc { channel, doc, tombstone } => self.remove_doc(channel, doc, Some(tombstone)),
             Effect::ForgetDoc { channel, doc } => self.remove_doc(channel, doc, None),
             Effect::ApplyEphemeral { doc, channel, hops, stores, present, from_relay } => {
@@ -369,7 +381,8 @@ impl RepoInner {
         if let Some(doc) = self.docs.borrow().get(id) {
             return Rc::clone(doc);
         }
-        let doc = Rc::new(OpenDoc::new(id.clone(), self.env.random_u64(), self.changed.clone()));
+        let author = self.authors.borrow_mut().opening(id, self.env.random_u64());
+        let doc = Rc::new(OpenDoc::new(id.clone(), author, self.changed.clone()));
         self.docs.borrow_mut().insert(id.clone(), Rc::clone(&doc));
         doc
     }
@@ -408,6 +421,7 @@ impl RepoInner {
         }
         let unloaded = self.docs.borrow_mut().remove(id);
         if let Some(doc) = unloaded {
+            self.note_written(&doc);
             // Whoever kept the engine's document beyond its handle gets an error for an edit that nobody would store.
             let _ = self.guarded(&doc, |doc| doc.doc.detach());
         }
@@ -612,6 +626,7 @@ impl AdapterSink for RepoInner {
         let name = store.name().to_owned();
         self.stores.borrow_mut().insert(id, Rc::new(OpenStore::new(store, adapter)));
         let peer = PeerId::from(self.env.random_u64());
+        self.request_lease();
         self.enqueue(Input::StoreOpened { channel: id, adapter, peer, name });
         self.pump();
         id

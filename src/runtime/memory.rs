@@ -11,8 +11,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Channel, ChannelStats, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords,
-    Opening, RawRecord, Record, RecordKey, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Amendment, Channel, ChannelStats, Committed, Confirmed, Env, IndexEntry, LoadedRecords,
+    LocalBoxFuture, MemoryRecords, Opening, RawRecord, Record, RecordKey, RecordsOpening, RecordsWrite, Safety, Store, StoreError,
+    StoredDoc, StoredInfo, Write,
 };
 use crate::{
     protocol::{
@@ -257,6 +258,7 @@ impl Channel for Pipe {
 pub struct MemoryDisk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
     records: RefCell<MemoryRecords>,
+    values: RefCell<BTreeMap<&'static str, Bytes>>,
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
@@ -418,6 +420,28 @@ impl MemoryDisk {
         Ok(())
     }
 
+    fn confirm(&self, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+        next_failure(&self.failing_writes)?;
+        let mut docs = self.docs.borrow_mut();
+        for confirmed in confirmed {
+            if let Some(stored) = docs.get_mut(&confirmed.doc) {
+                let _ = stored.index.confirm(confirmed);
+            }
+        }
+        Ok(())
+    }
+
+    fn amend(&self, name: &'static str, change: &Amendment) -> Result<Option<Bytes>, StoreError> {
+        next_failure(&self.failing_writes)?;
+        let mut values = self.values.borrow_mut();
+        let value = change(values.get(name).map(|value| &**value));
+        match value.clone() {
+            Some(value) => values.insert(name, value),
+            None => values.remove(name),
+        };
+        Ok(value)
+    }
+
     fn remove(&self, doc: &DocId) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         self.may_write()?;
@@ -470,6 +494,10 @@ impl Store for MemoryStore {
         self.soon(|disk| disk.load(doc))
     }
 
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        self.soon(|disk| Ok(disk.docs.borrow().get(doc).map(|stored| stored.index.clone())))
+    }
+
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         self.soon(MemoryDisk::list)
     }
@@ -488,6 +516,14 @@ impl Store for MemoryStore {
 
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         self.soon(|disk| disk.bury(doc, tombstone))
+    }
+
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.soon(|disk| disk.confirm(&confirmed))
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.soon(|disk| disk.amend(name, &change))
     }
 
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {

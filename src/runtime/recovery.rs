@@ -123,6 +123,7 @@ impl RepoInner {
             return None;
         }
         doc.lost.set(true);
+        self.authors.borrow_mut().lost(&doc.id);
         let _never_dropped = ManuallyDrop::new(doc.doc.clone());
         self.forget_exports(&doc.id);
         // What no store has: readable only if the panic left the locks alone. Stores have the rest.

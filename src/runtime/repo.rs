@@ -297,6 +297,7 @@ impl Repo {
         }
         let open = self.0.open_doc(&id);
         if !open.opened.replace(true) {
+            self.0.request_lease();
             self.0.enqueue(Input::DocOpened { doc: id });
             self.0.pump();
         }
@@ -567,6 +568,7 @@ impl Repo {
                 let _ = waiter.done.send(Err(closed()));
             }
             inner.fail_flushes(&closed());
+            inner.give_back().await;
             inner.close_records();
             if outcome.is_ok() {
                 for released in inner.release_writers() {

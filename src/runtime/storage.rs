@@ -13,8 +13,8 @@ use futures_channel::oneshot;
 use loro::LoroDoc;
 
 use super::{
-    Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety, StorageProblem, Store,
-    StoredDoc, Write,
+    Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
+    StorageProblem, Store, StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
     inner::RepoInner,
@@ -131,6 +131,7 @@ impl RepoInner {
     pub(super) fn load_doc(&self, channel: ChannelId, id: DocId) {
         let Some(open) = self.store(channel) else { return };
         let weak = self.weak.clone();
+        let leased = self.authors.borrow().leased().is_some();
         self.env.spawn(Box::pin(async move {
             let loaded = open.store.load(&id).await;
             let Some(inner) = weak.upgrade() else { return };
@@ -138,7 +139,19 @@ impl RepoInner {
                 (_, None) => {}
                 (Ok(stored), Some(doc)) => {
                     inner.storage_works(true);
-                    inner.take_stored(channel, &open, &doc, stored);
+                    // It is there to be read; who wants to know that it was, hears so when it is known under whose name it is written.
+                    let input = inner.take_stored(channel, &open, &doc, stored);
+                    let doc = inner.doc(&id).unwrap_or(doc);
+                    if inner.authors.borrow().is_asking() {
+                        inner.lease_settled().await;
+                        inner.check_author(&doc).await;
+                    } else if leased || inner.authors.borrow().leased().is_none() {
+                        inner.settle_author(&doc);
+                    } else {
+                        inner.check_author(&doc).await;
+                    }
+                    inner.note_written(&doc);
+                    inner.enqueue(input);
                 }
                 (Err(error), Some(_)) => {
                     let what = format!("load document {id:?}");
@@ -153,12 +166,12 @@ impl RepoInner {
         }));
     }
 
-    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) {
+    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) -> Input {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
             let (stored, size) = (Stored::default(), StoredSize::default());
-            self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
-            return;
+            self.read_whole(doc, channel, &VersionVector::new());
+            return Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true };
         };
         // Records of an earlier creation must not be mixed into this one: the next write replaces them.
         let (records, index) = if index.lineage < doc.lineage.get() || index.is_deleted() {
@@ -201,11 +214,15 @@ impl RepoInner {
         known.size.records = total;
         let size = known.size;
         open.records.borrow_mut().insert(doc.id.clone(), known);
+        if complete {
+            self.read_whole(&doc, channel, &index.version);
+            self.read_whole(&doc, channel, &index.confirmed);
+        }
         let stored = Stored { version: stored, ..remembered(&index) };
         if !index.is_deleted() {
             self.stored.borrow_mut().insert(doc.id.clone(), Shelved::from(&index));
         }
-        self.enqueue(Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true });
+        Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true }
     }
 
     pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
@@ -344,6 +361,23 @@ impl RepoInner {
         })
     }
 
+    /// Notes in a store what other machines have.
+    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<(DocId, u64, VersionVector)>) {
+        let Some(open) = self.store(channel) else { return };
+        let names: Vec<_> = docs.iter().map(|(doc, ..)| doc.clone()).collect();
+        let noted = open.store.confirm(docs.into_iter().map(|(doc, lineage, version)| Confirmed { doc, lineage, version }).collect());
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            // Nothing of the application's is at stake: there is nothing to tell it.
+            if noted.await.is_err()
+                && let Some(inner) = weak.upgrade()
+            {
+                inner.enqueue(Input::NoteFailed { docs: names });
+                inner.pump();
+            }
+        }));
+    }
+
     /// Deletes a document from a store, with or without leaving a tombstone.
     pub(super) fn remove_doc(&self, channel: ChannelId, doc: DocId, tombstone: Option<Tombstone>) {
         let Some(open) = self.store(channel) else { return };
@@ -352,11 +386,15 @@ impl RepoInner {
         open.records.borrow_mut().remove(&doc);
         self.release(&doc);
         let weak = self.weak.clone();
+        // Both are asked for now, so that what is written next comes after them.
+        let noted = self.drop_authors(&open.store, &doc);
+        let removed = match tombstone {
+            Some(tombstone) => open.store.bury(&doc, tombstone),
+            None => open.store.remove(&doc),
+        };
+        self.env.spawn(noted);
         self.env.spawn(Box::pin(async move {
-            let removed = match tombstone {
-                Some(tombstone) => open.store.bury(&doc, tombstone).await,
-                None => open.store.remove(&doc).await,
-            };
+            let removed = removed.await;
             let problem = removed.as_ref().err().map(StorageProblem::from);
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(problem), Some(inner)) = (&outcome, problem, weak.upgrade()) {

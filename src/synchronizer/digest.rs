@@ -57,12 +57,25 @@ impl Synchronizer {
                 .and_then(|entry| entry.identity())
                 .is_some_and(|peer| self.config.identity.peer_id < peer.peer_id);
             if begins {
-                self.begin_digest(channel, false, out);
+                // Who is asked nothing says nothing: of what others wrote it is not known otherwise that it is on the relay's disk.
+                let reply = self.misses_disk(channel);
+                self.begin_digest(channel, reply, out);
             }
         }
         if any {
             self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
         }
+    }
+
+    /// Returns whether a relay has documents of which it is not known that all is on another machine's disk.
+    fn misses_disk(&self, channel: ChannelId) -> bool {
+        let relay = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network && entry.role == Role::Relay);
+        relay
+            && self.role() == Role::Leaf
+            && self.model.docs_of(channel).iter().any(|doc| {
+                let followed = self.model.peek(channel, doc).is_some_and(|link| link.is_followed() && link.is_agreed());
+                followed && self.model.docs.get(doc).is_some_and(|entry| !entry.confirmed_on_disk.includes(&entry.version))
+            })
     }
 
     /// Sends the sum over everything; with `reply` the peer also says when it is equal.

@@ -156,6 +156,11 @@ pub enum Effect {
         /// What the peer has.
         announced: VersionVector,
     },
+    /// Never write under these author ids again, and let nobody else: operations of theirs are not here that somebody may have.
+    RetireAuthors {
+        /// The ids.
+        authors: BTreeSet<u64>,
+    },
     /// Ask a store for its documents; answered by `Listed`.
     ListDocs {
         /// Which store.
@@ -174,6 +179,13 @@ pub enum Effect {
         channel: ChannelId,
         /// What.
         docs: Vec<StoreDoc>,
+    },
+    /// Note in a store what other machines are known to have of documents, of one creation each; answered only if it failed, by `NoteFailed`.
+    NoteConfirmed {
+        /// Which store.
+        channel: ChannelId,
+        /// The documents.
+        docs: Vec<(DocId, u64, VersionVector)>,
     },
     /// Delete a document from a store and keep its tombstone there.
     BuryDoc {

@@ -120,7 +120,7 @@ impl Synchronizer {
             }
             let unsent: Vec<_> = self.model.unsent.keys().cloned().collect();
             self.compare_away(channel, remembered.into_iter().chain(unsent), now, out);
-            return;
+            return self.offer_stranded(channel, now, out);
         }
         let entry_role = entry.role;
         if entry_role == Role::Relay {
@@ -152,20 +152,7 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
         }
-        self.tell_stranded(channel, out);
-    }
-
-    /// Offers a relay what only stores have and no other machine is known to have.
-    pub(super) fn tell_stranded(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
-        let Some(entry) = self.model.channels.get(&channel) else { return };
-        if entry.role != Role::Relay || !entry.initiated || !self.model.is_extended(channel) {
-            return;
-        }
-        for doc in self.model.stranded() {
-            if self.model.peek(channel, &doc).is_none_or(|link| link.known.is_none()) && self.sees(channel, &doc) {
-                self.tell_heads(channel, &doc, true, out);
-            }
-        }
+        self.offer_stranded(channel, now, out);
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.
@@ -209,7 +196,9 @@ impl Synchronizer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Records(timer) => timer.channel() != Some(channel),
-            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => true,
+            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Note | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => {
+                true
+            }
         });
         for doc in self.model.docs.values_mut() {
             if let DocState::Loading { requests, ask, .. } = &mut doc.state {

@@ -139,6 +139,11 @@ pub enum Input {
         /// The store.
         channel: ChannelId,
     },
+    /// A store could not note what other machines have.
+    NoteFailed {
+        /// Of which documents.
+        docs: Vec<DocId>,
+    },
     /// A peer's message arrived.
     Received {
         /// On which pipe.
@@ -231,6 +236,11 @@ pub enum Input {
         doc: DocId,
         /// What it has now.
         version: VersionVector,
+    },
+    /// The repo writes under these author ids, and nobody else does.
+    WritesUnder {
+        /// The ids.
+        authors: BTreeSet<u64>,
     },
     /// The permissions give other answers now.
     PermissionsChanged,

@@ -56,6 +56,8 @@ pub(super) struct Model {
     pub(super) forgotten: BTreeSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
     pub(super) expected_stores: BTreeSet<usize>,
+    /// Under which ids this repo writes.
+    pub(super) authors: BTreeSet<u64>,
     pub(super) armed: BTreeSet<Timer>,
     /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
     pub(super) present: BTreeMap<DocId, Presence>,
@@ -74,6 +76,8 @@ pub(super) struct Model {
     pub(super) backlog: VecDeque<DocId>,
     /// How many documents peers that left have made this side know of.
     introducers: BTreeMap<PeerId, usize>,
+    /// Stored documents of which more is confirmed than their stores were told.
+    pub(super) unnoted: BTreeSet<DocId>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -434,6 +438,7 @@ impl Model {
             undeletable: Default::default(),
             forgotten: Default::default(),
             expected_stores: Default::default(),
+            authors: Default::default(),
             armed: Default::default(),
             present: Default::default(),
             touched: Default::default(),
@@ -441,6 +446,7 @@ impl Model {
             loaded_bytes: 0,
             held_back: 0,
             unsent: Default::default(),
+            unnoted: Default::default(),
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),
@@ -696,9 +702,15 @@ impl Model {
             && !known.confirmed.includes(version)
         {
             let here = self.docs.get(doc).map_or(&known.version, |entry| &entry.version);
-            known.confirmed.merge(&here.common(version));
-            if self.unsent.contains_key(doc) {
-                self.count_unsent(doc);
+            let both = here.common(version);
+            if !known.confirmed.includes(&both) {
+                known.confirmed.merge(&both);
+                if !known.version.is_empty() {
+                    self.unnoted.insert(doc.clone());
+                }
+                if self.unsent.contains_key(doc) {
+                    self.count_unsent(doc);
+                }
             }
         }
         if let Some(entry) = self.docs.get_mut(doc)

@@ -3,13 +3,13 @@
 //! Decides when a document is read, what waits for it, what is written and when a snapshot replaces updates. Never
 //! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
     model::{Channel, DocState, Known, Load, Source},
 };
-use crate::protocol::{DocId, Identity, PeerId, PeerType, VersionVector};
+use crate::protocol::{DocId, Identity, PeerId, PeerType, Role, VersionVector};
 
 /// A document is written as one snapshot when it has this many records …
 const MAX_RECORDS: u32 = 48;
@@ -17,6 +17,8 @@ const MAX_RECORDS: u32 = 48;
 const READ_AGAIN_RECORDS: u32 = 40;
 /// … or some records whose updates outweigh the snapshot and this many bytes.
 const MIN_COMPACTED_BYTES: u64 = 256 * 1024;
+/// Milliseconds over which it is gathered what other machines were found to have.
+const NOTE_DELAY_MS: u64 = 2_000;
 const RETRY_MS: u64 = 1_000;
 const MAX_RETRY_MS: u64 = 30_000;
 
@@ -89,10 +91,10 @@ impl Synchronizer {
             self.note(&doc, stored.lineage, out);
             self.know_stored(&doc, stored);
         }
-        for channel in self.model.pipes() {
-            self.tell_stranded(channel, out);
-        }
         self.forget_tombstones(now, out);
+        for channel in self.model.pipes() {
+            self.offer_stranded(channel, now, out);
+        }
     }
 
     pub(super) fn list_failed(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
@@ -298,10 +300,17 @@ impl Synchronizer {
             if !self.is_dirty(store, &doc) || !self.may_keep(store, &doc) {
                 continue;
             }
-            let (Some(link), Some(entry)) = (self.model.peek(store, &doc), self.model.docs.get(&doc)) else { continue };
+            let Some((since, snapshot)) =
+                self.model.peek(store, &doc).map(|link| (link.known.clone().unwrap_or_default(), outgrown(link.load, link.size)))
+            else {
+                continue;
+            };
+            // The write carries it.
+            self.model.unnoted.remove(&doc);
+            let Some(entry) = self.model.docs.get(&doc) else { continue };
             docs.push(StoreDoc {
-                since: link.known.clone().unwrap_or_default(),
-                snapshot: outgrown(link.load, link.size),
+                since,
+                snapshot,
                 lineage: entry.lineage,
                 confirmed: entry.confirmed.clone(),
                 creator: entry.creator.clone(),
@@ -384,8 +393,62 @@ impl Synchronizer {
         self.model.arm(Timer::StoreDue(store), after, out);
     }
 
+    /// Arranges that stores note what other machines have: it tells the next start what is still to be sent, and costs nothing if lost.
+    pub(super) fn schedule_notes(&mut self, out: &mut Vec<Effect>) {
+        if self.model.unnoted.is_empty() {
+            return;
+        }
+        // A relay compares everything with every relay it meets, and its clients come to it.
+        if self.role() == Role::Relay || !self.model.has_stores() {
+            self.model.unnoted.clear();
+        } else {
+            self.model.arm(Timer::Note, NOTE_DELAY_MS, out);
+        }
+    }
+
+    pub(super) fn note_confirmed(&mut self, out: &mut Vec<Effect>) {
+        let stores = self.model.stores();
+        let writing = |entry: &Channel, doc: &DocId| entry.store.dirty.contains(doc);
+        // What is about to be written carries it.
+        let dirty = |doc: &DocId| stores.iter().filter_map(|store| self.model.channels.get(store)).any(|entry| writing(entry, doc));
+        let (later, now): (BTreeSet<_>, BTreeSet<_>) = self.model.unnoted.iter().cloned().partition(dirty);
+        self.model.unnoted = later;
+        for store in stores {
+            let known = |doc: &DocId| {
+                let known = self.model.catalogue.get(doc).filter(|known| !known.version.is_empty())?;
+                Some((doc.clone(), known.lineage, known.confirmed.clone()))
+            };
+            let docs: Vec<_> = now.iter().filter(|doc| self.may_keep(store, doc)).filter_map(known).collect();
+            if !docs.is_empty() {
+                out.push(Effect::NoteConfirmed { channel: store, docs });
+            }
+        }
+    }
+
+    /// Offers a peer that keeps documents what is only in stores here and, as far as is known, on no other machine.
+    pub(super) fn offer_stranded(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get(&channel) else { return };
+        if entry.kind != ChannelKind::Network || entry.role != Role::Relay || !entry.initiated {
+            return;
+        }
+        let extended = self.model.is_extended(channel);
+        for doc in self.model.stranded() {
+            if !self.sees(channel, &doc) || self.model.peek(channel, &doc).is_some_and(|link| link.known.is_some()) {
+                continue;
+            }
+            if extended {
+                // Read only if it is wanted.
+                self.tell_heads(channel, &doc, true, out);
+            } else {
+                let lineage = self.model.lineage(&doc).unwrap_or(0);
+                self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
+            }
+        }
+    }
+
     pub(super) fn flush_wanted(&mut self, out: &mut Vec<Effect>) {
         self.flush_records(out);
+        self.note_confirmed(out);
         for store in self.model.stores() {
             let Some(entry) = self.model.channels.get_mut(&store) else { continue };
             if entry.store.writing {

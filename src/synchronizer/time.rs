@@ -33,6 +33,8 @@ pub enum Timer {
     StoreDue(super::ChannelId),
     /// Remove a document from a store again after a failure.
     Remove(super::ChannelId, crate::protocol::DocId),
+    /// Note in stores what other machines were found to have.
+    Note,
     /// Ask a peer whether what was sent has arrived.
     Verify(super::ChannelId, crate::protocol::DocId),
     /// Ask a peer that greeted us about the documents it did not mention.

@@ -48,12 +48,20 @@ export class IndexedDBAdapter implements Adapter {
   readonly name: string;
 }
 
-/** Connects to a hub, again and again. */
+/** Connects to a hub, again and again; tabs share one connection. */
 export class WebSocketAdapter implements Adapter {
-  constructor(options: { url: string | (() => string | Promise<string>) });
+  /**
+   * `shared`: the tabs and workers of one origin that use the same `url` (of a function's, what comes before its query) have one connection
+   * to the hub together, made with the url of the one that holds it. A string instead shares among those that give the same, such as a
+   * user's id where tabs of several users are open; `false` gives this one a connection of its own.
+   */
+  constructor(options: { url: string | (() => string | Promise<string>); shared?: boolean | string });
   readonly kind: "network";
   readonly name: string;
+  /** That of the tab's own connection, or of its place at another tab's. */
   readonly state: AdapterState;
+  /** Whose connection it uses: its own for itself, its own for all tabs, or another tab's. */
+  readonly part: "alone" | "leader" | "follower";
   /** Connects again after `disconnect`. */
   connect(): void;
   /** Leaves the hub until `connect`. */

@@ -1,12 +1,14 @@
 //! What every store has to do.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use corella::{
     DocId, PeerId, VersionVector,
     protocol::Tombstone,
-    runtime::{Committed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write},
+    runtime::{
+        Amendment, Committed, Confirmed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write,
+    },
     synchronizer::{Creator, Timestamp},
 };
 use futures_util::future::{join, join_all};
@@ -45,6 +47,8 @@ pub async fn all(stores: &impl Stores) {
     run.everything_is_there_after_a_restart().await;
     run.a_removed_document_is_gone_alone().await;
     run.what_another_machine_has_is_merged_and_the_first_creator_stays().await;
+    run.what_another_machine_has_can_be_noted_alone().await;
+    run.a_value_is_amended_by_one_at_a_time_and_stays().await;
     run.a_write_to_an_older_creation_is_dropped_and_the_others_happen().await;
     run.a_write_to_a_newer_creation_replaces_all_that_is_stored().await;
     run.a_buried_document_is_its_tombstone().await;
@@ -160,6 +164,8 @@ impl<S: Stores> Run<'_, S> {
         assert_eq!(index.version, VersionVector::from_iter([(7, 3), (u64::MAX, i32::MAX)]));
         let listed = store.list().await.unwrap();
         assert_eq!(listed.len(), 1);
+        assert_eq!(store.index(&id).await.unwrap().as_ref(), Some(&listed[0].index));
+        assert_eq!(store.index(&doc("never-there")).await, Ok(None));
         assert_eq!((&listed[0].doc, &listed[0].index), (&id, &index), "the list says the same");
         store.write(vec![write(&id, "r3", vec![], (7, 1))]).await.unwrap();
         let after = load(&store, &id).await.index;
@@ -332,6 +338,50 @@ impl<S: Stores> Run<'_, S> {
         assert_eq!(listed(&store, &named).await, Some(index));
         let index = load(&store, &unnamed).await.index;
         assert_eq!((index.creator, index.confirmed), (creator(3, None), VersionVector::new()));
+    }
+
+    async fn what_another_machine_has_can_be_noted_alone(&self) {
+        let (_side, store) = self.fresh().await;
+        let (id, other, absent, deleted) = (doc("a"), doc("other"), doc("absent"), doc("deleted"));
+        store.write(vec![write(&id, "r", vec![1], (1, 9)), creation(3, write(&other, "r", vec![1], (1, 9)))]).await.unwrap();
+        store.write(vec![write(&deleted, "r", vec![1], (1, 9))]).await.unwrap();
+        store.bury(&deleted, Tombstone { lineage: 0, at: 5, by: PeerId::from(1) }).await.unwrap();
+        let before = load(&store, &id).await;
+        let note = |doc: &DocId, lineage, end| Confirmed { doc: doc.clone(), lineage, version: VersionVector::from_iter([(1, end)]) };
+        let notes = vec![note(&id, 0, 4), note(&other, 2, 9), note(&absent, 0, 9), note(&deleted, 0, 9)];
+        store.confirm(notes).await.unwrap();
+        store.confirm(vec![note(&id, 0, 3)]).await.unwrap();
+        let confirmed = IndexEntry { confirmed: VersionVector::from_iter([(1, 4)]), ..before.index };
+        assert_eq!(load(&store, &id).await, StoredDoc { index: confirmed.clone(), ..before });
+        assert_eq!(listed(&store, &id).await, Some(confirmed));
+        assert_eq!(load(&store, &other).await.index.confirmed, VersionVector::new(), "said of another creation");
+        assert_eq!(load(&store, &deleted).await.index.confirmed, VersionVector::new());
+        assert_eq!(store.load(&absent).await, Ok(None), "nothing comes into being by it");
+    }
+
+    async fn a_value_is_amended_by_one_at_a_time_and_stays(&self) {
+        let database = self.database();
+        let (a, b) = (self.stores.open(&database).await, self.stores.open(&database).await);
+        let (store_a, store_b) = (a.store().await, b.store().await);
+        let count =
+            |store: &Rc<dyn Store>| store.amend("count", Arc::new(|before| Some(Bytes::from(vec![0; before.map_or(0, <[u8]>::len) + 1]))));
+        let counted = join_all((0..20).map(|n| count(if n % 2 == 0 { &store_a } else { &store_b })).collect::<Vec<_>>()).await;
+        let mut lengths: Vec<_> = counted.into_iter().map(|value| value.unwrap().unwrap().len()).collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, (1..=20).collect::<Vec<_>>(), "each saw what the one before it made");
+        assert_eq!(store_a.amend("another", Arc::new(|before| before.map(Bytes::copy_from_slice))).await, Ok(None));
+        store_a.write(vec![write(&doc("count"), "count", vec![1], (1, 1))]).await.unwrap();
+        store_a.remove(&doc("count")).await.unwrap();
+        assert!(store_a.list().await.unwrap().is_empty(), "values are no documents");
+        store_a.close().await;
+        store_b.close().await;
+        a.adapter.stop().await;
+        b.adapter.stop().await;
+        let again = self.stores.open(&database).await.store().await;
+        let same: Amendment = Arc::new(|before| before.map(Bytes::copy_from_slice));
+        assert_eq!(again.amend("count", Arc::clone(&same)).await, Ok(Some(Bytes::from(vec![0; 20]))));
+        assert_eq!(again.amend("count", Arc::new(|_| None)).await, Ok(None));
+        assert_eq!(again.amend("count", same).await, Ok(None));
     }
 
     async fn a_write_to_an_older_creation_is_dropped_and_the_others_happen(&self) {

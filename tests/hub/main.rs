@@ -6,6 +6,7 @@ mod client;
 mod http;
 mod limits;
 mod process;
+mod sessions;
 mod sync;
 
 use corella::hub::{Hub, HubConfig, HubLimits, StorageConfig};

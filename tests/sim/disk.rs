@@ -6,12 +6,14 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords, RawRecord, Record,
-        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, Env, IndexEntry, LoadedRecords, LocalBoxFuture,
+        MemoryRecords, RawRecord, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc,
+        StoredInfo, Write,
     },
     synchronizer::ChannelKind,
 };
@@ -24,6 +26,8 @@ use crate::life::Life;
 pub struct Disk {
     docs: RefCell<BTreeMap<DocId, Stored>>,
     pub records: RefCell<MemoryRecords>,
+    values: RefCell<BTreeMap<&'static str, Bytes>>,
+    pub loads: Cell<u64>,
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
     pub fail_lists: Cell<bool>,
@@ -50,6 +54,11 @@ impl Disk {
     /// Returns whether a deletion of the document is remembered.
     pub fn remembers_deletion(&self, doc: &str) -> bool {
         self.docs.borrow().get(&DocId::new(doc).unwrap()).is_some_and(|stored| stored.index.tombstone.is_some())
+    }
+
+    /// Returns a disk with the same on it.
+    pub fn copy(&self) -> Rc<Self> {
+        Rc::new(Self { docs: self.docs.clone(), values: self.values.clone(), ..Self::default() })
     }
 
     /// Puts together what the disk has of a document.
@@ -162,9 +171,15 @@ impl Store for Connection {
             if disk.fail_loads.get() {
                 return Err(StoreError::Other("injected".into()));
             }
+            disk.loads.set(disk.loads.get() + 1);
             let stored = disk.docs.borrow().get(&doc).cloned();
             Ok(stored.map(|stored| StoredDoc { records: stored.records.into_values().collect(), index: stored.index }))
         })
+    }
+
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let doc = doc.clone();
+        self.later(move |disk| Ok(disk.docs.borrow().get(&doc).map(|stored| stored.index.clone())))
     }
 
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
@@ -224,6 +239,35 @@ impl Store for Connection {
                 stored.records.clear();
             }
             Ok(())
+        })
+    }
+
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            for confirmed in confirmed {
+                if let Some(stored) = disk.docs.borrow_mut().get_mut(&confirmed.doc) {
+                    stored.index.confirm(&confirmed);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
+            let mut values = disk.values.borrow_mut();
+            let value = change(values.get(name).map(|value| &**value));
+            match value.clone() {
+                Some(value) => values.insert(name, value),
+                None => values.remove(name),
+            };
+            Ok(value)
         })
     }
 

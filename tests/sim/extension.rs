@@ -444,6 +444,163 @@ fn what_was_typed_offline_reaches_the_hub_after_restarts_without_being_opened() 
     assert_eq!(client.list().iter().filter(|info| info.open).count(), 0);
 }
 
+/// A leaf with a disk, connected or not.
+fn stored_leaf(world: &World, disk: &Rc<Disk>, link: Option<&Rc<Link>>, open_after_ms: u64) -> Repo {
+    let mut adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(disk, world.env(), 5, open_after_ms)];
+    adapters.extend(link.map(|link| link.end(0) as Rc<dyn Adapter>));
+    leaf(world, adapters)
+}
+
+#[test]
+fn what_the_hub_has_is_remembered_over_restarts_and_only_the_rest_is_read_and_sent() {
+    let mut world = World::new(36);
+    let disk = Disk::new();
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let hub = relay(&world, vec![link.end(1)], Rc::new(CreatorDeletes));
+    let online = stored_leaf(&world, &disk, Some(&link), 0);
+    link.connect();
+    for number in 0..200 {
+        insert(&online.get(&format!("d{number}")).unwrap(), "in sync");
+    }
+    world.run(10_000);
+    link.disconnect();
+    world.run(100);
+    insert(&online.get("d7").unwrap(), "typed offline, ");
+    world.run(500);
+    drop(online);
+    for _ in 0..3 {
+        let offline = stored_leaf(&world, &disk, None, 0);
+        let (synced, stranded) = (offline.get("d8").unwrap(), offline.get("d7").unwrap());
+        world.run(500);
+        assert_eq!((synced.unsynced(), stranded.unsynced()), (0, 15));
+        drop(offline);
+    }
+    let loads = disk.loads.get();
+    let client = stored_leaf(&world, &disk, Some(&link), 0);
+    world.run(200);
+    link.connect();
+    world.run(5_000);
+    assert_eq!(text(&hub.get("d7").unwrap()), "typed offline, in sync");
+    assert_eq!(disk.loads.get() - loads, 1, "what is in sync is not read");
+    drop(client);
+    let last = stored_leaf(&world, &disk, None, 0);
+    let sent = last.get("d7").unwrap();
+    world.run(500);
+    assert_eq!(sent.unsynced(), 0, "noted although the document was never opened");
+}
+
+#[test]
+fn what_a_store_lists_after_the_connection_is_there_is_sent_all_the_same() {
+    let mut world = World::new(37);
+    let disk = Disk::new();
+    let offline = stored_leaf(&world, &disk, None, 0);
+    insert(&offline.get("d").unwrap(), "typed on a plane");
+    world.run(500);
+    drop(offline);
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let hub = relay(&world, vec![link.end(1)], Rc::new(CreatorDeletes));
+    let _client = stored_leaf(&world, &disk, Some(&link), 8_000);
+    link.connect();
+    world.run(20_000);
+    assert_eq!(text(&hub.get("d").unwrap()), "typed on a plane");
+}
+
+#[test]
+fn what_was_typed_offline_reaches_a_server_of_the_reference_protocol_without_being_opened() {
+    let mut world = World::new(38);
+    let disk = Disk::new();
+    let offline = stored_leaf(&world, &disk, None, 0);
+    for id in ["a", "b"] {
+        insert(&offline.get(id).unwrap(), "typed on a plane");
+    }
+    world.run(500);
+    drop(offline);
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let server = Repo::new(
+        world.env(),
+        RepoConfig {
+            adapters: vec![link.end(1)],
+            features: Features::default(),
+            interest: Interest::Everything,
+            peer_type: PeerType::Service,
+            ..RepoConfig::default()
+        },
+    );
+    let client = stored_leaf(&world, &disk, Some(&link), 0);
+    world.run(100);
+    link.connect();
+    world.run(10_000);
+    for id in ["a", "b"] {
+        assert_eq!(text(&server.get(id).unwrap()), "typed on a plane");
+    }
+    drop(client);
+    let last = stored_leaf(&world, &disk, None, 0);
+    let sent = last.get("a").unwrap();
+    world.run(500);
+    assert_eq!(sent.unsynced(), 0);
+}
+
+#[test]
+fn a_note_that_failed_is_made_again() {
+    let mut world = World::new(39);
+    let disk = Disk::new();
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let _hub = relay(&world, vec![link.end(1)], Rc::new(CreatorDeletes));
+    let online = stored_leaf(&world, &disk, Some(&link), 0);
+    insert(&online.get("d").unwrap(), "kept");
+    world.run(500);
+    disk.fail_writes.set(true);
+    link.connect();
+    world.run(10_000);
+    disk.fail_writes.set(false);
+    let writes = disk.writes.get();
+    world.run(10_000);
+    drop(online);
+    assert_eq!(disk.writes.get(), writes, "a note is no record");
+    let offline = stored_leaf(&world, &disk, None, 0);
+    let handle = offline.get("d").unwrap();
+    world.run(500);
+    assert_eq!(handle.unsynced(), 0);
+}
+
+#[test]
+fn what_others_wrote_counts_as_on_the_hubs_disk_whoever_begins_the_comparison() {
+    let mut world = World::new(40);
+    let disk = Disk::new();
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 10)).collect();
+    let mut adapters: Vec<Rc<dyn Adapter>> = vec![Drive::new(&disk, world.env(), 5, 0)];
+    adapters.extend(links.iter().map(|link| link.end(1) as Rc<dyn Adapter>));
+    let config = RepoConfig {
+        adapters,
+        peer_id: Some(PeerId::from(500)),
+        peer_type: PeerType::Service,
+        interest: Interest::Everything,
+        ..RepoConfig::default()
+    };
+    let _hub = Repo::new(world.env(), config);
+    let readers: Vec<_> = links
+        .iter()
+        .zip([100, 900])
+        .map(|(link, peer)| {
+            let config = RepoConfig { adapters: vec![link.end(0)], peer_id: Some(PeerId::from(peer)), ..RepoConfig::default() };
+            Repo::new(world.env(), config)
+        })
+        .collect();
+    let handles: Vec<_> = readers.iter().map(|repo| repo.get("d").unwrap()).collect();
+    for link in &links {
+        link.connect();
+    }
+    world.run(1_000);
+    for (handle, word) in handles.iter().zip(["low", "high"]) {
+        insert(handle, word);
+        world.run(5_000);
+    }
+    world.run(35_000);
+    for handle in &handles {
+        assert_eq!(handle.durability(), Durability::HubDisk);
+    }
+}
+
 #[test]
 fn forgetting_drops_only_the_own_copy() {
     let mut trio = Trio::new(28, [true, true]);

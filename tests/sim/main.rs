@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "one test binary, no public surface")]
 
 mod admission;
+mod authors;
 mod backup;
 mod chance;
 mod chaos;

@@ -210,6 +210,8 @@ async fn a_database_of_the_first_version_is_taken_over_with_everything_in_it() {
     let store = side.store().await;
     assert_eq!(store.load(&DocId::new("a").unwrap()).await.unwrap(), a);
     assert_eq!(store.list().await.unwrap(), before);
+    let value = store.amend("name", std::sync::Arc::new(|before| before.is_none().then(|| vec![7].into()))).await.unwrap();
+    assert_eq!(value.as_deref(), Some(&[7][..]));
     store.write(vec![write("c", "r")]).await.unwrap();
     side.adapter.stop().await;
     let database = raw(&name, None).await;

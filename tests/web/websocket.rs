@@ -1,7 +1,7 @@
 use std::{cell::Cell, rc::Rc};
 
 use corella::{
-    browser::{UrlSource, WebSocketAdapter},
+    browser::{Sharing, UrlSource, WebSocketAdapter},
     protocol::{Identity, Message, PeerId, PeerType},
     runtime::{Adapter, AdapterState, Opening, Problem},
 };
@@ -18,7 +18,7 @@ const HUB: Option<&str> = option_env!("CORELLA_TEST_WS");
 const RELAY: Option<&str> = option_env!("CORELLA_TEST_RELAY");
 
 fn start(url: &str) -> (Rc<WebSocketAdapter>, Rc<Recorder>) {
-    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Fixed(url.to_owned())));
+    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Fixed(url.to_owned()), Sharing::Off));
     let side = Recorder::start(env(), adapter.clone());
     (adapter, side)
 }
@@ -140,7 +140,7 @@ async fn a_refused_socket_is_reported_once_and_tried_again_when_the_network_is_b
             Box::pin(std::future::ready(Ok("ws://127.0.0.1:9/ws".to_owned())))
         }
     }));
-    let adapter = Rc::new(WebSocketAdapter::new(source));
+    let adapter = Rc::new(WebSocketAdapter::new(source, Sharing::Off));
     let side = Recorder::start(env(), adapter.clone());
     let global = js_sys::global().unchecked_into::<EventTarget>();
     for attempt in 1..=3 {
@@ -163,7 +163,7 @@ async fn a_source_without_url_is_asked_again() {
             Box::pin(std::future::ready(Err("no token".to_owned())))
         }
     }));
-    let adapter = Rc::new(WebSocketAdapter::new(source));
+    let adapter = Rc::new(WebSocketAdapter::new(source, Sharing::Off));
     let side = Recorder::start(env(), adapter.clone());
     side.until("it was asked twice", |_| asked.get() >= 2).await;
     assert!(format!("{:?}", side.problems.borrow()).contains("no token"));
@@ -172,7 +172,7 @@ async fn a_source_without_url_is_asked_again() {
 
 #[wasm_bindgen_test]
 async fn a_source_that_never_answers_does_not_hold_up_the_end() {
-    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Asked(Rc::new(|| Box::pin(std::future::pending())))));
+    let adapter = Rc::new(WebSocketAdapter::new(UrlSource::Asked(Rc::new(|| Box::pin(std::future::pending()))), Sharing::Off));
     let side = Recorder::start(env(), adapter.clone());
     side.until("it connects", |_| adapter.state() == AdapterState::Connecting).await;
     adapter.pause();

@@ -168,3 +168,32 @@ test("permission hooks get plain data, may not call the repo, and hide what they
   );
   expect(seen).toEqual({ private: "", open: "ours" });
 });
+
+test("who closes its page is gone at once for the others", async ({ browser }) => {
+  const url = `${hub.url.replace("http", "ws")}ws`;
+  const open = async (name: string) => {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(origin);
+    await page.evaluate(
+      async ({ entry, url, name }) => {
+        const { Repo, WebSocketAdapter } = (await import(entry)) as typeof import("corella");
+        const repo = await Repo.open({ identity: { name }, adapters: [new WebSocketAdapter({ url })] });
+        const store = repo.get("d").ephemeral("presence");
+        store.setSelf(name);
+        Object.assign(window, { here: () => [...store.peers.values()].sort().join() });
+      },
+      { entry: `${origin}/pkg/index.js`, url, name },
+    );
+    return page;
+  };
+  const here = (page: Page) => page.evaluate(() => (window as unknown as { here(): string }).here());
+  const [a, b, c] = [await open("a"), await open("b"), await open("c")];
+  const others = ["b,c", "b"];
+  await expect.poll(() => here(a)).toBe(others[0]);
+  const closing = Date.now();
+  await c.context().close();
+  // An entry that is not renewed would stay for half a minute.
+  await expect.poll(() => here(a), { intervals: [20], timeout: 5000 }).toBe(others[1]);
+  console.log(`gone after ${Date.now() - closing} ms`);
+  await Promise.all([a, b].map((page) => page.context().close()));
+});

@@ -12,9 +12,11 @@ use wasm_bindgen::JsCast;
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use super::{
-    super::listener::Listener,
+    super::{
+        listener::Listener,
+        lock::{HeldLock, Watch},
+    },
     envelope::{Envelope, Note},
-    lock::{HeldLock, Watch},
 };
 use crate::{
     protocol::{

@@ -4,7 +4,7 @@
 //! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing.
 //!
 //! `meta`: key "birth", value a random text that tells this database from one of the same name that was deleted; key "synced", rewritten
-//! to bring to disk what was committed before.
+//! to bring to disk what was committed before; under other names the small values kept beside the documents, as bytes.
 //!
 //! Versions: 1 had no `meta`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
 //! a higher [`VERSION`].
@@ -29,6 +29,9 @@ pub(super) const INDEX: &str = "index";
 pub(super) const META: &str = "meta";
 pub(super) const BIRTH: &str = "birth";
 pub(super) const SYNCED: &str = "synced";
+/// Object stores every database of corella's has had from the beginning.
+pub(super) const FIRST: [&str; 2] = [RECORDS, INDEX];
+pub(super) const ALL: [&str; 3] = [RECORDS, INDEX, META];
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";
@@ -181,7 +184,7 @@ fn get(value: &JsValue, field: &str) -> JsValue {
     Reflect::get(value, &field.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-fn bytes_from_js(value: &JsValue) -> Option<Vec<u8>> {
+pub(super) fn bytes_from_js(value: &JsValue) -> Option<Vec<u8>> {
     value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
 }
 

@@ -1,8 +1,12 @@
 //! IndexedDB requests and transactions as futures. Decides what each failure means.
 
+use std::{cell::Cell, rc::Rc};
+
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
-use web_sys::{DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction};
+use web_sys::{
+    DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction, IdbVersionChangeEvent,
+};
 
 use super::{super::listener::Listener, layout};
 use crate::runtime::StoreError;
@@ -17,26 +21,25 @@ pub(in crate::browser) fn factory() -> Result<IdbFactory, StoreError> {
     Ok(factory.unchecked_into())
 }
 
-/// Opens the database and creates the object stores it lacks. `birth` is written into a new one; `blocked` is called if another tab keeps
-/// an older one open.
+/// Opens the database and creates the object stores it lacks; one that somebody else made is left alone. `birth` is written where there is
+/// none; `blocked` is called if another tab keeps an older one open.
 pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) -> Result<IdbDatabase, StoreError> {
     let request: IdbOpenDbRequest = factory()?.open_with_u32(name, layout::VERSION).map_err(|error| explain(&error))?;
-    let foreign = std::rc::Rc::new(std::cell::Cell::new(false));
+    let foreign = Rc::new(Cell::new(false));
     let upgrade = Listener::new(&request, "upgradeneeded", {
-        let (request, birth, foreign) = (request.clone(), birth.to_owned(), std::rc::Rc::clone(&foreign));
-        move |_| {
+        let (request, birth, foreign) = (request.clone(), birth.to_owned(), Rc::clone(&foreign));
+        move |event| {
             // A failure here fails the request.
             let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) else { return };
-            let there = database.object_store_names();
-            if there.length() > 0 && !there.contains(layout::RECORDS) {
+            let present = database.object_store_names();
+            let is_new = event.unchecked_into::<IdbVersionChangeEvent>().old_version() < 1.0;
+            if !is_new && !layout::FIRST.iter().all(|store| present.contains(store)) {
                 foreign.set(true);
                 let _ = request.transaction().map(|transaction| transaction.abort());
                 return;
             }
-            for store in [layout::RECORDS, layout::INDEX, layout::META] {
-                if !there.contains(store) {
-                    let _ = database.create_object_store(store);
-                }
+            for store in layout::ALL.into_iter().filter(|store| !present.contains(store)) {
+                let _ = database.create_object_store(store);
             }
             let meta = request.transaction().and_then(|transaction| transaction.object_store(layout::META).ok());
             if let Some(meta) = meta {
@@ -45,19 +48,19 @@ pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) 
         }
     });
     let blocked = Listener::new(&request, "blocked", move |_| blocked());
-    let not_ours = || StoreError::Corrupt(format!("database {name:?} is not one of corella's"));
+    let is_foreign = || StoreError::Corrupt(format!("database {name:?} is not one of corella's"));
     let opened = done(&request).await;
+    drop((upgrade, blocked));
     if foreign.get() {
-        return Err(not_ours());
+        return Err(is_foreign());
     }
     let database: IdbDatabase = opened?.unchecked_into();
-    drop((upgrade, blocked));
     let stores = database.object_store_names();
-    if [layout::RECORDS, layout::INDEX, layout::META].into_iter().all(|store| stores.contains(store)) {
+    if layout::ALL.into_iter().all(|store| stores.contains(store)) {
         Ok(database)
     } else {
         database.close();
-        Err(not_ours())
+        Err(is_foreign())
     }
 }
 

@@ -6,8 +6,9 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use futures_channel::oneshot;
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, IdbDatabase, IdbObjectStore, IdbTransaction, IdbTransactionMode, IdbVersionChangeEvent};
 
@@ -20,8 +21,8 @@ use super::{
 use crate::{
     protocol::{DocId, Tombstone},
     runtime::{
-        AdapterContext, Committed, ErrorCode, LocalBoxFuture, RawRecord, RepoError, Safety, StorageNotice, Store, StoreError, StoredDoc,
-        StoredInfo, Write,
+        AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, RepoError, Safety,
+        StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
 };
 
@@ -230,6 +231,11 @@ impl Store for IndexedDbStore {
         Box::pin(async move { shared.with_database(|database| load(database, doc.clone())).await })
     }
 
+    fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
+        let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
+        Box::pin(async move { shared.with_database(|database| index_of(database, doc.clone())).await })
+    }
+
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         let shared = Rc::clone(&self.shared);
         Box::pin(async move {
@@ -273,6 +279,17 @@ impl Store for IndexedDbStore {
         self.queue(async move { shared.with_database(|database| bury(database, doc.clone(), tombstone.clone())).await })
     }
 
+    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        let confirmed = Rc::new(confirmed);
+        self.queue(async move { shared.with_database(|database| confirm(database, Rc::clone(&confirmed))).await })
+    }
+
+    fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        self.queue(async move { shared.with_database(|database| amend(database, name, Amendment::clone(&change))).await })
+    }
+
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
         self.queue(async move { shared.with_database(|database| remove(database, doc.clone())).await })
@@ -289,7 +306,7 @@ impl Store for IndexedDbStore {
     }
 }
 
-fn transaction(database: &IdbDatabase, stores: &Array, mode: IdbTransactionMode, safety: Safety) -> Result<IdbTransaction, StoreError> {
+fn transaction(database: &IdbDatabase, stores: &[&str], mode: IdbTransactionMode, safety: Safety) -> Result<IdbTransaction, StoreError> {
     let options = Object::new();
     let durability = match safety {
         // "Complete" means that the operating system has it.
@@ -298,7 +315,8 @@ fn transaction(database: &IdbDatabase, stores: &Array, mode: IdbTransactionMode,
         Safety::Strict => "strict",
     };
     let _ = Reflect::set(&options, &"durability".into(), &durability.into());
-    database.unchecked_ref::<DurableDatabase>().transaction(stores, mode, &options).map_err(|error| explain(&error))
+    let stores: Array = stores.iter().map(|store| JsValue::from(*store)).collect();
+    database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(|error| explain(&error))
 }
 
 fn begin(
@@ -306,8 +324,7 @@ fn begin(
     mode: IdbTransactionMode,
     safety: Safety,
 ) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
-    let stores = Array::of2(&layout::RECORDS.into(), &layout::INDEX.into());
-    let transaction = transaction(database, &stores, mode, safety)?;
+    let transaction = transaction(database, &[layout::RECORDS, layout::INDEX], mode, safety)?;
     let records = transaction.object_store(layout::RECORDS).map_err(|error| explain(&error))?;
     let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
     Ok((transaction, records, index))
@@ -330,8 +347,7 @@ async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, St
 }
 
 async fn birth_of(database: &IdbDatabase) -> Result<String, StoreError> {
-    let stores = Array::of1(&layout::META.into());
-    let meta = transaction(database, &stores, IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let meta = transaction(database, &[layout::META], IdbTransactionMode::Readonly, Safety::Relaxed)?;
     let meta = meta.object_store(layout::META).map_err(|error| explain(&error))?;
     let birth = done(&meta.get(&layout::BIRTH.into()).map_err(|error| explain(&error))?).await?;
     birth.as_string().ok_or_else(|| StoreError::Corrupt("the database does not say which one it is".to_owned()))
@@ -339,8 +355,7 @@ async fn birth_of(database: &IdbDatabase) -> Result<String, StoreError> {
 
 /// A strict transaction brings those before it to the disk, if it writes something.
 async fn sync(database: IdbDatabase) -> Result<(), StoreError> {
-    let stores = Array::of1(&layout::META.into());
-    let transaction = transaction(&database, &stores, IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let transaction = transaction(&database, &[layout::META], IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
     let meta = transaction.object_store(layout::META).map_err(|error| explain(&error))?;
     meta.put_with_key(&js_sys::Date::now().into(), &layout::SYNCED.into()).map_err(|error| explain(&error))?;
@@ -355,6 +370,13 @@ async fn salvage(database: IdbDatabase, doc: DocId) -> Result<Vec<RawRecord>, St
     let keys = Array::from(&done(&keys).await?);
     let values = Array::from(&done(&values).await?);
     Ok(keys.iter().zip(values.iter()).map(|(key, value)| layout::raw_record(&key, &value)).collect())
+}
+
+async fn index_of(database: IdbDatabase, doc: DocId) -> Result<Option<IndexEntry>, StoreError> {
+    let transaction = transaction(&database, &[layout::INDEX], IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
+    let value = done(&index.get(&doc.as_str().into()).map_err(|error| explain(&error))?).await?;
+    if value.is_undefined() { Ok(None) } else { Index::from_js(&value).map(|index| Some(index.entry)) }
 }
 
 /// Lists what can be read, and the errors of what cannot.
@@ -447,6 +469,52 @@ async fn bury_one(records: &IdbObjectStore, index: &IdbObjectStore, doc: &DocId,
     }
     index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
     Ok(())
+}
+
+async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Confirmed>>) -> Result<(), StoreError> {
+    let (transaction, _, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Relaxed)?;
+    let outcome = Outcome::of(&transaction);
+    let requested = confirm_all(&index, &confirmed).await;
+    finish(&transaction, outcome, requested).await
+}
+
+async fn confirm_all(index: &IdbObjectStore, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+    for confirmed in confirmed {
+        let id = JsValue::from(confirmed.doc.as_str());
+        let mut known = stored(index, &id).await?;
+        if known.entry.confirm(confirmed) {
+            index.put_with_key(&known.to_js(), &id).map_err(|error| explain(&error))?;
+        }
+    }
+    Ok(())
+}
+
+async fn amend(database: IdbDatabase, name: &str, change: Amendment) -> Result<Option<Bytes>, StoreError> {
+    let transaction = transaction(&database, &[layout::META], IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let values = transaction.object_store(layout::META).map_err(|error| explain(&error))?;
+    let outcome = Outcome::of(&transaction);
+    let changed = amend_one(&values, name, &change).await;
+    let requested = changed.as_ref().map(drop).map_err(Clone::clone);
+    finish(&transaction, outcome, requested).await?;
+    changed
+}
+
+async fn amend_one(values: &IdbObjectStore, name: &str, change: &Amendment) -> Result<Option<Bytes>, StoreError> {
+    let key = JsValue::from(name);
+    let before = done(&values.get(&key).map_err(|error| explain(&error))?).await?;
+    // What is no bytes is none of ours, and counts as nothing.
+    let before = layout::bytes_from_js(&before);
+    let value = change(before.as_deref());
+    match &value {
+        value if value.as_deref() == before.as_deref() => {}
+        Some(value) => {
+            values.put_with_key(&Uint8Array::from(&value[..]), &key).map_err(|error| explain(&error))?;
+        }
+        None => {
+            values.delete(&key).map_err(|error| explain(&error))?;
+        }
+    }
+    Ok(value)
 }
 
 fn delete_all(records: &IdbObjectStore, doc: &DocId) -> Result<(), StoreError> {

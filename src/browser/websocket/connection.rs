@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    rc::Rc,
+    rc::{Rc, Weak},
 };
 
 use bytes::Bytes;
@@ -11,11 +11,12 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
-use super::{super::listener::Listener, Event};
+use super::{super::listener::Listener, Event, sharing::Stay};
 use crate::{
     protocol::{
         Limits, Message,
         frame::{self, Reassembler},
+        sessions::{SESSIONS, SessionPayload},
     },
     runtime::{AdapterContext, Channel, ChannelStats, Env, ErrorCode, Opening, Problem, RepoError},
     synchronizer::ChannelId,
@@ -61,12 +62,22 @@ pub(super) struct Connection {
     ready_at: Cell<Option<u64>>,
     due: Cell<u64>,
     awaits_pong: Cell<bool>,
+    /// The tabs it may be of use to.
+    tabs: Option<Weak<Stay>>,
+    /// Whether the server takes several tabs on one socket, once it has said so.
+    carries: Cell<Option<bool>>,
     _listeners: [Listener; 4],
 }
 
 impl Connection {
     /// Opens a socket; fails if the URL is none.
-    pub(super) fn open(number: u64, url: &str, context: AdapterContext, events: mpsc::UnboundedSender<Event>) -> Result<Self, RepoError> {
+    pub(super) fn open(
+        number: u64,
+        url: &str,
+        context: AdapterContext,
+        events: mpsc::UnboundedSender<Event>,
+        tabs: Option<Weak<Stay>>,
+    ) -> Result<Self, RepoError> {
         let socket = WebSocket::new(url).map_err(|error| {
             let reason = error.dyn_ref::<web_sys::DomException>().map_or_else(|| format!("{error:?}"), web_sys::DomException::message);
             RepoError::new(ErrorCode::InvalidArgument, format!("{url:?} cannot be the URL of a WebSocket: {reason}"))
@@ -100,6 +111,8 @@ impl Connection {
             ready_at: Cell::new(None),
             due,
             awaits_pong: Cell::new(false),
+            tabs,
+            carries: Cell::new(None),
             _listeners: listeners,
         })
     }
@@ -112,6 +125,21 @@ impl Connection {
     /// Returns whether messages can travel.
     pub(super) fn is_ready(&self) -> bool {
         self.ready_at.get().is_some()
+    }
+
+    /// Returns its number.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the socket.
+    pub(super) fn socket(&self) -> &WebSocket {
+        &self.socket
+    }
+
+    /// Returns whether the server takes several tabs on it; `None` as long as that is not known.
+    pub(super) fn carries(&self) -> Option<bool> {
+        self.carries.get()
     }
 
     /// Returns for how long messages could travel.
@@ -134,7 +162,19 @@ impl Connection {
                 }
             }
             SocketEvent::Text(text) if text == frame::READY => return self.become_ready(),
-            SocketEvent::Text(_) => self.next_ping(),
+            SocketEvent::Text(text) => {
+                // A server that does not know the question ignores it, and answers the ping that follows it.
+                if self.tabs.is_some() && self.carries.get().is_none() {
+                    self.carries.set(Some(text == SESSIONS));
+                }
+                self.next_ping();
+            }
+            SocketEvent::Binary(bytes) if self.carries.get() == Some(true) && SessionPayload::is_one(&bytes) => {
+                self.next_ping();
+                if let Some(tabs) = self.tabs.as_ref().and_then(Weak::upgrade) {
+                    tabs.arrived(&bytes);
+                }
+            }
             SocketEvent::Binary(bytes) => self.take(bytes),
             SocketEvent::Closed(reason) => return Err(Lost(reason)),
             SocketEvent::Dropped => return Err(Lost("the repo closed the channel".to_owned())),
@@ -183,6 +223,10 @@ impl Connection {
         });
         self.ready_at.set(Some(self.env.now().0));
         self.next_ping();
+        if self.tabs.is_some() {
+            let _ = self.socket.send_with_str(SESSIONS);
+            let _ = self.socket.send_with_str(frame::PING);
+        }
         let channel = self.context.open_channel(Rc::clone(&pipe) as Rc<dyn Channel>, Opening::Initiate);
         let channel = channel.ok_or_else(|| Lost("the repo is gone".to_owned()))?;
         *self.phase.borrow_mut() = Phase::Ready(channel, pipe);

@@ -138,6 +138,12 @@ impl Reassembler {
         self.open.iter().map(|batch| batch.bytes).sum()
     }
 
+    /// Returns about how many bytes of memory incomplete frames take.
+    #[must_use]
+    pub fn held_cost(&self) -> usize {
+        self.open.iter().map(OpenBatch::cost).sum()
+    }
+
     fn messages(&self, frame: &Bytes) -> Result<Vec<Message>, FrameError> {
         let mut messages = Vec::new();
         flatten(decode_frame(frame, &self.limits)?, &mut messages);
@@ -196,7 +202,7 @@ impl Reassembler {
             batch.chunks.into_values().for_each(|chunk| frame.extend_from_slice(&chunk));
             return Ok(Some(frame.into()));
         }
-        while self.open.iter().map(OpenBatch::cost).sum::<usize>() > self.limits.fragment_bytes {
+        while self.held_cost() > self.limits.fragment_bytes {
             self.evict_oldest();
         }
         if self.open.iter().any(|batch| batch.id == id) { Ok(None) } else { Err(FrameError::Evicted) }
