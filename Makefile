@@ -10,10 +10,10 @@ SEEDS ?= 200
 SEED_FROM ?= 1
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test pkg hub www check fix bench soak sim clean
+.PHONY: help demo test pkg pkg-core hub www check fix bench soak sim clean
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: ## build everything and serve the demo (PORT, DATA)
 	@scripts/setup-wasm.sh
@@ -28,6 +28,11 @@ test: ## every test there is, headless browsers included
 pkg: ## the npm package in pkg/
 	@scripts/setup-wasm.sh
 	@scripts/build-pkg.sh
+
+pkg-core: ## a smaller, slower package in pkg-core/, without JSON updates, JSONPath and diagnostic members
+	@scripts/setup-wasm.sh
+	@scripts/build-pkg.sh --core
+	@node scripts/size.mjs pkg-core
 
 hub: ## target/release/corella-hub
 	@echo "==> building the hub" >&2
@@ -67,4 +72,4 @@ sim: ## random worlds under random faults (SEEDS, SEED_FROM, SIM_TRACE=1)
 
 clean: ## remove what was built
 	@cargo clean
-	@rm -rf pkg pkg-failpoints www/dist www/node_modules tools/node_modules bench/node_modules
+	@rm -rf pkg pkg-core pkg-failpoints www/dist www/node_modules tools/node_modules bench/node_modules

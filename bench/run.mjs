@@ -1,12 +1,12 @@
 // What a keystroke costs beside the bare engine, and what the package weighs. Needs pkg/ and bench/node_modules.
 import { createServer } from "node:http";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, extname, join, normalize, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { constants, brotliCompressSync, gzipSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { HEAD, cells, inNode, readTrace } from "./documents.mjs";
+import { weights } from "../scripts/size.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const KEYS = Number(process.env.KEYS ?? 20000);
@@ -126,19 +126,6 @@ async function measure({ keys, rounds }) {
   return results;
 }
 
-async function weigh(files) {
-  const total = { raw: 0, gzip: 0, brotli: 0 };
-  for (const file of files) {
-    const bytes = await readFile(join(root, file));
-    total.raw += bytes.length;
-    total.gzip += gzipSync(bytes, { level: 9 }).length;
-    total.brotli += brotliCompressSync(bytes, {
-      params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
-    }).length;
-  }
-  return total;
-}
-
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const table = (rows) => {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
@@ -183,13 +170,7 @@ say(`the document API in Node, ${DOCUMENT_ROUNDS} rounds (minutes)`);
 const documentsInNode = await inNode({ trace, rounds: DOCUMENT_ROUNDS });
 
 say("compressing");
-const modules = (await readdir(join(root, "pkg"))).filter((name) => name.endsWith(".js") || name.endsWith(".wasm"));
-const weights = [
-  ["corella, wasm", await weigh(["pkg/corella_bg.wasm"])],
-  ["loro-crdt 1.17.1 (npm, web), wasm", await weigh(["bench/node_modules/loro-crdt/web/loro_wasm_bg.wasm"])],
-  ["corella, wasm + JavaScript", await weigh(modules.map((name) => `pkg/${name}`))],
-  ["loro-crdt, wasm + JavaScript", await weigh(["loro_wasm_bg.wasm", "loro_wasm.js", "index.js"].map((name) => `bench/node_modules/loro-crdt/web/${name}`))],
-];
+const weighed = weights();
 
 const row = (label, name) => [label, ...[name, `${name} spread`].flatMap((key) => [median(typed[key]).toFixed(1), `${Math.min(...typed[key]).toFixed(1)}-${Math.max(...typed[key]).toFixed(1)}`])];
 console.log(`\nµs per keystroke, median and range of ${ROUNDS} rounds of ${KEYS} keys, in one Chromium run\n`);
@@ -207,4 +188,4 @@ for (const [where, results] of [["Chromium", documents], [`Node ${process.versio
   console.log("");
 }
 const number = (value) => value.toLocaleString("en-US");
-table([["bytes, every file compressed by itself", "raw", "gzip -9", "brotli 11"], ...weights.map(([label, w]) => [label, number(w.raw), number(w.gzip), number(w.brotli)])]);
+table([["bytes, every file compressed by itself", "raw", "gzip -9", "brotli 11"], ...weighed.map(([label, w]) => [label, number(w.raw), number(w.gzip), number(w.brotli)])]);

@@ -2,7 +2,8 @@
 export { init as default, init, initSync } from "./ready.js";
 export { RepoError } from "./errors.js";
 export { EphemeralStore } from "./ephemeral.js";
-export { Awareness, Loro, getType, idStrToId, newContainerID, newRootContainerID, run, setDebug } from "./document.js";
+export { Awareness, Loro, getType, idStrToId, newContainerID, newRootContainerID } from "./document.js";
+export * from "./diagnostics.js";
 export {
   LoroDoc,
   LoroText,
@@ -26,5 +27,4 @@ export {
   isContainer,
   isContainerId,
   isValidContainerId,
-  redactJsonUpdates,
 } from "./corella.js";

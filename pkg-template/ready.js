@@ -2,6 +2,7 @@
 import load, { initSync as loadSync, __onPanic, __setErrorFactory } from "./corella.js";
 import { completeClasses } from "./document.js";
 import { RepoError, invalid } from "./errors.js";
+import { completeExtras } from "./extras.js";
 import { panicked } from "./panics.js";
 
 let loading;
@@ -11,6 +12,7 @@ function finish() {
   if (loaded) return;
   loaded = true;
   completeClasses();
+  completeExtras();
   __onPanic(panicked);
   __setErrorFactory((code, message, cause) => new RepoError(code, message, cause === undefined ? undefined : { cause }));
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the npm package into pkg/: plain ES modules, wasm and types.
+# Builds the npm package: plain ES modules, wasm and types.
 #
-#   scripts/build-pkg.sh          as published: optimised for size
-#   scripts/build-pkg.sh --dev    for development: quick to build
+#   scripts/build-pkg.sh          into pkg/, as published: optimised for size
+#   scripts/build-pkg.sh --dev    into pkg/, for development: quick to build
+#   scripts/build-pkg.sh --core   into pkg-core/, smaller and slower: without JSON updates, JSONPath and diagnostic members; also with --dev
 #   scripts/build-pkg.sh --failpoints
 #                                 into pkg-failpoints/, one that panics when told to: for the tests of what a panic costs
 #
@@ -12,24 +13,39 @@ cd "$(dirname "$0")/.."
 # shellcheck source=/dev/null
 . target/wasm-env.sh
 T=wasm32-unknown-unknown
-profile=wasm
-out=pkg
-features=
-case ${1-} in
-  --dev) profile=dev ;;
-  --failpoints) profile=dev out=pkg-failpoints features=failpoints ;;
-esac
+build=full profile=wasm out=pkg features=()
+for arg; do
+  case $arg in
+    --dev) profile=dev ;;
+    --core) build=core out=pkg-core features=(--no-default-features) ;;
+    --failpoints) build=failpoints out=pkg-failpoints features=(--features failpoints) ;;
+    *) echo "build-pkg: $arg: --dev, --core or --failpoints" >&2; exit 2 ;;
+  esac
+done
 td=${CARGO_TARGET_DIR:-target}
 dir=$profile
 [ $profile != dev ] || dir=debug
 say() { printf '==> %s\n' "$*" >&2; }
 
-say "building the wasm module ($profile)"
+# The core build is the smallest there is: all of it at "z".
+if [ $build = core ]; then
+  for package in generic-btree loro-common loro-delta loro-internal loro-rle; do
+    features+=(--config "profile.wasm.package.$package.opt-level=\"z\"")
+  done
+fi
+
+# Messages name source files: the same on every machine.
+sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
+if [ $profile = wasm ] && [[ $sources != *\ * ]]; then
+  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} --remap-path-prefix=$sources="
+fi
+
+say "building the wasm module ($build, $profile)"
 # As a cdylib alone: beside an rlib it is not optimised when linked, and a keystroke costs a third more.
 # The stack pointer is exported so that the glue can put it back after a panic.
-cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib --features "$features" -- -C link-arg=--export=__stack_pointer
+cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib "${features[@]}" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs | sha256sum | cut -d' ' -f1)"
+stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs scripts/shrink-glue.mjs | sha256sum | cut -d' ' -f1)"
 if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "$out/ is up to date"
   exit 0
@@ -45,7 +61,12 @@ if [ $profile = wasm ]; then
 fi
 node scripts/guard-glue.mjs $out.new/corella.js
 node scripts/guard-strings.mjs $out.new/corella.js
+[ $profile != wasm ] || node scripts/shrink-glue.mjs $out.new/corella.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE $out.new/
+if [ $build = core ]; then
+  rm $out.new/jsonpath.js
+  cp pkg-template/core/*.js $out.new/
+fi
 echo "$stamp" >$out.new/.stamp
 rm -rf $out
 mv $out.new $out

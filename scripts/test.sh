@@ -59,6 +59,11 @@ suite "headless Chromium, worker" wasm cargo test --target wasm32-unknown-unknow
 
 if scripts/build-pkg.sh && scripts/build-pkg.sh --failpoints; then
   suite "package in Node" node --test --test-reporter=tap pkg-template/tests/
+  if scripts/build-pkg.sh --core --dev; then
+    suite "core build in Node" node --test --test-reporter=tap tests/core/
+  else
+    names+=("building the core package") passes+=(0) failures+=(1) states+=("")
+  fi
   suite "package types" tools/node_modules/.bin/tsc -p tests/api/tsconfig.json
   if [ -f www/package.json ]; then
     if scripts/build-www.sh && cargo build --quiet --release --features hub --bin corella-hub; then

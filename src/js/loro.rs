@@ -3,6 +3,9 @@
 //! Events are synchronous and queued: whatever a call causes is delivered before it returns, in order, never nested. Handles are
 //! made anew on every access. Text positions are UTF-16.
 
+// What only the full build's members use.
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+
 mod awareness;
 mod container;
 mod counter;
@@ -12,6 +15,7 @@ mod doc;
 mod event;
 pub mod free;
 mod history;
+#[cfg(feature = "full")]
 pub mod json;
 mod list;
 mod map;

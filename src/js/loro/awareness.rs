@@ -83,6 +83,7 @@ impl JsAwareness {
     }
 
     /// Returns when a peer's value came.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getTimestamp)]
     pub fn timestamp(&self, peer: &JsValue) -> Result<Option<f64>, JsValue> {
         let peer = peer_from_js(peer)?;
@@ -96,6 +97,7 @@ impl JsAwareness {
     }
 
     /// Returns the number of values.
+    #[cfg(feature = "full")]
     pub fn length(&self) -> usize {
         self.0.borrow().get_all_states().len()
     }

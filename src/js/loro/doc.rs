@@ -226,6 +226,7 @@ impl JsLoroDoc {
     }
 
     /// Empties a root container and leaves it out of `toJSON`.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = deleteRootContainer)]
     pub fn delete_root_container(&self, id: &str) -> Result<(), JsValue> {
         let id = container_id(id)?;
@@ -433,6 +434,7 @@ impl JsLoroDoc {
     }
 
     /// Returns the number of changes known.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = changeCount)]
     pub fn change_count(&self) -> usize {
         self.doc().len_changes()
@@ -505,12 +507,14 @@ impl JsLoroDoc {
     }
 
     /// Joins commits up to this many seconds apart into one change.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = setChangeMergeInterval)]
     pub fn set_change_merge_interval(&self, interval: f64) {
         self.doc().set_change_merge_interval(interval as i64);
     }
 
     /// Keeps at most this many decoded values of containers.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = setDecodedValueCacheLimit)]
     pub fn set_decoded_value_cache_limit(&self, limit: f64) -> Result<(), JsValue> {
         if limit.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&limit) {
@@ -521,6 +525,7 @@ impl JsLoroDoc {
     }
 
     /// Returns how many decoded values of containers are kept at most.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getDecodedValueCacheLimit)]
     pub fn decoded_value_cache_limit(&self) -> usize {
         self.doc().decoded_value_cache_limit()

@@ -55,6 +55,7 @@ impl JsLoroDoc {
     }
 
     /// Returns the last change of a peer that began at a Lamport time or before; undefined if there is none.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getChangeAtLamport)]
     pub fn change_at_lamport(&self, peer: &JsValue, lamport: u32) -> Result<JsValue, JsValue> {
         let peer = peer_from_js(peer)?;
@@ -82,6 +83,7 @@ impl JsLoroDoc {
     }
 
     /// Returns the ids of the containers that operations changed.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getChangedContainersIn)]
     pub fn changed_containers_in(&self, id: &JsValue, len: usize) -> Result<Array, JsValue> {
         let found = self.doc().try_get_changed_containers_in(id_from_js(id)?, len);
@@ -91,6 +93,7 @@ impl JsLoroDoc {
     }
 
     /// Returns the operations only the one and only the other of two versions has.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = findIdSpansBetween)]
     pub fn id_spans_between(&self, from: &JsValue, to: &JsValue) -> Result<JsValue, JsValue> {
         let (from, to) = (frontiers_from_js(from)?, frontiers_from_js(to)?);
@@ -104,12 +107,14 @@ impl JsLoroDoc {
     }
 
     /// Returns -1, 0 or 1: everything known is before, at or after a version, or beside it, which counts as before.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = cmpWithFrontiers)]
     pub fn compare_with(&self, frontiers: &JsValue) -> Result<i32, JsValue> {
         Ok(order_to_js(self.doc().cmp_with_frontiers(&frontiers_from_js(frontiers)?)))
     }
 
     /// Returns -1, 0 or 1; undefined when each version has something the other has not.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = cmpFrontiers)]
     pub fn compare(&self, a: &JsValue, b: &JsValue) -> Result<Option<i32>, JsValue> {
         let order = self.doc().cmp_frontiers(&frontiers_from_js(a)?, &frontiers_from_js(b)?);
@@ -150,6 +155,7 @@ impl JsLoroDoc {
     }
 
     /// Writes the size of the history to the console.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = debugHistory)]
     pub fn debug_history(&self) {
         let size = self.doc().with_oplog(|oplog| format!("{:#?}", oplog.diagnose_size()));
@@ -157,6 +163,7 @@ impl JsLoroDoc {
     }
 
     /// Calls `listener({ peer })` when a peer makes its first commit here; returns the function that ends it.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = subscribeFirstCommitFromPeer)]
     pub fn subscribe_first_commit(&self, listener: Function) -> JsValue {
         let id = events::keep(listener);

@@ -114,6 +114,7 @@ impl JsLoroList {
     }
 
     /// Returns the operation that made an item.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getIdAt)]
     pub fn id_at(&self, pos: usize) -> JsValue {
         self.0.get_id_at(pos).map_or(JsValue::UNDEFINED, id_to_js)

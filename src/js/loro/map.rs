@@ -107,6 +107,7 @@ impl JsLoroMap {
     }
 
     /// Returns the peer that last set a key.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getLastEditor)]
     pub fn last_editor(&self, key: &str) -> Option<String> {
         self.0.get_last_editor(key).map(|peer| peer.to_string())

@@ -54,18 +54,21 @@ impl JsLoroMovableList {
     }
 
     /// Returns the peer that made an item.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getCreatorAt)]
     pub fn creator_at(&self, pos: usize) -> Option<String> {
         self.0.get_creator_at(pos).map(|peer| peer.to_string())
     }
 
     /// Returns the peer that last moved an item.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getLastMoverAt)]
     pub fn last_mover_at(&self, pos: usize) -> Option<String> {
         self.0.get_last_mover_at(pos).map(|peer| peer.to_string())
     }
 
     /// Returns the peer that last replaced an item.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getLastEditorAt)]
     pub fn last_editor_at(&self, pos: usize) -> Option<String> {
         self.0.get_last_editor_at(pos).map(|peer| peer.to_string())

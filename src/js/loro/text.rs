@@ -199,12 +199,14 @@ impl JsLoroText {
     }
 
     /// Converts a position between "unicode", "utf16" and "utf8"; undefined beyond the end.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = convertPos)]
     pub fn convert_pos(&self, index: usize, from: &str, to: &str) -> Option<usize> {
         self.0.convert_pos(index, unit(from)?, unit(to)?)
     }
 
     /// Inserts at a position in UTF-8 units.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = insertUtf8)]
     pub fn insert_utf8(&self, index: usize, text: &str) -> Result<(), JsValue> {
         before_edit(&self.0, text);
@@ -212,6 +214,7 @@ impl JsLoroText {
     }
 
     /// Deletes a range in UTF-8 units.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = deleteUtf8)]
     pub fn delete_utf8(&self, index: usize, len: usize) -> Result<(), JsValue> {
         before_edit(&self.0, "");
@@ -219,6 +222,7 @@ impl JsLoroText {
     }
 
     /// Returns a part of the rich text, given in UTF-8 units.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = sliceDeltaUtf8)]
     pub fn slice_delta_utf8(&self, start: usize, end: usize) -> Result<Array, JsValue> {
         let delta = self.0.slice_delta(start, end, PosType::Bytes).map_err(|error| error::engine(&error))?;
@@ -226,6 +230,7 @@ impl JsLoroText {
     }
 
     /// Returns the peer that wrote the character at a position; undefined beyond the end and inside a surrogate pair.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getEditorOf)]
     pub fn editor_of(&self, pos: usize) -> Option<String> {
         let at = to_scalar(&self.0, pos).ok()?;

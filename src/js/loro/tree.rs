@@ -178,12 +178,14 @@ impl JsLoroTree {
     }
 
     /// Stops ordering siblings.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = disableFractionalIndex)]
     pub fn disable_fractional_index(&self) {
         self.0.disable_fractional_index();
     }
 
     /// Returns whether siblings are ordered.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = isFractionalIndexEnabled)]
     pub fn is_fractional_index_enabled(&self) -> bool {
         self.0.is_fractional_index_enabled()

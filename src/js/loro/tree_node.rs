@@ -45,6 +45,7 @@ impl JsLoroTreeNode {
     }
 
     #[doc(hidden)]
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = __getClassname)]
     pub fn class_name(&self) -> String {
         NAME.to_owned()
@@ -125,17 +126,20 @@ impl JsLoroTreeNode {
     }
 
     /// Returns the operation that made the node.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = creationId)]
     pub fn creation_id(&self) -> JsValue {
         id_to_js(self.id.id())
     }
 
     /// Returns the peer that made the node.
+    #[cfg(feature = "full")]
     pub fn creator(&self) -> String {
         self.id.peer.to_string()
     }
 
     /// Returns the operation that put the node where it is.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = getLastMoveId)]
     pub fn last_move_id(&self) -> JsValue {
         self.tree.get_last_move_id(&self.id).map_or(JsValue::UNDEFINED, id_to_js)

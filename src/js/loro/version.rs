@@ -174,12 +174,14 @@ impl JsVersionVector {
     }
 
     /// Forgets a peer.
+    #[cfg(feature = "full")]
     pub fn remove(&self, peer: &JsValue) -> Result<(), JsValue> {
         self.0.borrow_mut().remove(&peer_from_js(peer)?);
         Ok(())
     }
 
     /// Makes it know a peer up to but without an operation.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = setEnd)]
     pub fn set_end(&self, id: &JsValue) -> Result<(), JsValue> {
         self.0.borrow_mut().set_end(id_from_js(id)?);
@@ -187,6 +189,7 @@ impl JsVersionVector {
     }
 
     /// Makes it know a peer up to an operation.
+    #[cfg(feature = "full")]
     #[wasm_bindgen(js_name = setLast)]
     pub fn set_last(&self, id: &JsValue) -> Result<(), JsValue> {
         self.0.borrow_mut().set_last(id_from_js(id)?);

@@ -1,0 +1,2 @@
+// The core build has none of these free functions.
+export {};

@@ -1,0 +1,2 @@
+// The core build adds nothing to the document API.
+export function completeExtras() {}

@@ -1,0 +1,60 @@
+// What a built package weighs, every file compressed by itself, beside npm's loro-crdt where it is installed.
+//
+//   node scripts/size.mjs [--check] [folder]     pkg/ unless told; --check fails above the limits
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+/** Bytes of wasm and JavaScript together. */
+const LIMITS = { full: { gzip: 1_060_000, brotli: 780_000 }, core: { brotli: 700_000 } };
+/** What is never part of a page. */
+const ELSEWHERE = ["aliases.js", "register.js", "index.node.js", "loro.node.js", "ready.node.js"];
+
+export function weigh(files) {
+  const total = { raw: 0, gzip: 0, brotli: 0 };
+  for (const file of files) {
+    const bytes = readFileSync(file);
+    total.raw += bytes.length;
+    total.gzip += gzipSync(bytes, { level: 9 }).length;
+    total.brotli += brotliCompressSync(bytes, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+    }).length;
+  }
+  return total;
+}
+
+/** The table of a package's bytes, with npm's for comparison. */
+export function weights(folder = join(root, "pkg")) {
+  const scripts = readdirSync(folder).filter((name) => name.endsWith(".js") && !ELSEWHERE.includes(name));
+  const rows = [
+    ["corella, wasm", weigh([join(folder, "corella_bg.wasm")])],
+    ["corella, JavaScript", weigh(scripts.map((name) => join(folder, name)))],
+  ];
+  const sum = (a, b) => ({ raw: a.raw + b.raw, gzip: a.gzip + b.gzip, brotli: a.brotli + b.brotli });
+  rows.push(["corella, wasm + JavaScript", sum(rows[0][1], rows[1][1])]);
+  const npm = join(root, "bench/node_modules/loro-crdt/web");
+  if (existsSync(npm)) {
+    rows.push(["loro-crdt 1.17.1 (npm, web), wasm", weigh([join(npm, "loro_wasm_bg.wasm")])]);
+    rows.push(["loro-crdt, wasm + JavaScript", weigh(["loro_wasm_bg.wasm", "loro_wasm.js", "index.js"].map((name) => join(npm, name)))]);
+  }
+  return rows;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const args = process.argv.slice(2);
+  const folder = args.find((arg) => !arg.startsWith("--")) ?? join(root, "pkg");
+  const rows = weights(folder);
+  const number = (value) => value.toLocaleString("en-US").padStart(10);
+  console.log(`${"bytes".padEnd(36)}${["raw", "gzip -9", "brotli 11"].map((head) => head.padStart(10)).join("")}`);
+  for (const [name, { raw, gzip, brotli }] of rows) console.log(`${name.padEnd(36)}${number(raw)}${number(gzip)}${number(brotli)}`);
+  if (args.includes("--check")) {
+    const [build, profile] = readFileSync(join(folder, ".stamp"), "utf8").split(" ");
+    if (profile !== "wasm") throw new Error(`${folder} was built for development`);
+    const limits = LIMITS[build];
+    const over = Object.entries(limits).filter(([kind, limit]) => rows[2][1][kind] > limit);
+    for (const [kind, limit] of over) console.error(`size: ${number(rows[2][1][kind])} bytes of ${kind}, ${number(limit)} are allowed`);
+    if (over.length > 0) process.exit(1);
+  }
+}
