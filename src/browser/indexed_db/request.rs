@@ -4,9 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
-use web_sys::{
-    DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction, IdbVersionChangeEvent,
-};
+use web_sys::{DomException, IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbRequestReadyState, IdbTransaction};
 
 use super::{super::listener::Listener, layout};
 use crate::runtime::StoreError;
@@ -28,12 +26,12 @@ pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) 
     let foreign = Rc::new(Cell::new(false));
     let upgrade = Listener::new(&request, "upgradeneeded", {
         let (request, birth, foreign) = (request.clone(), birth.to_owned(), Rc::clone(&foreign));
-        move |event| {
+        move |_| {
             // A failure here fails the request.
             let Ok(database) = request.result().map(JsCast::unchecked_into::<IdbDatabase>) else { return };
             let present = database.object_store_names();
-            let is_new = event.unchecked_into::<IdbVersionChangeEvent>().old_version() < 1.0;
-            if !is_new && !layout::FIRST.iter().all(|store| present.contains(store)) {
+            // An empty one is nobody's: whoever opens a database by its name alone makes it.
+            if present.length() > 0 && !layout::FIRST.iter().all(|store| present.contains(store)) {
                 foreign.set(true);
                 let _ = request.transaction().map(|transaction| transaction.abort());
                 return;
