@@ -21,7 +21,8 @@ suite() {
   failed=$(count "$log" failed)
   if [ $status != 0 ]; then
     [ "$failed" -gt 0 ] || failed=1
-    tail -n 80 "$log" >&2
+    # Of TAP the failures, which may stand anywhere; of all others the end.
+    grep -A 40 '^ *not ok' "$log" | head -n 200 >&2 || tail -n 80 "$log" >&2
   elif [ "$passed" = 0 ]; then
     # A command without tests of its own is one check.
     passed=1

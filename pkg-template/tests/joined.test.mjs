@@ -60,7 +60,7 @@ test("a leaf only lists what a relay has until it is opened", async (t) => {
   const { hub, repo } = await join(t);
   write(hub.get("d"), "x");
   await until("it is listed", () => repo.list().length === 1);
-  assert.deepEqual(repo.list(), [{ docId: "d", open: false, stored: false }]);
+  assert.deepEqual(repo.list(), [{ docId: "d", open: false, loaded: false, stored: false }]);
   assert.throws(() => repo.create("d"), code("exists"));
   const handle = repo.get("d");
   await until("it has come", () => read(handle) === "x");
