@@ -4,8 +4,9 @@
 //! library under the relay process `corella-hub`. Both run the same [`synchronizer`] and [`runtime`].
 //!
 //! Layers, each importing only what stands left of it:
-//! `protocol ← synchronizer ← runtime ← browser ← js`, and `hub` beside `browser`.
+//! `collections ← protocol ← synchronizer ← runtime ← browser ← js`, and `hub` beside `browser`.
 
+pub mod collections;
 pub mod protocol;
 pub mod runtime;
 pub mod synchronizer;

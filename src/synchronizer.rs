@@ -27,7 +27,7 @@ mod tests;
 mod time;
 mod unload;
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::rc::Rc;
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
@@ -40,7 +40,10 @@ pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, R
 pub use time::{Timer, Timestamp};
 pub use unload::MemoryBudget;
 
-use crate::protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector};
+use crate::{
+    collections::SortedSet,
+    protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector},
+};
 use model::{DocState, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
@@ -287,7 +290,7 @@ impl Synchronizer {
     fn received_extended(&mut self, channel: ChannelId, message: Message, now: Timestamp, out: &mut Vec<Effect>) {
         match message {
             Message::Heads { heads, reply } => {
-                let mut told = BTreeSet::new();
+                let mut told = SortedSet::new();
                 for head in heads.into_iter().filter(|head| head.doc.is_valid()) {
                     // Each is answered: a document told of a thousand times is answered once.
                     if told.insert(head.doc.clone()) {
@@ -467,7 +470,7 @@ impl Synchronizer {
             let mut known = self.model.links(doc).filter_map(|(_, link)| link.known.as_ref());
             known.any(|known| known.get(*author) > held.get(*author))
         };
-        let authors: BTreeSet<u64> = self.model.authors.iter().copied().filter(overtaken).collect();
+        let authors: SortedSet<u64> = self.model.authors.iter().copied().filter(overtaken).collect();
         if !authors.is_empty() {
             self.model.authors.retain(|author| !authors.contains(author));
             out.push(Effect::RetireAuthors { authors });

@@ -40,12 +40,13 @@ const IN_BROWSER: &[&str] = &["SystemTime", "Instant", "tokio", "axum", "redb"];
 const NATIVE: &[&str] = &["web_sys", "js_sys", "wasm_bindgen", "gloo_net"];
 
 const LAYERS: &[Layer] = &[
-    Layer { name: "protocol", imports: &[], never: PURE },
-    Layer { name: "synchronizer", imports: &["protocol"], never: PURE },
-    Layer { name: "runtime", imports: &["protocol", "synchronizer"], never: PORTABLE },
-    Layer { name: "browser", imports: &["protocol", "synchronizer", "runtime"], never: IN_BROWSER },
-    Layer { name: "js", imports: &["protocol", "synchronizer", "runtime", "browser"], never: IN_BROWSER },
-    Layer { name: "hub", imports: &["protocol", "synchronizer", "runtime"], never: NATIVE },
+    Layer { name: "collections", imports: &[], never: PURE },
+    Layer { name: "protocol", imports: &["collections"], never: PURE },
+    Layer { name: "synchronizer", imports: &["collections", "protocol"], never: PURE },
+    Layer { name: "runtime", imports: &["collections", "protocol", "synchronizer"], never: PORTABLE },
+    Layer { name: "browser", imports: &["collections", "protocol", "synchronizer", "runtime"], never: IN_BROWSER },
+    Layer { name: "js", imports: &["collections", "protocol", "synchronizer", "runtime", "browser"], never: IN_BROWSER },
+    Layer { name: "hub", imports: &["collections", "protocol", "synchronizer", "runtime"], never: NATIVE },
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Decides which key belongs to which document. Changes nothing in the foreign database, and makes none that is not there.
 
-use std::{cell::Cell, collections::BTreeMap, rc::Rc};
+use std::{cell::Cell, rc::Rc};
 
 use bytes::Bytes;
 use js_sys::{Array, Uint8Array};
@@ -13,7 +13,7 @@ use super::{
     indexed_db::request::{self, done, explain},
     listener::Listener,
 };
-use crate::{protocol::DocId, runtime::StoreError};
+use crate::{collections::SortedMap, protocol::DocId, runtime::StoreError};
 
 /// What the database is called there.
 pub const LORO_EXTENDED_DATABASE: &str = "loro-extended-app";
@@ -25,7 +25,7 @@ const MIDDLE: &str = "::update::";
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read, or is something else.
-pub async fn read_loro_extended(name: &str) -> Result<Option<BTreeMap<DocId, Vec<Bytes>>>, StoreError> {
+pub async fn read_loro_extended(name: &str) -> Result<Option<SortedMap<DocId, Vec<Bytes>>>, StoreError> {
     let Some(database) = open(name).await? else { return Ok(None) };
     let docs = read(&database).await;
     database.close();
@@ -55,14 +55,14 @@ async fn open(name: &str) -> Result<Option<IdbDatabase>, StoreError> {
     Err(StoreError::Corrupt(format!("database {name:?} is not one of loro-extended's")))
 }
 
-async fn read(database: &IdbDatabase) -> Result<BTreeMap<DocId, Vec<Bytes>>, StoreError> {
+async fn read(database: &IdbDatabase) -> Result<SortedMap<DocId, Vec<Bytes>>, StoreError> {
     let transaction = database.transaction_with_str(CHUNKS).map_err(|error| explain(&error))?;
     let chunks = transaction.object_store(CHUNKS).map_err(|error| explain(&error))?;
     let keys = chunks.get_all_keys().map_err(|error| explain(&error))?;
     let values = chunks.get_all().map_err(|error| explain(&error))?;
     let keys = Array::from(&done(&keys).await?);
     let values = Array::from(&done(&values).await?);
-    let mut docs: BTreeMap<DocId, Vec<Bytes>> = BTreeMap::new();
+    let mut docs: SortedMap<DocId, Vec<Bytes>> = SortedMap::new();
     for (key, value) in keys.iter().zip(values.iter()) {
         // The whole name is compared: by a common beginning one document would get the chunks of another.
         let Some(doc) = key.as_string().and_then(|key| document_of(&key)) else { continue };

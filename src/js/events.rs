@@ -5,18 +5,20 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
 };
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::collections::SortedMap;
+
 thread_local! {
     static QUEUE: RefCell<VecDeque<(Function, Array)>> = const { RefCell::new(VecDeque::new()) };
     static DRAINING: Cell<bool> = const { Cell::new(false) };
     static SCHEDULED: Cell<bool> = const { Cell::new(false) };
-    static LISTENERS: RefCell<BTreeMap<u64, Function>> = const { RefCell::new(BTreeMap::new()) };
-    static SUBSCRIPTIONS: RefCell<BTreeMap<u64, Box<dyn std::any::Any>>> = const { RefCell::new(BTreeMap::new()) };
+    static LISTENERS: RefCell<SortedMap<u64, Function>> = const { RefCell::new(SortedMap::new()) };
+    static SUBSCRIPTIONS: RefCell<SortedMap<u64, Box<dyn std::any::Any>>> = const { RefCell::new(SortedMap::new()) };
     static NEXT: Cell<u64> = const { Cell::new(1) };
 }
 

@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
     mem::ManuallyDrop,
     rc::{Rc, Weak},
 };
@@ -16,12 +15,13 @@ use wasm_bindgen::prelude::*;
 use super::{events, loro::document_key};
 use crate::{
     browser::{BrowserEnv, panics},
+    collections::SortedSet,
     runtime::{Env, Repo},
 };
 
 thread_local! {
     /// Documents that are not used again.
-    static LOST: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
+    static LOST: RefCell<SortedSet<usize>> = const { RefCell::new(SortedSet::new()) };
     static REPOS: RefCell<Vec<Weak<Repo>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -16,6 +16,7 @@ pub use codec::{RecordsError, decode_entries, decode_state, encode_entries, enco
 pub use vector::ClockVector;
 
 use super::{Clock, Device};
+use crate::collections::sort;
 
 /// Largest record in bytes: names and values of its fields.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
@@ -222,7 +223,7 @@ impl RecordState {
     pub fn restamp(&mut self, old: impl Fn(Clock) -> bool, mut mint: impl FnMut() -> Option<Clock>) {
         let with_base = self.base.is_some_and(|base| old(base.clock));
         let mut clocks: Vec<Clock> = self.clocks().filter(|clock| with_base || old(*clock)).collect();
-        clocks.sort_unstable();
+        sort(&mut clocks);
         clocks.dedup();
         for before in clocks {
             let Some(after) = mint() else { return };

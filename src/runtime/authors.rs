@@ -12,12 +12,13 @@
 //! * An id is retired at once when somebody knows more of it than is here. When a document is dropped from the store, so are the ids that
 //!   were used in it: of those that are leased at that time, their session knows in which documents it has used them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{DocId, VersionVector};
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{DocId, VersionVector},
+};
 
 /// Leases that sessions have not given back: the oldest are forgotten beyond that, and their ids never used again.
 const MAX_HELD: usize = 64;
@@ -46,7 +47,7 @@ struct Lease {
     /// [`LeaseTable::drops`] when it was leased.
     since: u64,
     /// Documents it was used in before, `None` if they are too many.
-    docs: Option<BTreeSet<u64>>,
+    docs: Option<SortedSet<u64>>,
 }
 
 impl LeaseTable {
@@ -87,7 +88,7 @@ impl LeaseTable {
     /// Leases an id nobody has to a session, in place of what it has.
     pub fn put(&mut self, session: u64, fresh: u64) {
         self.leases.retain(|lease| lease.holder != session);
-        self.leases.push(Lease { author: fresh, holder: session, since: self.drops, docs: Some(BTreeSet::new()) });
+        self.leases.push(Lease { author: fresh, holder: session, since: self.drops, docs: Some(SortedSet::new()) });
     }
 
     /// Returns what a session has leased.
@@ -97,7 +98,7 @@ impl LeaseTable {
     }
 
     /// Makes what a session has leased free, if that is `author`, which the session has used in `docs`; unless one of these was dropped.
-    pub fn give_back(&mut self, session: u64, author: u64, docs: &BTreeSet<u64>) {
+    pub fn give_back(&mut self, session: u64, author: u64, docs: &SortedSet<u64>) {
         let Some(at) = self.leases.iter().position(|lease| lease.holder == session && lease.author == author) else { return };
         let lease = &mut self.leases[at];
         let lately = self.drops - lease.since.min(self.drops);
@@ -118,7 +119,7 @@ impl LeaseTable {
     }
 
     /// Sees to it that ids are never leased again, whoever has them.
-    pub fn retire(&mut self, authors: &BTreeSet<u64>) {
+    pub fn retire(&mut self, authors: &SortedSet<u64>) {
         self.leases.retain(|lease| !authors.contains(&lease.author));
     }
 
@@ -155,13 +156,13 @@ pub struct Authors {
     fresh: u64,
     stage: Stage,
     /// Documents that have been in memory.
-    seen: BTreeSet<DocId>,
+    seen: SortedSet<DocId>,
     /// All ids this session ever wrote under, those of single documents excepted.
-    own: BTreeSet<u64>,
+    own: SortedSet<u64>,
     /// How much of them each document has been seen to have.
-    written: BTreeMap<DocId, VersionVector>,
+    written: SortedMap<DocId, VersionVector>,
     /// Documents of which nobody can say how far they were.
-    lost: BTreeSet<DocId>,
+    lost: SortedSet<DocId>,
 }
 
 impl Authors {
@@ -173,10 +174,10 @@ impl Authors {
             session,
             fresh,
             stage: Stage::Unasked,
-            seen: BTreeSet::new(),
-            own: BTreeSet::from([fresh]),
-            written: BTreeMap::new(),
-            lost: BTreeSet::new(),
+            seen: SortedSet::new(),
+            own: SortedSet::from([fresh]),
+            written: SortedMap::new(),
+            lost: SortedSet::new(),
         }
     }
 
@@ -273,7 +274,7 @@ impl Authors {
 
     /// Returns whether documents of this session are written under one of `authors`.
     #[must_use]
-    pub fn uses(&self, authors: &BTreeSet<u64>) -> bool {
+    pub fn uses(&self, authors: &SortedSet<u64>) -> bool {
         authors.contains(&self.fresh) || self.leased().is_some_and(|leased| authors.contains(&leased))
     }
 
@@ -292,7 +293,7 @@ impl Authors {
 mod tests {
     use super::*;
 
-    const NONE: BTreeSet<u64> = BTreeSet::new();
+    const NONE: SortedSet<u64> = SortedSet::new();
 
     #[test]
     fn a_free_id_is_leased_to_one_and_given_back_by_that_one_alone() {
@@ -310,7 +311,7 @@ mod tests {
         assert_eq!((table.of(4), table.of(1)), (Some(100), None));
         table.put(4, 450);
         table.put(4, 100);
-        table.retire(&BTreeSet::from([100, 200]));
+        table.retire(&SortedSet::from([100, 200]));
         table.give_back(4, 100, &NONE);
         table.take(5, 600);
         assert_eq!((table.of(5), table.leases.len()), (Some(600), 2), "what was retired does not come back");
@@ -319,7 +320,7 @@ mod tests {
     #[test]
     fn a_dropped_document_retires_the_ids_that_were_used_in_it_and_no_other() {
         let mut table = LeaseTable::default();
-        let [one, two] = [1, 2].map(|doc| BTreeSet::from([doc]));
+        let [one, two] = [1, 2].map(|doc| SortedSet::from([doc]));
         table.take(11, 100);
         table.take(12, 200);
         table.give_back(11, 100, &one);
@@ -329,7 +330,7 @@ mod tests {
         table.take(14, 400);
         assert_eq!((table.of(13), table.of(14)), (Some(100), Some(400)));
         table.drop_doc(7);
-        table.give_back(14, 400, &BTreeSet::from([7]));
+        table.give_back(14, 400, &SortedSet::from([7]));
         assert_eq!(table.of(13), Some(100));
         table.drop_doc(1);
         assert_eq!(table.of(13), None, "it was used there by an earlier session");

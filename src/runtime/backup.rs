@@ -317,7 +317,7 @@ impl RepoInner {
 
     /// Returns the names of all documents and deletions, in memory and in stores.
     async fn everything(&self) -> Result<VecDeque<DocId>, RepoError> {
-        let mut ids: std::collections::BTreeSet<DocId> = {
+        let mut ids: crate::collections::SortedSet<DocId> = {
             let sync = self.sync.borrow();
             sync.documents().cloned().chain(sync.deletions().map(|(doc, _)| doc.clone())).collect()
         };

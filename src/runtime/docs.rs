@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
     fmt,
     sync::{
         Arc,
@@ -16,6 +15,7 @@ use futures_channel::mpsc::UnboundedSender;
 use loro::{ExportMode, IdSpan, LoroDoc};
 
 use crate::{
+    collections::SortedSet,
     protocol::{DocId, VersionVector, extension::AuthorRange},
     synchronizer::ChannelId,
 };
@@ -38,7 +38,7 @@ pub(super) struct OpenDoc {
     /// The id it was last set to be written under; the application may have chosen another.
     pub(super) author: Cell<u64>,
     /// Stores that have given all they have of it.
-    pub(super) read: RefCell<BTreeSet<ChannelId>>,
+    pub(super) read: RefCell<SortedSet<ChannelId>>,
     /// What those say they have, and what they say others have.
     pub(super) stored: RefCell<VersionVector>,
     /// The version last told to the synchronizer.

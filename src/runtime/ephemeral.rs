@@ -2,11 +2,7 @@
 //!
 //! Carries out what the synchronizer decides about it and offers it to the application.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    rc::Rc,
-};
+use std::{fmt, rc::Rc};
 
 use bytes::Bytes;
 use loro::LoroValue;
@@ -18,6 +14,7 @@ use super::{
     inner::RepoInner,
 };
 use crate::{
+    collections::{SortedMap, SortedSet},
     protocol::{DocId, EphemeralPayload, Message, PeerId},
     synchronizer::{ChannelId, EphemeralKeys, EphemeralNews, EphemeralSelection, Input, Timestamp},
 };
@@ -71,7 +68,7 @@ impl RepoInner {
     fn encode_ephemeral(&self, presence: &Presence, selection: &EphemeralSelection) -> Vec<EphemeralPayload> {
         let now = self.env.now();
         let mut stores = Vec::new();
-        let mut departed = BTreeSet::new();
+        let mut departed = SortedSet::new();
         for (name, namespace) in presence.namespaces.borrow_mut().iter_mut() {
             let state = &mut namespace.state;
             let encoded = match selection {
@@ -95,15 +92,15 @@ impl RepoInner {
         left.chain(stores).collect()
     }
 
-    pub(super) fn apply_ephemeral(&self, id: DocId, sender: Sender, stores: &[EphemeralPayload], present: &BTreeSet<PeerId>) {
+    pub(super) fn apply_ephemeral(&self, id: DocId, sender: Sender, stores: &[EphemeralPayload], present: &SortedSet<PeerId>) {
         let Sender { channel, hops, is_relay } = sender;
         let now = self.env.now();
         let presence = self.presence.open(&id, false);
         let account = self.presence.senders.account(&presence.room, channel, is_relay);
         // Without namespace and data a payload says that the deletions in the peer's name are there because it left.
-        let departed: BTreeSet<&PeerId> =
+        let departed: SortedSet<&PeerId> =
             stores.iter().filter(|store| store.namespace.is_empty() && store.data.is_empty()).map(|store| &store.peer).collect();
-        let mut authors: BTreeMap<PeerId, EphemeralNews> = BTreeMap::new();
+        let mut authors: SortedMap<PeerId, EphemeralNews> = SortedMap::new();
         let mut restated = EphemeralKeys::new();
         let mut refused = 0;
         for store in stores.iter().filter(|store| !store.namespace.is_empty() && !store.data.is_empty()) {
@@ -157,7 +154,7 @@ impl RepoInner {
     }
 
     pub(super) fn beat_ephemeral(&self, id: DocId) {
-        let mut authors = BTreeSet::new();
+        let mut authors = SortedSet::new();
         if let Some(presence) = self.presence.get(&id) {
             let now = self.env.now();
             let mut expired = Vec::new();
@@ -265,7 +262,7 @@ impl RepoInner {
 }
 
 /// Adds what became of a payload's entries to what is told of their authors.
-fn report(authors: &mut BTreeMap<PeerId, EphemeralNews>, namespace: &Namespace, name: &str, merged: &Merged) {
+fn report(authors: &mut SortedMap<PeerId, EphemeralNews>, namespace: &Namespace, name: &str, merged: &Merged) {
     let mut about = |key: &String, note: &dyn Fn(&mut EphemeralNews)| {
         if let Some(author) = namespace.state.author(key) {
             let blank = || EphemeralNews { author: author.clone(), news: EphemeralKeys::new(), same: false, behind: EphemeralKeys::new() };
@@ -330,7 +327,7 @@ impl EphemeralHandle {
 
     /// Returns all entries.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, LoroValue> {
+    pub fn all(&self) -> SortedMap<String, LoroValue> {
         self.read(|state| state.all())
     }
 
@@ -354,7 +351,7 @@ impl EphemeralHandle {
 
     /// Returns the entries whose key is another peer's id.
     #[must_use]
-    pub fn peers(&self) -> BTreeMap<PeerId, LoroValue> {
+    pub fn peers(&self) -> SortedMap<PeerId, LoroValue> {
         self.all()
             .into_iter()
             .filter(|(key, _)| key != self.repo.peer_id.as_str() && key.parse::<u64>().is_ok())

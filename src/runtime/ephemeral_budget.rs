@@ -4,11 +4,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
-use crate::synchronizer::ChannelId;
+use crate::{collections::SortedMap, synchronizer::ChannelId};
 
 /// Bytes of one entry.
 pub(super) const MAX_ENTRY_BYTES: usize = 256 * 1024;
@@ -24,13 +23,13 @@ type Purse = Rc<Cell<usize>>;
 
 /// What all documents' entries take, by the channel they came over.
 #[derive(Debug, Default)]
-pub(super) struct Senders(RefCell<BTreeMap<ChannelId, Purse>>);
+pub(super) struct Senders(RefCell<SortedMap<ChannelId, Purse>>);
 
 /// What one document's entries take.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     doc: Purse,
-    accounts: RefCell<BTreeMap<ChannelId, Rc<Account>>>,
+    accounts: RefCell<SortedMap<ChannelId, Rc<Account>>>,
 }
 
 /// What one document's entries that came over one channel take.

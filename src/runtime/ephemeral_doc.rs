@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -14,7 +13,7 @@ use super::{
     EphemeralEvent, EphemeralState,
     ephemeral_budget::{Room, Senders},
 };
-use crate::{protocol::DocId, synchronizer::ChannelId};
+use crate::{collections::SortedMap, protocol::DocId, synchronizer::ChannelId};
 
 /// Namespaces a document may have; peers cannot make more.
 const MAX_NAMESPACES: usize = 64;
@@ -47,14 +46,14 @@ pub(super) struct Presence {
     pub(super) id: DocId,
     /// Its document was dropped from the repo: nothing of it is sent or received any more.
     pub(super) gone: Cell<bool>,
-    pub(super) namespaces: RefCell<BTreeMap<String, Namespace>>,
+    pub(super) namespaces: RefCell<SortedMap<String, Namespace>>,
     pub(super) room: Room,
 }
 
 /// All there is, by document.
 #[derive(Default)]
 pub(super) struct PresenceTable {
-    docs: RefCell<BTreeMap<DocId, Rc<Presence>>>,
+    docs: RefCell<SortedMap<DocId, Rc<Presence>>>,
     pub(super) senders: Senders,
 }
 

@@ -3,12 +3,11 @@
 //! Decides which value of a key counts, whose it is and when it has lapsed. Never reads a clock: time is passed in, so that a
 //! simulation with its own time stays repeatable, which Loro's `EphemeralStore` with its system clock would not allow.
 
-use std::collections::BTreeMap;
-
 use loro::LoroValue;
 
 use super::ephemeral_budget::Origin;
 use crate::{
+    collections::SortedMap,
     protocol::PeerId,
     synchronizer::{ChannelId, Timestamp},
 };
@@ -28,7 +27,7 @@ const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 /// The values of one namespace, each with the stamp that decides between writers.
 #[derive(Debug, Clone, Default)]
 pub struct EphemeralState {
-    entries: BTreeMap<String, Entry>,
+    entries: SortedMap<String, Entry>,
 }
 
 #[derive(Debug, Clone)]
@@ -319,7 +318,7 @@ impl EphemeralState {
 
     /// Returns all values by key.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, LoroValue> {
+    pub fn all(&self) -> SortedMap<String, LoroValue> {
         self.entries.iter().filter_map(|(key, entry)| Some((key.clone(), entry.value.clone()?))).collect()
     }
 
@@ -352,7 +351,7 @@ impl EphemeralState {
 
 /// Encodes entries apart by who wrote them last.
 fn apart<'a>(entries: impl Iterator<Item = (&'a String, &'a Entry)>) -> Vec<Encoded> {
-    let mut by_author: BTreeMap<&PeerId, Vec<(&str, &Entry)>> = BTreeMap::new();
+    let mut by_author: SortedMap<&PeerId, Vec<(&str, &Entry)>> = SortedMap::new();
     for (key, entry) in entries {
         by_author.entry(&entry.author).or_default().push((key, entry));
     }
@@ -404,7 +403,7 @@ pub(super) fn encode_entries<'a>(entries: impl Iterator<Item = (&'a str, Option<
     postcard::to_allocvec(&entries).expect("values are plain data")
 }
 
-pub(super) type Incoming<'a> = BTreeMap<&'a str, (Option<LoroValue>, i64)>;
+pub(super) type Incoming<'a> = SortedMap<&'a str, (Option<LoroValue>, i64)>;
 
 /// Reads entries one by one, so that a claimed number of them reserves nothing, and keeps the newest of each key.
 pub(super) fn decode(bytes: &[u8], now: Timestamp) -> Result<Incoming<'_>, EphemeralDecodeError> {

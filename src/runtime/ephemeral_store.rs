@@ -3,20 +3,18 @@
 //! Decides as that class does, by the stamps alone: which value counts, when it has lapsed and what is told of it. One thing is
 //! meant to differ: a second write within a millisecond wins over the first. Never reads a clock and calls nobody.
 
-use std::collections::BTreeMap;
-
 use loro::LoroValue;
 
 use super::{
     EphemeralChange, EphemeralDecodeError,
     ephemeral_state::{decode, next_stamp},
 };
-use crate::synchronizer::Timestamp;
+use crate::{collections::SortedMap, synchronizer::Timestamp};
 
 /// Values by key, each with the stamp of its writer's clock.
 #[derive(Debug, Default)]
 pub struct EphemeralStore {
-    entries: BTreeMap<String, Entry>,
+    entries: SortedMap<String, Entry>,
     timeout_ms: i64,
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Decides what counts as a problem and when it is over. What is tried again, and when, is decided elsewhere.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use super::{AdapterState, ErrorCode, RepoError, RepoEvent, StorageNotice, StoreError, inner::RepoInner};
-use crate::{protocol::DocId, synchronizer::ChannelKind};
+use crate::{collections::SortedMap, protocol::DocId, synchronizer::ChannelKind};
 
 /// Whether what is edited is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ struct Known {
     persisted: Option<bool>,
     room: Option<(u64, u64)>,
     evicted: bool,
-    quarantined: BTreeMap<DocId, RepoError>,
+    quarantined: SortedMap<DocId, RepoError>,
 }
 
 impl RepoInner {

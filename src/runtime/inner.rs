@@ -4,7 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::VecDeque,
     rc::{Rc, Weak},
 };
 
@@ -24,6 +24,7 @@ use super::{
     storage::{OpenStore, Shelved},
 };
 use crate::{
+    collections::{SortedMap, SortedSet},
     protocol::{ClockVector, DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
     synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
 };
@@ -60,7 +61,7 @@ pub(super) struct FlushWaiter {
     pub(super) done: oneshot::Sender<Result<(), RepoError>>,
 }
 
-type Exports = BTreeMap<DocId, Vec<(Option<VersionVector>, Bytes, VersionVector)>>;
+type Exports = SortedMap<DocId, Vec<(Option<VersionVector>, Bytes, VersionVector)>>;
 pub(super) type EventListener = Rc<dyn Fn(&RepoEvent)>;
 
 pub(super) struct RepoInner {
@@ -68,13 +69,13 @@ pub(super) struct RepoInner {
     pub(super) env: Rc<dyn Env>,
     pub(super) peer_id: PeerId,
     pub(super) sync: RefCell<Synchronizer>,
-    pub(super) docs: RefCell<BTreeMap<DocId, Rc<OpenDoc>>>,
+    pub(super) docs: RefCell<SortedMap<DocId, Rc<OpenDoc>>>,
     /// Ephemeral state, whether its document is in memory or not.
     pub(super) presence: PresenceTable,
-    pub(super) pipes: RefCell<BTreeMap<ChannelId, OpenChannel>>,
-    pub(super) stores: RefCell<BTreeMap<ChannelId, Rc<OpenStore>>>,
+    pub(super) pipes: RefCell<SortedMap<ChannelId, OpenChannel>>,
+    pub(super) stores: RefCell<SortedMap<ChannelId, Rc<OpenStore>>>,
     /// What a list shows of documents in stores.
-    pub(super) stored: RefCell<BTreeMap<DocId, Shelved>>,
+    pub(super) stored: RefCell<SortedMap<DocId, Shelved>>,
     pub(super) adapters: RefCell<Vec<Rc<dyn Adapter>>>,
     pub(super) listeners: RefCell<Vec<(u64, EventListener)>>,
     pub(super) waiters: RefCell<Vec<Waiter>>,
@@ -392,8 +393,8 @@ impl RepoInner {
     }
 
     /// Returns the documents that must stay in memory: held by a handle, waited for, or with something not noticed yet.
-    fn held_docs(&self) -> BTreeSet<DocId> {
-        let mut held: BTreeSet<DocId> = self.waiters.borrow().iter().map(|waiter| waiter.doc.clone()).collect();
+    fn held_docs(&self) -> SortedSet<DocId> {
+        let mut held: SortedSet<DocId> = self.waiters.borrow().iter().map(|waiter| waiter.doc.clone()).collect();
         let docs: Vec<_> = self.docs.borrow().values().map(Rc::downgrade).collect();
         for doc in docs {
             let handles = doc.strong_count() > 1;

@@ -1,6 +1,6 @@
 //! Carries out what [`super::Authors`] decides: asks a store for a lease, and tells documents whose they are written under.
 
-use std::{collections::BTreeSet, hash::Hasher, rc::Rc, sync::Arc};
+use std::{hash::Hasher, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -8,6 +8,7 @@ use siphasher::sip::SipHasher13;
 
 use super::{Env, LeaseTable, LocalBoxFuture, Store, docs::OpenDoc, inner::RepoInner};
 use crate::{
+    collections::SortedSet,
     protocol::{DocId, VersionVector},
     synchronizer::{ChannelId, Input},
 };
@@ -130,7 +131,7 @@ impl RepoInner {
     }
 
     /// Never writes under any of `authors` again, nor lets anybody else.
-    pub(super) fn retire_authors(&self, authors: BTreeSet<u64>) {
+    pub(super) fn retire_authors(&self, authors: SortedSet<u64>) {
         if self.authors.borrow().uses(&authors) {
             let fresh = self.env.random_u64();
             self.authors.borrow_mut().renew(fresh);
@@ -192,7 +193,7 @@ impl RepoInner {
         if !kept {
             return nothing;
         }
-        let docs: BTreeSet<u64> = self.authors.borrow().written(author).map(|(doc, _)| hash(doc)).collect();
+        let docs: SortedSet<u64> = self.authors.borrow().written(author).map(|(doc, _)| hash(doc)).collect();
         let given = change(&*open.store, move |table| table.give_back(session, author, &docs));
         Box::pin(async move {
             let _ = given.await;

@@ -4,7 +4,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     rc::{Rc, Weak},
 };
 
@@ -16,6 +16,7 @@ use super::{
     StoredDoc, StoredInfo, Write,
 };
 use crate::{
+    collections::SortedMap,
     protocol::{
         DocId, Limits, Message, Tombstone,
         frame::{self, Reassembler},
@@ -256,9 +257,9 @@ impl Channel for Pipe {
 /// What is stored, shared by all [`MemoryStore`]s made from it; it outlives them as a disk does.
 #[derive(Debug, Default)]
 pub struct MemoryDisk {
-    docs: RefCell<BTreeMap<DocId, Stored>>,
+    docs: RefCell<SortedMap<DocId, Stored>>,
     records: RefCell<MemoryRecords>,
-    values: RefCell<BTreeMap<&'static str, Bytes>>,
+    values: RefCell<SortedMap<&'static str, Bytes>>,
     failing_writes: RefCell<VecDeque<StoreError>>,
     failing_loads: RefCell<VecDeque<StoreError>>,
     writes: Cell<u64>,
@@ -268,7 +269,7 @@ pub struct MemoryDisk {
 
 #[derive(Debug, Default, Clone)]
 struct Stored {
-    records: BTreeMap<RecordKey, Record>,
+    records: SortedMap<RecordKey, Record>,
     damaged: bool,
     unreadable: bool,
     index: IndexEntry,

@@ -2,13 +2,11 @@
 //!
 //! Decides which messages come too fast, and when they would not. Reads no clock: time comes with the request.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::cell::{Cell, RefCell};
 
 use super::{Admission, AdmissionRequest, Decision, Verdict};
 use crate::{
+    collections::SortedMap,
     protocol::{MessageKind, RefusalReason},
     synchronizer::{ChannelId, Timestamp},
 };
@@ -50,7 +48,7 @@ pub struct RateLimiter {
     messages: Option<Size>,
     bytes: Option<Size>,
     kinds: Option<Vec<MessageKind>>,
-    peers: RefCell<BTreeMap<ChannelId, Buckets>>,
+    peers: RefCell<SortedMap<ChannelId, Buckets>>,
     swept: Cell<Timestamp>,
 }
 

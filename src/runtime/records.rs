@@ -9,7 +9,6 @@ mod value;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     hash::Hasher,
     rc::Rc,
     sync::Arc,
@@ -26,6 +25,7 @@ use super::{
     ErrorCode, LocalBoxFuture, RepoError, RepoEvent, StorageProblem, StoreError, health::storage_error, inner::RepoInner, repo::closed,
 };
 use crate::{
+    collections::SortedMap,
     protocol::{
         Clock, ClockVector, Device, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason,
         clock::{HybridClock, Stamp, Writer, check_drift},
@@ -80,12 +80,12 @@ pub(super) struct Records {
     operations: RefCell<Vec<Operation>>,
     /// The latest stamp in stores, and the writers they gave.
     stored_stamp: Cell<Stamp>,
-    granted: RefCell<BTreeMap<ChannelId, u32>>,
+    granted: RefCell<SortedMap<ChannelId, u32>>,
     /// Pages of a peer that are not yet all here.
-    paged: RefCell<BTreeMap<PeerId, Pages>>,
-    listeners: RefCell<BTreeMap<u64, (Arc<str>, Listener)>>,
-    changes: RefCell<BTreeMap<Arc<str>, Vec<RecordChange>>>,
-    kinds: RefCell<BTreeMap<Arc<str>, CollectionKind>>,
+    paged: RefCell<SortedMap<PeerId, Pages>>,
+    listeners: RefCell<SortedMap<u64, (Arc<str>, Listener)>>,
+    changes: RefCell<SortedMap<Arc<str>, Vec<RecordChange>>>,
+    kinds: RefCell<SortedMap<Arc<str>, CollectionKind>>,
     waiters: RefCell<Vec<Waiter>>,
 }
 
@@ -95,7 +95,7 @@ struct Pages {
     entries: Vec<RecordEntry>,
     bytes: usize,
     /// Everything they name, of pages of everything, and whether it is there.
-    kept: BTreeMap<RecordId, bool>,
+    kept: SortedMap<RecordId, bool>,
 }
 
 /// Somebody waits until something is safe.
@@ -379,7 +379,7 @@ impl RepoInner {
     }
 
     /// Drops what in `version` is not named by whoever named all they have.
-    fn sweep_records(&self, channel: ChannelId, kept: &BTreeMap<RecordId, bool>, version: &ClockVector) {
+    fn sweep_records(&self, channel: ChannelId, kept: &SortedMap<RecordId, bool>, version: &ClockVector) {
         let (mut refusals, mut changed) = (Vec::new(), Vec::new());
         {
             let sync = self.sync.borrow();
@@ -397,7 +397,7 @@ impl RepoInner {
     }
 
     /// Reads the stores before: another tab may have written something later to the same record.
-    fn renew_later(&self, kept: BTreeMap<RecordId, bool>, had: ClockVector, forgotten: Stamp) {
+    fn renew_later(&self, kept: SortedMap<RecordId, bool>, had: ClockVector, forgotten: Stamp) {
         let threatened = {
             let table = self.records.table.borrow();
             let old = |at: Clock| at.stamp <= forgotten && !had.has(at);
@@ -441,7 +441,7 @@ impl RepoInner {
     }
 
     /// Writes anew what this device wrote and might be older than a deletion that is forgotten by some and remembered by others.
-    fn renew_records(&self, kept: &BTreeMap<RecordId, bool>, had: &ClockVector, forgotten: Stamp) {
+    fn renew_records(&self, kept: &SortedMap<RecordId, bool>, had: &ClockVector, forgotten: Stamp) {
         let mut table = self.records.table.borrow_mut();
         let mut clock = self.records.clock.get();
         let now = self.env.now().0;

@@ -3,7 +3,7 @@
 //! Decides that such a document is never used again, not even dropped: what it had locked may stay locked for ever. Another one takes its place under
 //! the same id, made of what the stores have and of what could still be read. Whoever held the old one is told that it is closed.
 
-use std::{cell::RefCell, collections::BTreeSet, mem::ManuallyDrop, rc::Rc};
+use std::{cell::RefCell, mem::ManuallyDrop, rc::Rc};
 
 use loro::{ExportMode, LoroDoc};
 
@@ -13,6 +13,7 @@ use super::{
     inner::RepoInner,
 };
 use crate::{
+    collections::SortedSet,
     protocol::{DocId, VersionVector},
     synchronizer::Input,
 };
@@ -24,9 +25,9 @@ type Damaged = (usize, String);
 #[derive(Debug, Default)]
 pub(super) struct Fragile {
     /// Documents whose records are imported one by one.
-    docs: BTreeSet<DocId>,
+    docs: SortedSet<DocId>,
     /// Records that are not imported again.
-    records: BTreeSet<RecordKey>,
+    records: SortedSet<RecordKey>,
 }
 
 impl Repo {

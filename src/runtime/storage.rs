@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
@@ -21,6 +20,7 @@ use super::{
     recovery::Fragile,
 };
 use crate::{
+    collections::{SortedMap, SortedSet},
     protocol::{DocId, Tombstone, VersionVector},
     synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize, Timestamp},
 };
@@ -47,7 +47,7 @@ impl From<&IndexEntry> for Shelved {
 pub(super) struct OpenStore {
     pub(super) store: Rc<dyn Store>,
     pub(super) adapter: usize,
-    records: RefCell<BTreeMap<DocId, Records>>,
+    records: RefCell<SortedMap<DocId, Records>>,
     fragile: RefCell<Fragile>,
     /// Something was committed that the disk may not have.
     relaxed: Cell<bool>,
@@ -184,7 +184,7 @@ impl RepoInner {
             (records, index)
         };
         let (doc, bad) = self.import_records(doc, &records, &open.fragile);
-        let mut damaged = BTreeSet::new();
+        let mut damaged = SortedSet::new();
         for (number, why) in bad {
             let Some(record) = records.get(number) else { continue };
             damaged.insert(record.key.clone());
@@ -282,7 +282,7 @@ impl RepoInner {
             self.quarantine(&doc, error.clone());
             self.fail_flushes(&error);
         }
-        let totals: BTreeMap<DocId, u32> = committed.records.into_iter().collect();
+        let totals: SortedMap<DocId, u32> = committed.records.into_iter().collect();
         let mut docs = Vec::new();
         for Pending { doc, version, record, snapshot } in pending {
             if refused.contains(&doc) || !self.docs.borrow().contains_key(&doc) {

@@ -3,10 +3,11 @@
 //! Decides who is told, whose word is taken, what a tombstone covers and how long it is kept. A creation of a document has a lineage;
 //! a tombstone covers one lineage and all before it, so what was deleted never merges with what was made later under the same id.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{ChannelId, Creator, Effect, Event, Synchronizer, Timer, Timestamp};
-use crate::protocol::{DeleteStatus, DocId, Message, PeerId, RefusalReason, Role, Tombstone};
+use crate::{
+    collections::{SortedMap, SortedSet, sort, sort_by_key},
+    protocol::{DeleteStatus, DocId, Message, PeerId, RefusalReason, Role, Tombstone},
+};
 
 /// How far ahead of the local clock a peer's time or lineage is believed.
 const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
@@ -35,7 +36,7 @@ impl Synchronizer {
         let lineage = self.model.buried.get(&doc).map_or(0, |tombstone| now.0.max(tombstone.lineage.saturating_add(1)));
         self.model.forgotten.remove(&doc);
         self.note(&doc, lineage, out);
-        self.begin(&doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
+        self.begin(&doc, lineage, true, SortedSet::new(), Vec::new(), now, out);
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             let own = &self.config.identity;
             entry.creator = Some(super::Creator { peer_id: own.peer_id.clone(), name: own.name.clone() });
@@ -65,7 +66,7 @@ impl Synchronizer {
         self.note(doc, lineage, out);
         if !self.model.docs.contains_key(doc) {
             // As if opened: what it holds is here in a moment.
-            self.begin(doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
+            self.begin(doc, lineage, true, SortedSet::new(), Vec::new(), now, out);
             if let Some(entry) = self.model.docs.get_mut(doc) {
                 entry.opened = false;
             }
@@ -229,7 +230,7 @@ impl Synchronizer {
         if recent.is_empty() {
             return;
         }
-        recent.sort_by_key(|(_, tombstone)| std::cmp::Reverse(tombstone.at));
+        sort_by_key(&mut recent, |(_, tombstone)| std::cmp::Reverse(tombstone.at));
         recent.truncate(MAX_TOLD_DELETIONS);
         out.push(Effect::Send { channel, message: Message::Deleted { docs: recent } });
     }
@@ -289,7 +290,7 @@ impl Synchronizer {
         let mut gone: Vec<DocId> = self.model.buried.iter().filter(|(_, t)| is_old(t)).map(|(doc, _)| doc.clone()).collect();
         let excess = (self.model.buried.len() - gone.len()).saturating_sub(limits.max);
         if excess > 0 {
-            let mut by_author: BTreeMap<&PeerId, Vec<(u64, &DocId)>> = BTreeMap::new();
+            let mut by_author: SortedMap<&PeerId, Vec<(u64, &DocId)>> = SortedMap::new();
             for (doc, tombstone) in self.model.buried.iter().filter(|(_, t)| !is_old(t)) {
                 by_author.entry(&tombstone.by).or_default().push((tombstone.at, doc));
             }
@@ -320,7 +321,7 @@ pub(super) fn is_absurd(lineage: u64, now: Timestamp) -> bool {
 
 /// Returns the `excess` tombstones to forget: the oldest of each author beyond the number that all may keep.
 fn beyond_fair_share(mut authors: Vec<Vec<(u64, &DocId)>>, excess: usize) -> Vec<&DocId> {
-    authors.sort_by_key(Vec::len);
+    sort_by_key(&mut authors, Vec::len);
     let total: usize = authors.iter().map(Vec::len).sum();
     let mut room = total.saturating_sub(excess);
     let mut left = authors.len();
@@ -330,7 +331,7 @@ fn beyond_fair_share(mut authors: Vec<Vec<(u64, &DocId)>>, excess: usize) -> Vec
         let share = tombstones.len().min(room.div_ceil(left.max(1)));
         room -= share;
         left -= 1;
-        tombstones.sort_unstable();
+        sort(&mut tombstones);
         let beyond = tombstones.len() - share;
         gone.extend(tombstones.into_iter().take(beyond).map(|(_, doc)| doc));
     }

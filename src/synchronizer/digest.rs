@@ -4,7 +4,7 @@
 //! followed down to the documents concerned. A sum is the wrapping sum of 64-bit SipHash-1-3 hashes (key zero) of each document's id,
 //! lineage and version.
 
-use std::{collections::BTreeSet, hash::Hasher};
+use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
@@ -13,6 +13,8 @@ use crate::protocol::{
     DocId, Features, Message, Role, VersionVector,
     extension::{Head, Part, Sum},
 };
+
+use crate::collections::{SortedSet, sort, sort_by};
 
 /// Parts with this many documents on both sides together are listed instead of divided.
 const LISTED_DOCS: u64 = 24;
@@ -114,7 +116,7 @@ impl Synchronizer {
         let followed = self.followed(channel);
         let mut closer = Vec::new();
         let mut wanted = Vec::new();
-        let mut looked_at = BTreeSet::new();
+        let mut looked_at = SortedSet::new();
         for sum in sums.into_iter().take(MAX_PARTS).filter(|sum| sum.part.depth <= MAX_DEPTH) {
             if !looked_at.insert(sum.part) {
                 continue;
@@ -141,7 +143,7 @@ impl Synchronizer {
             }
         }
         list.truncate(MAX_PARTS);
-        list.sort_unstable();
+        sort(&mut list);
         list.dedup();
         let mut heads = Vec::new();
         for part in list.into_iter().filter(|part| part.depth <= MAX_DEPTH) {
@@ -216,7 +218,7 @@ impl Synchronizer {
                 self.sees(channel, &doc).then_some(Followed { doc, place, hash, before: 0 })
             })
             .collect();
-        followed.sort_unstable_by(|a, b| (a.place, &a.doc).cmp(&(b.place, &b.doc)));
+        sort_by(&mut followed, |a, b| (a.place, &a.doc).cmp(&(b.place, &b.doc)));
         let mut sum = 0u64;
         for followed in &mut followed {
             followed.before = sum;

@@ -2,13 +2,14 @@
 //!
 //! Decides what is announced, what an announcement leads to and what a directory shows. Never moves document data.
 
-use std::collections::BTreeSet;
-
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Known, Request, Source},
 };
-use crate::protocol::{DocId, Message, extension::Head};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, Message, extension::Head},
+};
 
 /// Documents that are read at the same time for peers.
 const MAX_LOADING: usize = 256;
@@ -30,7 +31,7 @@ impl Synchronizer {
             }
             return;
         }
-        self.begin(&doc, lineage, true, BTreeSet::new(), Vec::new(), now, out);
+        self.begin(&doc, lineage, true, SortedSet::new(), Vec::new(), now, out);
     }
 
     pub(super) fn doc_closed(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -48,12 +49,12 @@ impl Synchronizer {
         doc: &DocId,
         lineage: u64,
         opened: bool,
-        ask: BTreeSet<ChannelId>,
+        ask: SortedSet<ChannelId>,
         requests: Vec<Request>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let state = DocState::Loading { begun: false, waiting: BTreeSet::new(), requests, ask, found: false, held_back: None };
+        let state = DocState::Loading { begun: false, waiting: SortedSet::new(), requests, ask, found: false, held_back: None };
         let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             known.away = false;
@@ -150,7 +151,7 @@ impl Synchronizer {
         self.model.introduce(channel, &doc);
         self.note(&doc, lineage, out);
         if self.keeps_up(channel, &doc) {
-            self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
+            self.begin(&doc, lineage, false, SortedSet::from([channel]), Vec::new(), now, out);
         }
     }
 
@@ -195,7 +196,7 @@ impl Synchronizer {
 
     pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        let wanted: Option<BTreeSet<DocId>> = filter.map(|docs| docs.into_iter().collect());
+        let wanted: Option<SortedSet<DocId>> = filter.map(|docs| docs.into_iter().collect());
         let docs = self
             .model
             .catalogue

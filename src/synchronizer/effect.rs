@@ -1,12 +1,13 @@
 //! What the runtime must do, in the imperative, as ordered plain data.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{ChannelId, Creator, Event, Timer};
-use crate::protocol::{DocId, EphemeralPayload, Message, PeerId, Tombstone, VersionVector, extension::AuthorRange};
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{DocId, EphemeralPayload, Message, PeerId, Tombstone, VersionVector, extension::AuthorRange},
+};
 
 /// Keys of ephemeral state, by namespace.
-pub type EphemeralKeys = BTreeMap<String, Vec<String>>;
+pub type EphemeralKeys = SortedMap<String, Vec<String>>;
 
 /// Which ephemeral entries to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +160,7 @@ pub enum Effect {
     /// Never write under these author ids again, and let nobody else: operations of theirs are not here that somebody may have.
     RetireAuthors {
         /// The ids.
-        authors: BTreeSet<u64>,
+        authors: SortedSet<u64>,
     },
     /// Ask a store for its documents; answered by `Listed`.
     ListDocs {
@@ -214,7 +215,7 @@ pub enum Effect {
         /// The entries.
         stores: Vec<EphemeralPayload>,
         /// Authors that are known to be there, so that nobody is believed who says that they left.
-        present: BTreeSet<PeerId>,
+        present: SortedSet<PeerId>,
         /// The sender is this repo's relay and passes on what many others wrote.
         from_relay: bool,
     },

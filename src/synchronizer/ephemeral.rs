@@ -7,12 +7,13 @@
 //! links and no other. The hops that are left tell how far an entry has come. Peers of the reference protocol get its hops: own entries may
 //! be relayed once, relayed ones not again.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     ChannelId, ChannelKind, Effect, EphemeralKeys, EphemeralNews, EphemeralSelection, HEARTBEAT_MS, Synchronizer, Timer, model::Channel,
 };
-use crate::protocol::{DocId, EphemeralPayload, Features, PeerId, Role};
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{DocId, EphemeralPayload, Features, PeerId, Role},
+};
 
 /// What an entry's hops are on the first link between peers that speak `presence`.
 pub(super) const PRESENCE_HOPS: u32 = 16;
@@ -20,7 +21,7 @@ pub(super) const PRESENCE_HOPS: u32 = 16;
 /// What is known of those who wrote a document's ephemeral entries.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    authors: BTreeMap<PeerId, Author>,
+    authors: SortedMap<PeerId, Author>,
 }
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Author {
     /// Repos its entries have come through.
     distance: u32,
     /// Peers that get them on another path.
-    elsewhere: BTreeSet<ChannelId>,
+    elsewhere: SortedSet<ChannelId>,
 }
 
 impl Synchronizer {
@@ -65,7 +66,7 @@ impl Synchronizer {
     ) {
         let Some(sender) = self.model.context(channel) else { return };
         let (speaks, followers) = (self.speaks_presence(channel), self.followers(doc));
-        let mut spread: BTreeMap<Vec<(ChannelId, u32)>, EphemeralKeys> = BTreeMap::new();
+        let mut spread: SortedMap<Vec<(ChannelId, u32)>, EphemeralKeys> = SortedMap::new();
         for EphemeralNews { author, news, same, behind } in authors {
             // What others have of one's own entries says nothing about how they got them.
             if author == self.config.identity.peer_id {
@@ -78,7 +79,7 @@ impl Synchronizer {
                 (false, false) => PRESENCE_HOPS,
             };
             let Some(presence) = self.model.present.get_mut(doc) else { return };
-            let entry = presence.authors.entry(author.clone()).or_insert(Author { distance, elsewhere: BTreeSet::new() });
+            let entry = presence.authors.entry(author.clone()).or_insert(Author { distance, elsewhere: SortedSet::new() });
             if !news.is_empty() {
                 entry.distance = distance;
             }
@@ -127,7 +128,7 @@ impl Synchronizer {
     }
 
     /// Where nothing is left, nothing is renewed any more.
-    pub(super) fn ephemeral_beaten(&mut self, doc: &DocId, authors: &BTreeSet<PeerId>) {
+    pub(super) fn ephemeral_beaten(&mut self, doc: &DocId, authors: &SortedSet<PeerId>) {
         if authors.is_empty() {
             self.model.present.remove(doc);
         } else if let Some(presence) = self.model.present.get_mut(doc) {

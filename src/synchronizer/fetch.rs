@@ -3,13 +3,14 @@
 //! Decides so that several neighbours give different authors' operations at the same time, nothing is asked for twice unless a source
 //! failed, and a source that does not answer is replaced. Knows counters, never operations.
 
-use std::collections::BTreeMap;
-
 use super::{
     ChannelId, Effect, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Fetch, LONGEST_REST_MS, Link},
 };
-use crate::protocol::{DocId, Message, VersionVector, extension::AuthorRange};
+use crate::{
+    collections::{SortedMap, sort, sort_by_key},
+    protocol::{DocId, Message, VersionVector, extension::AuthorRange},
+};
 
 /// Milliseconds a source has to give what it said it has.
 pub(super) const FETCH_TIMEOUT_MS: u64 = 5_000;
@@ -67,7 +68,7 @@ impl Synchronizer {
     ///
     /// Of an author, the part that most of them have comes first: one that claims more than there is delays nothing but its own claim.
     fn missing(&self, doc: &DocId, entry: &Doc, now: Timestamp) -> Vec<(AuthorRange, Vec<ChannelId>)> {
-        let mut missing: BTreeMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = BTreeMap::new();
+        let mut missing: SortedMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = SortedMap::new();
         for (channel, link) in self.model.links(doc).filter(|(_, link)| !link.absent) {
             let Some(known) = &link.known else { continue };
             let resting = link.failed_until.is_some_and(|until| now < until && until.since(now) <= LONGEST_REST_MS);
@@ -91,11 +92,11 @@ impl Synchronizer {
         let mut missing: Vec<_> = missing
             .into_values()
             .map(|(range, mut sources)| {
-                sources.sort_unstable();
+                sort(&mut sources);
                 (range, sources.into_iter().map(|(_, channel)| channel).collect::<Vec<_>>())
             })
             .collect();
-        missing.sort_by_key(|(range, _)| (i64::from(range.start) - i64::from(range.end), range.author));
+        sort_by_key(&mut missing, |(range, _)| (i64::from(range.start) - i64::from(range.end), range.author));
         missing
     }
 
@@ -103,7 +104,7 @@ impl Synchronizer {
     pub(super) fn fetch_due(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         self.settle_fetches(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let (late, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut entry.fetches)
+        let (late, rest): (SortedMap<_, _>, SortedMap<_, _>) = std::mem::take(&mut entry.fetches)
             .into_iter()
             .partition(|(_, fetch)| fetch.since > now || now.since(fetch.since) >= FETCH_TIMEOUT_MS);
         let next = rest.values().map(|fetch| fetch.since.plus(FETCH_TIMEOUT_MS).since(now)).min();
@@ -167,8 +168,8 @@ impl Synchronizer {
 }
 
 /// Gives every range to one of its sources, the largest ranges first and each to the one with the least to do.
-fn assign(missing: Vec<(AuthorRange, Vec<ChannelId>)>) -> BTreeMap<ChannelId, Vec<AuthorRange>> {
-    let mut assigned: BTreeMap<ChannelId, (u64, Vec<AuthorRange>)> = BTreeMap::new();
+fn assign(missing: Vec<(AuthorRange, Vec<ChannelId>)>) -> SortedMap<ChannelId, Vec<AuthorRange>> {
+    let mut assigned: SortedMap<ChannelId, (u64, Vec<AuthorRange>)> = SortedMap::new();
     for (range, sources) in missing {
         let load = |channel: &ChannelId| assigned.get(channel).map_or(0, |(load, _)| *load);
         // The first of equals: sources come with the best first.

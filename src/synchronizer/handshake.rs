@@ -2,13 +2,14 @@
 //!
 //! Decides whom to greet and what to compare after every (re)connection. Never touches document data.
 
-use std::collections::BTreeSet;
-
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
     model::{Channel, DocState, Source},
 };
-use crate::protocol::{DocId, Features, Identity, Message, PeerType, Role};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, Features, Identity, Message, PeerType, Role},
+};
 
 /// Milliseconds the side that was greeted waits for what the other asks by itself.
 const COMPARE_DELAY_MS: u64 = 300;
@@ -223,7 +224,7 @@ impl Synchronizer {
         if let Some(identity) = gone.identity()
             && !self.model.has_peer(&identity.peer_id)
         {
-            let subscriptions: BTreeSet<_> =
+            let subscriptions: SortedSet<_> =
                 links.iter().filter(|(_, link)| link.subscribed && !link.absent).map(|(doc, _)| doc.clone()).collect();
             self.model.remember_introduced(identity.peer_id.clone(), gone.introduced);
             self.model.remember(identity.peer_id.clone(), subscriptions);

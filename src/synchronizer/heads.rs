@@ -3,8 +3,6 @@
 //! Decides what a peer is told of a document, what an answer means, which path changes take to it, and when a path is
 //! redundant. What is fetched from whom is decided in `fetch`.
 
-use std::collections::BTreeSet;
-
 use super::{
     ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Synchronizer, Timer, Timestamp,
     deletion::is_absurd,
@@ -14,6 +12,8 @@ use crate::protocol::{
     DocId, Message, RefusalReason, Role, VersionVector,
     extension::{AuthorRange, Head},
 };
+
+use crate::collections::{SortedSet, sort};
 
 /// Milliseconds over which the heads told on redundant paths are gathered.
 pub(super) const HEADS_DELAY_MS: u64 = 100;
@@ -243,7 +243,7 @@ impl Synchronizer {
                 // It was told of what a store has: that is read now.
                 if let Some(known) = self.model.catalogue.get(&doc).filter(|known| !known.version.is_empty()) {
                     let lineage = known.lineage;
-                    self.begin(&doc, lineage, false, BTreeSet::new(), vec![request(ranges)], now, out);
+                    self.begin(&doc, lineage, false, SortedSet::new(), vec![request(ranges)], now, out);
                 }
                 return;
             }
@@ -253,7 +253,7 @@ impl Synchronizer {
             .map(|range| AuthorRange { start: range.start.max(0), end: range.end.min(ours.get(range.author)), ..range })
             .filter(|range| same && range.start < range.end)
             .collect();
-        given.sort_unstable();
+        sort(&mut given);
         given.dedup_by_key(|range| range.author);
         if given.is_empty() {
             return self.tell_heads(channel, &doc, false, out);
@@ -355,7 +355,7 @@ impl Synchronizer {
         let Some(peer) = self.model.context(channel) else { return };
         let stored = self.model.lineage(&doc) == Some(lineage) && !self.model.forgotten.contains(&doc);
         if stored && self.keeps_up(channel, &doc) && self.permissions.mutability(&doc, &peer) {
-            return self.begin(&doc, lineage, false, BTreeSet::new(), vec![request], now, out);
+            return self.begin(&doc, lineage, false, SortedSet::new(), vec![request], now, out);
         }
         self.heads_received(channel, Head { doc, lineage, version: request.version }, false, now, out);
     }
@@ -372,7 +372,7 @@ impl Synchronizer {
 
 /// Joins the heads told to one peer into few messages, in the place of the first.
 pub(super) fn join_heads(effects: &mut Vec<Effect>) {
-    let mut first: std::collections::BTreeMap<(ChannelId, bool), usize> = std::collections::BTreeMap::new();
+    let mut first: crate::collections::SortedMap<(ChannelId, bool), usize> = crate::collections::SortedMap::new();
     let mut joined: Vec<Effect> = Vec::with_capacity(effects.len());
     for effect in effects.drain(..) {
         if let Effect::Send { channel, message: Message::Heads { heads, reply } } = &effect

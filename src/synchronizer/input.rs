@@ -1,9 +1,10 @@
 //! What happened, in the past tense.
 
-use std::collections::BTreeSet;
-
 use super::{ChannelId, ChannelKind, Creator, EphemeralKeys, Timer};
-use crate::protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector},
+};
 
 /// What a store holds of a document after a load or a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -240,7 +241,7 @@ pub enum Input {
     /// The repo writes under these author ids, and nobody else does.
     WritesUnder {
         /// The ids.
-        authors: BTreeSet<u64>,
+        authors: SortedSet<u64>,
     },
     /// The permissions give other answers now.
     PermissionsChanged,
@@ -256,7 +257,7 @@ pub enum Input {
     /// The runtime has looked which documents are held.
     MemoryChecked {
         /// Those that must stay in memory.
-        held: BTreeSet<DocId>,
+        held: SortedSet<DocId>,
     },
     /// The application asks which documents its network peers have.
     DiscoveryWanted,
@@ -285,7 +286,7 @@ pub enum Input {
         /// Which document.
         doc: DocId,
         /// Who has written what is left.
-        authors: BTreeSet<PeerId>,
+        authors: SortedSet<PeerId>,
     },
     /// Something about the records.
     Records(super::RecordInput),

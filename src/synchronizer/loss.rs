@@ -3,10 +3,11 @@
 //! Decides that such a document is read from its stores again before anything else is done with it, and that peers are asked what they have with the
 //! usual pauses, never at once: what they gave may be what made the engine panic.
 
-use std::collections::BTreeSet;
-
 use super::{Effect, Synchronizer, Timer, Timestamp, model::DocState};
-use crate::protocol::{DocId, VersionVector};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, VersionVector},
+};
 
 impl Synchronizer {
     pub(super) fn doc_lost(&mut self, doc: &DocId, version: VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
@@ -23,9 +24,9 @@ impl Synchronizer {
         }
         entry.state = DocState::Loading {
             begun: false,
-            waiting: BTreeSet::new(),
+            waiting: SortedSet::new(),
             requests: Vec::new(),
-            ask: BTreeSet::new(),
+            ask: SortedSet::new(),
             found: true,
             held_back: None,
         };

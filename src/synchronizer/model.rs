@@ -1,9 +1,6 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    rc::Rc,
-};
+use std::{collections::VecDeque, rc::Rc};
 
 use bytes::Bytes;
 
@@ -11,7 +8,10 @@ use super::{
     ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
     unload::beyond,
 };
-use crate::protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange},
+};
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
@@ -41,44 +41,44 @@ const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAG
 
 #[derive(Debug)]
 pub(super) struct Model {
-    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    pub(super) channels: SortedMap<ChannelId, Channel>,
     /// What is known of each document at each peer: by document, so that a change costs those who follow it and nobody else.
     links: DocMap<Links>,
-    stores: BTreeSet<ChannelId>,
+    stores: SortedSet<ChannelId>,
     pub(super) docs: DocMap<Doc>,
     /// Documents known of, in memory or not, and what stores have of them.
     pub(super) catalogue: DocMap<Known>,
     /// Deletions that are remembered: of documents that are gone, and of earlier creations of those that are here.
-    pub(super) buried: BTreeMap<DocId, Tombstone>,
+    pub(super) buried: SortedMap<DocId, Tombstone>,
     /// Deletions that peers did not allow: they are not told again.
-    pub(super) undeletable: BTreeMap<DocId, BTreeSet<PeerId>>,
+    pub(super) undeletable: SortedMap<DocId, SortedSet<PeerId>>,
     /// Documents the application dropped: announcements of them are ignored until they are opened again.
-    pub(super) forgotten: BTreeSet<DocId>,
+    pub(super) forgotten: SortedSet<DocId>,
     /// Storage adapters that have not said yet whether they have a store.
-    pub(super) expected_stores: BTreeSet<usize>,
+    pub(super) expected_stores: SortedSet<usize>,
     /// Under which ids this repo writes.
-    pub(super) authors: BTreeSet<u64>,
-    pub(super) armed: BTreeSet<Timer>,
+    pub(super) authors: SortedSet<u64>,
+    pub(super) armed: SortedSet<Timer>,
     /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
-    pub(super) present: BTreeMap<DocId, Presence>,
-    pub(super) touched: BTreeSet<DocId>,
+    pub(super) present: SortedMap<DocId, Presence>,
+    pub(super) touched: SortedSet<DocId>,
     /// Documents of which more is confirmed than the application was told.
-    pub(super) confirmed: BTreeSet<DocId>,
+    pub(super) confirmed: SortedSet<DocId>,
     /// Bytes the documents in memory take in a store.
     pub(super) loaded_bytes: u64,
     /// Bytes of messages held back until their documents are read.
     pub(super) held_back: usize,
     /// Operations nobody else has confirmed, of documents that left memory.
-    pub(super) unsent: BTreeMap<DocId, u64>,
+    pub(super) unsent: SortedMap<DocId, u64>,
     /// Documents whose stores are being read.
-    pub(super) loading: BTreeSet<DocId>,
+    pub(super) loading: SortedSet<DocId>,
     /// Documents that are read when others have been.
     pub(super) backlog: VecDeque<DocId>,
     /// How many documents peers that left have made this side know of.
-    introducers: BTreeMap<PeerId, usize>,
+    introducers: SortedMap<PeerId, usize>,
     /// Stored documents of which more is confirmed than their stores were told.
-    pub(super) unnoted: BTreeSet<DocId>,
-    remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
+    pub(super) unnoted: SortedSet<DocId>,
+    remembered: SortedMap<PeerId, SortedSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
 }
@@ -106,7 +106,7 @@ pub(super) struct Channel {
     pub(super) kind: ChannelKind,
     pub(super) state: ChannelState,
     /// Documents with a link to it.
-    docs: BTreeSet<DocId>,
+    docs: SortedSet<DocId>,
     pub(super) store: StoreState,
     /// What both ends speak beyond the reference protocol.
     pub(super) features: Features,
@@ -117,9 +117,9 @@ pub(super) struct Channel {
     /// Comparisons by sums that may still be tried before documents are asked about one by one.
     pub(super) comparisons: u32,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
-    pub(super) heads_due: BTreeSet<DocId>,
+    pub(super) heads_due: SortedSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
-    pub(super) acks_due: BTreeSet<DocId>,
+    pub(super) acks_due: SortedSet<DocId>,
     /// Comparisons by sums the peer asked for, and since when they are counted.
     pub(super) digests: (Timestamp, u32),
     /// Documents this side knows of because of the peer, those that are gone again included.
@@ -136,7 +136,7 @@ pub(super) enum ChannelState {
 #[derive(Debug, Default)]
 pub(super) struct StoreState {
     pub(super) writing: bool,
-    pub(super) dirty: BTreeSet<DocId>,
+    pub(super) dirty: SortedSet<DocId>,
     pub(super) flush_after: bool,
     /// When the last write completed.
     pub(super) written: Timestamp,
@@ -273,7 +273,7 @@ pub(super) struct Doc {
     /// What another machine said it has on disk.
     pub(super) confirmed_on_disk: VersionVector,
     /// Operations asked for, by author.
-    pub(super) fetches: BTreeMap<u64, Fetch>,
+    pub(super) fetches: SortedMap<u64, Fetch>,
     /// The application holds a handle.
     pub(super) opened: bool,
     /// When it was last asked for or changed.
@@ -312,11 +312,11 @@ pub(super) enum DocState {
     Loading {
         /// Stores are being read. If not, others are read first.
         begun: bool,
-        waiting: BTreeSet<Source>,
+        waiting: SortedSet<Source>,
         /// Requests of peers, answered when loading ends.
         requests: Vec<Request>,
         /// Peers known to have the document, asked when loading ends.
-        ask: BTreeSet<ChannelId>,
+        ask: SortedSet<ChannelId>,
         /// Whether any store had it.
         found: bool,
         /// Where it is read because of what a peer gave of it: that, until it has been.
@@ -393,14 +393,14 @@ impl Channel {
         Self {
             kind,
             state: ChannelState::Connected,
-            docs: BTreeSet::new(),
+            docs: SortedSet::new(),
             store: StoreState::default(),
             features: Features::default(),
             role: Role::Leaf,
             initiated: false,
             comparisons: 0,
-            heads_due: BTreeSet::new(),
-            acks_due: BTreeSet::new(),
+            heads_due: SortedSet::new(),
+            acks_due: SortedSet::new(),
             digests: (Timestamp::default(), 0),
             introduced: 0,
         }
@@ -478,14 +478,14 @@ impl Model {
     }
 
     /// Forgets a channel; returns it with what was known of documents at its end.
-    pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<(Channel, BTreeMap<DocId, Link>)> {
+    pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<(Channel, SortedMap<DocId, Link>)> {
         let links = self.unlink_channel(id);
         self.stores.remove(&id);
         Some((self.channels.remove(&id)?, links))
     }
 
     /// Forgets what is known of documents at the end of a channel, and returns it.
-    pub(super) fn unlink_channel(&mut self, id: ChannelId) -> BTreeMap<DocId, Link> {
+    pub(super) fn unlink_channel(&mut self, id: ChannelId) -> SortedMap<DocId, Link> {
         let docs = self.channels.get_mut(&id).map(|entry| std::mem::take(&mut entry.docs)).unwrap_or_default();
         docs.into_iter().filter_map(|doc| self.take_link(id, &doc).map(|link| (doc, link))).collect()
     }
@@ -764,7 +764,7 @@ impl Model {
         }
     }
 
-    pub(super) fn remember(&mut self, peer: PeerId, docs: BTreeSet<DocId>) {
+    pub(super) fn remember(&mut self, peer: PeerId, docs: SortedSet<DocId>) {
         if docs.is_empty() {
             return;
         }
@@ -778,7 +778,7 @@ impl Model {
         }
     }
 
-    pub(super) fn recall(&mut self, peer: &PeerId) -> BTreeSet<DocId> {
+    pub(super) fn recall(&mut self, peer: &PeerId) -> SortedSet<DocId> {
         self.departures.retain(|departed| departed != peer);
         self.remembered.remove(peer).unwrap_or_default()
     }

@@ -1,9 +1,10 @@
 //! Who may do what, asked at every decision.
 
-use std::collections::BTreeSet;
-
 use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timestamp, model::DocState};
-use crate::protocol::{DocId, PeerId, PeerType, RecordId};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, PeerId, PeerType, RecordId},
+};
 
 /// The peer a permission is asked about, on one of its channels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Synchronizer {
         self.record_permissions_changed(out);
         for channel in self.model.pipes() {
             let Some(peer) = self.model.context(channel) else { continue };
-            let mut shown = BTreeSet::new();
+            let mut shown = SortedSet::new();
             for doc in self.model.docs_of(channel) {
                 if !self.permissions.visibility(&doc, &peer) {
                     self.model.unlink(channel, &doc);

@@ -11,14 +11,15 @@ mod peers;
 mod pruning;
 mod stores;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     ChannelId, ChannelKind, Durability, Effect, Event, LOAD_TIMEOUT_MS, Synchronizer, Timer, Timestamp,
     model::{Load, Source},
 };
-use crate::protocol::{
-    Clock, ClockVector, Device, Features, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason, Role, clock::Stamp,
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{
+        Clock, ClockVector, Device, Features, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason, Role, clock::Stamp,
+    },
 };
 
 pub use pages::{Claim, ClaimedPage};
@@ -193,11 +194,11 @@ pub(super) struct Records {
     /// What other machines said they have, in memory and on disk.
     confirmed: ClockVector,
     confirmed_on_disk: ClockVector,
-    peers: BTreeMap<ChannelId, Peer>,
-    stores: BTreeMap<ChannelId, stores::Store>,
-    devices: BTreeMap<Device, pruning::Known>,
+    peers: SortedMap<ChannelId, Peer>,
+    stores: SortedMap<ChannelId, stores::Store>,
+    devices: SortedMap<Device, pruning::Known>,
     /// Pages that a broken connection interrupted.
-    interrupted: BTreeMap<PeerId, pages::Reading>,
+    interrupted: SortedMap<PeerId, pages::Reading>,
 }
 
 /// How far the records are.
@@ -207,7 +208,7 @@ pub(super) enum State {
     #[default]
     Idle,
     /// Stores have not all been read.
-    Loading(BTreeSet<Source>),
+    Loading(SortedSet<Source>),
     Ready,
 }
 
@@ -273,7 +274,7 @@ impl Synchronizer {
             return;
         }
         let stores = self.model.stores();
-        let mut waiting: BTreeSet<Source> = self.model.expected_stores.iter().copied().map(Source::Adapter).collect();
+        let mut waiting: SortedSet<Source> = self.model.expected_stores.iter().copied().map(Source::Adapter).collect();
         waiting.extend(stores.iter().copied().map(Source::Store));
         let empty = waiting.is_empty();
         self.model.records.state = State::Loading(waiting);

@@ -3,13 +3,14 @@
 //! Decides when a document is read, what waits for it, what is written and when a snapshot replaces updates. Never
 //! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
     model::{Channel, DocState, Known, Load, Source},
 };
-use crate::protocol::{DocId, Identity, PeerId, PeerType, Role, VersionVector};
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::{DocId, Identity, PeerId, PeerType, Role, VersionVector},
+};
 
 /// A document is written as one snapshot when it has this many records …
 const MAX_RECORDS: u32 = 48;
@@ -110,7 +111,7 @@ impl Synchronizer {
         for (doc, _) in docs.iter().filter(|(doc, _)| self.model.forgotten.contains(doc)) {
             out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
         }
-        let remembered: BTreeMap<&DocId, u64> =
+        let remembered: SortedMap<&DocId, u64> =
             docs.iter().filter_map(|(doc, stored)| Some((doc, stored.tombstone.as_ref()?.lineage))).collect();
         for (doc, tombstone) in &self.model.buried {
             if remembered.get(doc).is_none_or(|lineage| *lineage < tombstone.lineage) && self.may_keep(channel, doc) {
@@ -411,7 +412,7 @@ impl Synchronizer {
         let writing = |entry: &Channel, doc: &DocId| entry.store.dirty.contains(doc);
         // What is about to be written carries it.
         let dirty = |doc: &DocId| stores.iter().filter_map(|store| self.model.channels.get(store)).any(|entry| writing(entry, doc));
-        let (later, now): (BTreeSet<_>, BTreeSet<_>) = self.model.unnoted.iter().cloned().partition(dirty);
+        let (later, now): (SortedSet<_>, SortedSet<_>) = self.model.unnoted.iter().cloned().partition(dirty);
         self.model.unnoted = later;
         for store in stores {
             let known = |doc: &DocId| {
@@ -441,7 +442,7 @@ impl Synchronizer {
                 self.tell_heads(channel, &doc, true, out);
             } else {
                 let lineage = self.model.lineage(&doc).unwrap_or(0);
-                self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
+                self.begin(&doc, lineage, false, SortedSet::from([channel]), Vec::new(), now, out);
             }
         }
     }

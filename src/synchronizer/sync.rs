@@ -3,14 +3,15 @@
 //! Decides by comparing version vectors. A peer has a version when it said so on the present connection; what was
 //! sent is only the base of the next push.
 
-use std::collections::BTreeSet;
-
 use super::{
     ChannelId, ChannelKind, Creator, Effect, EphemeralSelection, Event, Interest, Purpose, Synchronizer, Timer, Timestamp,
     heads::HEADS_DELAY_MS,
     model::{DocState, Request, RequestKind},
 };
-use crate::protocol::{DocId, Message, RefusalReason, Transmission, VersionVector};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, Message, RefusalReason, Transmission, VersionVector},
+};
 
 /// While edits keep coming, a peer is asked for confirmation at most this many quiet periods late.
 const VERIFY_PATIENCE: u64 = 5;
@@ -77,7 +78,7 @@ impl Synchronizer {
             }
             None => {
                 let lineage = self.model.lineage(&doc).unwrap_or(0);
-                self.begin(&doc, lineage, false, BTreeSet::new(), vec![request], now, out);
+                self.begin(&doc, lineage, false, SortedSet::new(), vec![request], now, out);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Effects of single inputs, compared by equality.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::cell::RefCell;
 
 use bytes::Bytes;
 
@@ -13,7 +13,10 @@ mod loss;
 mod unload;
 
 use super::*;
-use crate::protocol::{DeleteStatus, PeerType, Tombstone, Transmission};
+use crate::{
+    collections::SortedSet,
+    protocol::{DeleteStatus, PeerType, Tombstone, Transmission},
+};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const STORE: ChannelId = ChannelId(90);
@@ -33,7 +36,7 @@ fn vv(entries: &[(u64, i32)]) -> VersionVector {
 /// What the permissions under test forbid.
 #[derive(Default)]
 struct Forbid {
-    visibility: RefCell<BTreeSet<DocId>>,
+    visibility: RefCell<SortedSet<DocId>>,
     mutability: bool,
     creation: bool,
     deletion_allowed: bool,

@@ -5,13 +5,14 @@
 //! waits) is told by the runtime. A document that left is known by its index; a peer's change of it is held back until it
 //! has been read again.
 
-use std::collections::BTreeSet;
-
 use super::{
     ChannelId, ChannelKind, Effect, Interest, Synchronizer, Timer, Timestamp,
     model::{Doc, DocState, Load},
 };
-use crate::protocol::{DocId, Message, Transmission, VersionVector};
+use crate::{
+    collections::{SortedSet, sort_by_key},
+    protocol::{DocId, Message, Transmission, VersionVector},
+};
 
 /// Milliseconds between two looks at what is in memory.
 const LOOK_MS: u64 = 1_000;
@@ -62,16 +63,16 @@ impl Synchronizer {
     }
 
     pub(super) fn memory_due(&mut self, out: &mut Vec<Effect>) {
-        if self.over_budget(&self.idle(&BTreeSet::new())) {
+        if self.over_budget(&self.idle(&SortedSet::new())) {
             out.push(Effect::CheckMemory);
         }
     }
 
     /// The runtime has told which documents are held outside.
-    pub(super) fn memory_checked(&mut self, held: &BTreeSet<DocId>, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn memory_checked(&mut self, held: &SortedSet<DocId>, now: Timestamp, out: &mut Vec<Effect>) {
         let mut idle = self.idle(held);
         // The least recently used first; a clock that was set back makes none the latest for ever.
-        idle.sort_by_key(|(used, _, _)| if *used > now { Timestamp(0) } else { *used });
+        sort_by_key(&mut idle, |(used, _, _)| if *used > now { Timestamp(0) } else { *used });
         let mut left = idle.clone();
         for (_, _, doc) in &idle {
             if !self.over_budget(&left) {
@@ -84,14 +85,14 @@ impl Synchronizer {
         }
         if self.over_budget(&left) {
             self.model.arm(Timer::Memory, LOOK_MS, out);
-        } else if self.over_budget(&self.idle(&BTreeSet::new())) {
+        } else if self.over_budget(&self.idle(&SortedSet::new())) {
             // Nobody tells when what holds a document lets it go.
             self.model.arm(Timer::Memory, LOOK_AGAIN_MS, out);
         }
     }
 
     /// Returns the documents nobody has open, with when they were last used and how large they are.
-    fn idle(&self, held: &BTreeSet<DocId>) -> Vec<(Timestamp, u64, DocId)> {
+    fn idle(&self, held: &SortedSet<DocId>) -> Vec<(Timestamp, u64, DocId)> {
         let idle = self.model.docs.iter().filter(|(doc, entry)| !entry.opened && !held.contains(*doc));
         idle.map(|(doc, entry)| (entry.used, entry.bytes, doc.clone())).collect()
     }
@@ -177,7 +178,7 @@ impl Synchronizer {
             return Some(message);
         }
         let doc = doc.clone();
-        self.begin(&doc, lineage, false, BTreeSet::new(), Vec::new(), now, out);
+        self.begin(&doc, lineage, false, SortedSet::new(), Vec::new(), now, out);
         match self.model.docs.get_mut(&doc).map(|entry| &mut entry.state) {
             Some(DocState::Loading { held_back, .. }) => {
                 *held_back = Some(vec![(channel, message)]);
@@ -204,7 +205,7 @@ impl Synchronizer {
             if self.model.is_extended(channel) {
                 self.ask(channel, &doc, true, out);
             } else {
-                self.begin(&doc, lineage, false, BTreeSet::from([channel]), Vec::new(), now, out);
+                self.begin(&doc, lineage, false, SortedSet::from([channel]), Vec::new(), now, out);
             }
         }
     }

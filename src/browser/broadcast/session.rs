@@ -4,7 +4,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
     rc::{Rc, Weak},
 };
 
@@ -19,6 +18,7 @@ use super::{
     envelope::{Envelope, Note},
 };
 use crate::{
+    collections::{SortedMap, SortedSet},
     protocol::{
         Limits, Message,
         frame::{self, Reassembler},
@@ -49,9 +49,9 @@ pub(super) struct Session {
     tabs: BroadcastChannel,
     context: AdapterContext,
     env: Rc<dyn Env>,
-    links: RefCell<BTreeMap<String, Link>>,
+    links: RefCell<SortedMap<String, Link>>,
     /// Tabs whose channel the repo has closed.
-    shunned: RefCell<BTreeSet<String>>,
+    shunned: RefCell<SortedSet<String>>,
     lock: RefCell<Option<HeldLock>>,
     announced: Cell<bool>,
     over: Cell<bool>,

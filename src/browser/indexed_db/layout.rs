@@ -9,8 +9,6 @@
 //! Versions: 1 had no `meta`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
 //! a higher [`VERSION`].
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -18,6 +16,7 @@ use web_sys::IdbKeyRange;
 
 use super::request::explain;
 use crate::{
+    collections::SortedMap,
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError},
     synchronizer::{Creator, Timestamp},
@@ -83,7 +82,7 @@ pub(super) fn raw_record(key: &JsValue, value: &JsValue) -> RawRecord {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) entry: IndexEntry,
-    sizes: BTreeMap<String, u64>,
+    sizes: SortedMap<String, u64>,
 }
 
 impl Index {

@@ -5,7 +5,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::{Rc, Weak},
 };
 
@@ -22,6 +21,7 @@ use super::{
     note::{self, Note},
 };
 use crate::{
+    collections::SortedMap,
     protocol::{
         Limits, Message,
         frame::{self, Reassembler},
@@ -73,8 +73,8 @@ struct Line {
     service: Service,
     socket: Option<WebSocket>,
     next: u32,
-    clients: BTreeMap<String, Client>,
-    tabs: BTreeMap<u32, String>,
+    clients: SortedMap<String, Client>,
+    tabs: SortedMap<u32, String>,
 }
 
 /// A tab that is served here.
@@ -113,8 +113,8 @@ impl Stay {
             service: Service::Connecting,
             socket: None,
             next: 1,
-            clients: BTreeMap::new(),
-            tabs: BTreeMap::new(),
+            clients: SortedMap::new(),
+            tabs: SortedMap::new(),
         };
         let stay = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             weak: weak.clone(),

@@ -1,6 +1,6 @@
 //! What all containers share: identity, parents, subscriptions, and being handed to another container.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use js_sys::{Function, Reflect};
 use loro::{Container, ContainerTrait, ValueOrContainer};
@@ -9,17 +9,17 @@ use wasm_bindgen::{JsCast, prelude::*};
 use super::{
     counter::JsLoroCounter, event, list::JsLoroList, map::JsLoroMap, movable_list::JsLoroMovableList, text::JsLoroText, tree::JsLoroTree,
 };
-use crate::js::error;
+use crate::{collections::SortedMap, js::error};
 
 thread_local! {
-    static LENT: RefCell<BTreeMap<u32, Container>> = const { RefCell::new(BTreeMap::new()) };
+    static LENT: RefCell<SortedMap<u32, Container>> = const { RefCell::new(SortedMap::new()) };
 }
 
 /// Lends a container to the call that asked for it, by number: handles of other copies of the module have none here.
 pub(super) fn lend(container: Container) -> u32 {
     LENT.with(|lent| {
         let mut lent = lent.borrow_mut();
-        let number = lent.keys().next_back().map_or(1, |last| last.wrapping_add(1));
+        let number = lent.last_key().map_or(1, |last| last.wrapping_add(1));
         lent.insert(number, container);
         number
     })

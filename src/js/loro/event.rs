@@ -1,11 +1,6 @@
 //! Events as JavaScript sees them, with text positions in UTF-16.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, HashMap},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use js_sys::{Array, Function, Object};
 use loro::{
@@ -20,14 +15,15 @@ use super::{
     version::frontiers_to_js,
 };
 use crate::{
+    collections::SortedMap,
     js::events,
     runtime::utf16::{TextIndexes, TextStep},
 };
 
 thread_local! {
-    static TRACKED: RefCell<BTreeMap<usize, Rc<RefCell<Tracked>>>> = const { RefCell::new(BTreeMap::new()) };
+    static TRACKED: RefCell<SortedMap<usize, Rc<RefCell<Tracked>>>> = const { RefCell::new(SortedMap::new()) };
     /// How many JavaScript objects stand for each document: a repo's document may have several, one after the other.
-    static OBJECTS: RefCell<BTreeMap<usize, usize>> = const { RefCell::new(BTreeMap::new()) };
+    static OBJECTS: RefCell<SortedMap<usize, usize>> = const { RefCell::new(SortedMap::new()) };
 }
 
 /// What is kept for a document somebody listens to.

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Weak},
 };
@@ -21,11 +20,14 @@ use super::{
     event::{self, Span},
     value::{from_js, get, object, to_js},
 };
-use crate::js::{error, events};
+use crate::{
+    collections::SortedMap,
+    js::{error, events},
+};
 
 thread_local! {
     /// What every manager calls. Engine callbacks must be `Send`, so they carry the manager's number only.
-    static LISTENERS: RefCell<BTreeMap<u64, Listeners>> = const { RefCell::new(BTreeMap::new()) };
+    static LISTENERS: RefCell<SortedMap<u64, Listeners>> = const { RefCell::new(SortedMap::new()) };
     static NEXT: Cell<u64> = const { Cell::new(1) };
 }
 

@@ -71,7 +71,7 @@ proptest! {
         let mut clocks = writers.map(|writer| HybridClock::new(writer, Stamp::default()));
         // For each, the latest clock that happened before whatever it does next.
         let mut before: [Option<Clock>; 3] = [None; 3];
-        let mut minted = std::collections::BTreeSet::new();
+        let mut minted = crate::collections::SortedSet::new();
         for step in steps {
             match step {
                 Step::Mint { at, now } => {

@@ -1,8 +1,8 @@
 //! Decides whether bytes are one CBOR item of this protocol's subset. Never looks at what the item means.
 
-use std::collections::BTreeSet;
-
 use super::DecodeError;
+
+use crate::collections::SortedSet;
 
 /// Keys one map may have. Messages use six at most; the bound keeps the search for duplicates cheap.
 const MAX_KEYS: u64 = 256;
@@ -85,7 +85,7 @@ impl<'b> Walk<'b> {
         if len > MAX_KEYS {
             return Err(DecodeError::LimitExceeded("keys in a map"));
         }
-        let mut keys = BTreeSet::new();
+        let mut keys = SortedSet::new();
         for _ in 0..len {
             if !keys.insert(self.key()?) {
                 return Err(DecodeError::InvalidCbor("duplicate key"));

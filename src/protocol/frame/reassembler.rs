@@ -1,11 +1,12 @@
 //! Decides when fragments are a frame again, and which of them are given up. Never reads a clock: time is passed in.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::{COMPLETE, FRAGMENT_DATA, FRAGMENT_HEADER, FragmentBatchId, decode_frame};
-use crate::protocol::{Limits, Message, codec::DecodeError};
+use crate::{
+    collections::SortedMap,
+    protocol::{Limits, Message, codec::DecodeError},
+};
 
 /// What a held chunk costs at least, so that many tiny ones do not take more memory than their bytes suggest.
 const CHUNK_COST: usize = 64;
@@ -78,7 +79,7 @@ struct OpenBatch {
     count: u32,
     size: usize,
     deadline: u64,
-    chunks: BTreeMap<u32, Box<[u8]>>,
+    chunks: SortedMap<u32, Box<[u8]>>,
     bytes: usize,
 }
 
@@ -169,7 +170,7 @@ impl Reassembler {
             self.evict_oldest();
         }
         let deadline = now.saturating_add(self.limits.fragment_timeout_ms);
-        self.open.push(OpenBatch { id, count, size, deadline, chunks: BTreeMap::new(), bytes: 0 });
+        self.open.push(OpenBatch { id, count, size, deadline, chunks: SortedMap::new(), bytes: 0 });
         Ok(())
     }
 

@@ -16,9 +16,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Base, Field, MAX_RECORDS, RecordEntry, RecordId, RecordState};
-use crate::protocol::{
-    Clock, Device,
-    clock::{Stamp, Writer},
+use crate::{
+    collections::sort,
+    protocol::{
+        Clock, Device,
+        clock::{Stamp, Writer},
+    },
 };
 
 /// The only format so far.
@@ -125,7 +128,7 @@ impl Out {
             writers.push(clock.writer);
             base = Some(base.map_or(clock.stamp, |base: Stamp| base.min(clock.stamp)));
         }
-        writers.sort_unstable();
+        sort(&mut writers);
         writers.dedup();
         let base = base.unwrap_or_default();
         let mut bytes = vec![FORMAT];

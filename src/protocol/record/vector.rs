@@ -6,9 +6,12 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
 use super::{RecordsError, codec::Bits};
-use crate::protocol::{
-    Clock, Device,
-    clock::{Stamp, Writer},
+use crate::{
+    collections::sort_by_key,
+    protocol::{
+        Clock, Device,
+        clock::{Stamp, Writer},
+    },
 };
 
 /// Per writer the latest clock up to which everything is known. Writers of whom nothing is known are not kept.
@@ -161,7 +164,7 @@ impl FromIterator<(Writer, Stamp)> for ClockVector {
     fn from_iter<I: IntoIterator<Item = (Writer, Stamp)>>(entries: I) -> Self {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, stamp)| *stamp > Stamp::default()).collect();
         // The latest stamp of a writer comes first and stays.
-        entries.sort_unstable_by_key(|(writer, stamp)| (*writer, std::cmp::Reverse(*stamp)));
+        sort_by_key(&mut entries, |(writer, stamp)| (*writer, std::cmp::Reverse(*stamp)));
         entries.dedup_by_key(|(writer, _)| *writer);
         Self(entries)
     }

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+use crate::collections::SortedMap;
+
 const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const LIFETIME: u64 = 30_000;
 
@@ -54,7 +56,7 @@ fn set_and_delete_report_what_they_changed() {
     assert_eq!(state.delete("a", &peer(1), NOW), change(&[], &[], &["a"]));
     assert!(state.delete("a", &peer(1), NOW).is_empty());
     assert!(state.delete("never", &peer(1), NOW).is_empty());
-    assert_eq!((state.get("a"), state.all(), state.is_empty()), (None, BTreeMap::new(), true));
+    assert_eq!((state.get("a"), state.all(), state.is_empty()), (None, SortedMap::new(), true));
     assert_eq!(state.set("a", value("3"), &peer(1), NOW), change(&["a"], &[], &[]));
 }
 
@@ -264,7 +266,7 @@ fn loro_reads_what_is_written_here() {
     store.apply(&state.encode_all()).unwrap();
     state.delete("gone", &peer(1), now);
     store.apply(&state.encode(&["gone"])).unwrap();
-    assert_eq!(store.get_all_states().into_iter().collect::<BTreeMap<_, _>>(), state.all());
+    assert_eq!(store.get_all_states().into_iter().collect::<SortedMap<_, _>>(), state.all());
 }
 
 #[test]

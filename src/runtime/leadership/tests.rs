@@ -1,8 +1,10 @@
 //! Tabs, one lock and one wire between them, in virtual time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::*;
+
+use crate::collections::SortedMap;
 
 /// What a page does with what it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ struct Lock {
 
 struct World {
     now: u64,
-    tabs: BTreeMap<usize, Tab>,
+    tabs: SortedMap<usize, Tab>,
     lock: Lock,
     service: Service,
     next: usize,
@@ -39,7 +41,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { now: 1_000, tabs: BTreeMap::new(), lock: Lock::default(), service: Service::Serving, next: 0 }
+        Self { now: 1_000, tabs: SortedMap::new(), lock: Lock::default(), service: Service::Serving, next: 0 }
     }
 
     fn open(&mut self) -> usize {

@@ -2,12 +2,11 @@
 //!
 //! A store keeps one row a record, one row of meta data, and one row for every other device.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    collections::SortedMap,
     protocol::{
         ClockVector, Device, RecordId, RecordState,
         clock::Stamp,
@@ -209,8 +208,8 @@ pub fn forget_row(stored: &[u8], version: &ClockVector) -> Option<Bytes> {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryRecords {
     meta: RecordsMeta,
-    devices: BTreeMap<Device, StoredDevice>,
-    rows: BTreeMap<RecordId, Bytes>,
+    devices: SortedMap<Device, StoredDevice>,
+    rows: SortedMap<RecordId, Bytes>,
 }
 
 impl MemoryRecords {

@@ -2,13 +2,11 @@
 //!
 //! Decides what is found where. Beside the records it keeps the log: those with something that not every device has, by their latest clock.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::ops::Bound;
 
 use super::RecordStats;
 use crate::{
+    collections::{SortedMap, SortedSet, sort},
     protocol::{
         Clock, ClockVector, RecordEntry, RecordId, RecordState,
         clock::Writer,
@@ -22,14 +20,14 @@ const OVERHEAD: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    records: BTreeMap<RecordId, RecordState>,
-    log: BTreeSet<(Clock, RecordId)>,
+    records: SortedMap<RecordId, RecordState>,
+    log: SortedSet<(Clock, RecordId)>,
     /// What every known device has.
     stable: ClockVector,
     /// Records each store lacks, or has in vain.
-    dirty: BTreeMap<ChannelId, BTreeSet<RecordId>>,
+    dirty: SortedMap<ChannelId, SortedSet<RecordId>>,
     /// Those whose row is to be replaced and not merged with.
-    reverted: BTreeMap<ChannelId, BTreeSet<RecordId>>,
+    reverted: SortedMap<ChannelId, SortedSet<RecordId>>,
 }
 
 /// Returns about how many bytes a record takes in a message.
@@ -49,7 +47,7 @@ impl Table {
 
     /// Iterates over all records from one on, by collection, owner and key.
     pub(super) fn from(&self, id: &RecordId) -> impl Iterator<Item = (&RecordId, &RecordState)> {
-        self.records.range((Bound::Included(id), Bound::Unbounded))
+        self.records.iter_from(Bound::Included(id))
     }
 
     /// A store wants to hear of changes from now on; it had what every device has up to `pruned`.
@@ -146,7 +144,7 @@ impl Table {
         let first = version.iter().map(|(writer, _)| base.get(writer)).min().unwrap_or_default();
         let from = (Clock { stamp: first, writer: Writer::default() }, first_id());
         self.log
-            .range(from..)
+            .iter_from(Bound::Included(&from))
             .filter_map(|(_, id)| self.records.get(id)?.within(claimed).missing(base).map(|missing| (id.clone(), missing)))
             .collect()
     }
@@ -187,7 +185,7 @@ impl Table {
 
     fn next_of_log(&self, after: Option<Clock>) -> Vec<(Clock, &RecordId)> {
         let from = (after.unwrap_or_default(), first_id());
-        self.log.range(from..).filter(|(clock, _)| Some(*clock) > after).map(|(clock, id)| (*clock, id)).collect()
+        self.log.iter_from(Bound::Included(&from)).filter(|(clock, _)| Some(*clock) > after).map(|(clock, id)| (*clock, id)).collect()
     }
 
     fn next_of_all(&self, after: Option<Clock>) -> Vec<(Clock, &RecordId)> {
@@ -197,7 +195,7 @@ impl Table {
             order.select_nth_unstable(MAX_RECORDS - 1);
             order.truncate(MAX_RECORDS);
         }
-        order.sort_unstable();
+        sort(&mut order);
         order
     }
 
@@ -209,12 +207,12 @@ impl Table {
     }
 
     /// Returns the records a store lacks, and those of them whose row is to be replaced.
-    pub(super) fn take_dirty(&mut self, store: ChannelId) -> (BTreeSet<RecordId>, BTreeSet<RecordId>) {
+    pub(super) fn take_dirty(&mut self, store: ChannelId) -> (SortedSet<RecordId>, SortedSet<RecordId>) {
         let dirty = self.dirty.get_mut(&store).map(std::mem::take).unwrap_or_default();
         (dirty, self.reverted.remove(&store).unwrap_or_default())
     }
 
-    pub(super) fn dirty_again(&mut self, store: ChannelId, ids: BTreeSet<RecordId>, reverted: BTreeSet<RecordId>) {
+    pub(super) fn dirty_again(&mut self, store: ChannelId, ids: SortedSet<RecordId>, reverted: SortedSet<RecordId>) {
         self.dirty.entry(store).or_default().extend(ids);
         self.reverted.entry(store).or_default().extend(reverted);
     }

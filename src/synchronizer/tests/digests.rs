@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::protocol::{Capabilities, codec};
+use crate::{
+    collections::SortedSet,
+    protocol::{Capabilities, codec},
+};
 
 const CHANNEL: ChannelId = ChannelId(1);
 
@@ -19,7 +22,7 @@ struct Pair {
     bytes: usize,
     delivered: usize,
     /// Which of the messages delivered are second ones.
-    doubled: BTreeSet<usize>,
+    doubled: SortedSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Pair {
             messages: 0,
             bytes: 0,
             delivered: 0,
-            doubled: BTreeSet::new(),
+            doubled: SortedSet::new(),
         }
     }
 

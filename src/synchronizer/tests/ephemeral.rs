@@ -1,9 +1,10 @@
 //! Effects of ephemeral state, compared by equality.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{super::ephemeral::PRESENCE_HOPS, *};
-use crate::protocol::EphemeralPayload;
+use crate::{
+    collections::{SortedMap, SortedSet},
+    protocol::EphemeralPayload,
+};
 
 fn bench(interest: Interest) -> Bench {
     Bench { sync: Synchronizer::new(Config::new(id("1", PeerType::User), interest), Rc::new(AllowAll)) }
@@ -47,7 +48,7 @@ fn apply(channel: ChannelId, author: &str, hops: u32, present: &[&str]) -> Effec
 }
 
 fn nothing(author: &str) -> EphemeralNews {
-    EphemeralNews { author: PeerId::from_wire(author), news: BTreeMap::new(), same: false, behind: BTreeMap::new() }
+    EphemeralNews { author: PeerId::from_wire(author), news: SortedMap::new(), same: false, behind: SortedMap::new() }
 }
 
 fn applied(bench: &mut Bench, channel: ChannelId, hops: u32, news: EphemeralNews) -> Vec<Effect> {
@@ -156,9 +157,9 @@ fn the_heartbeat_renews_only_what_this_repo_last_wrote_and_ends_with_the_last_en
         timer(Timer::Heartbeat, HEARTBEAT_MS),
     ];
     assert_eq!(bench.on(Input::TimerFired(Timer::Heartbeat)), beat);
-    let _ = bench.on(Input::EphemeralBeaten { doc: doc("d"), authors: BTreeSet::from([PeerId::from(1)]) });
+    let _ = bench.on(Input::EphemeralBeaten { doc: doc("d"), authors: SortedSet::from([PeerId::from(1)]) });
     assert_eq!(bench.on(Input::TimerFired(Timer::Heartbeat)), beat);
-    let _ = bench.on(Input::EphemeralBeaten { doc: doc("d"), authors: BTreeSet::new() });
+    let _ = bench.on(Input::EphemeralBeaten { doc: doc("d"), authors: SortedSet::new() });
     assert_eq!(bench.on(Input::TimerFired(Timer::Heartbeat)), []);
 }
 

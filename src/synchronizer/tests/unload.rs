@@ -1,9 +1,7 @@
 //! Documents leave memory and come back.
 
-use std::collections::BTreeSet;
-
 use super::*;
-use crate::synchronizer::unload::MemoryBudget;
+use crate::{collections::SortedSet, synchronizer::unload::MemoryBudget};
 
 fn frugal(interest: Interest) -> Bench {
     let memory = MemoryBudget { documents: 1, bytes: u64::MAX };
@@ -83,7 +81,7 @@ fn without_a_store_everything_stays() {
     let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
     bench.open("a");
     close(&mut bench, "a", NOW);
-    let held = BTreeSet::new();
+    let held = SortedSet::new();
     assert!(!bench.at(Input::MemoryChecked { held }, later(100)).contains(&Effect::UnloadDoc { doc: doc("a") }));
 }
 
