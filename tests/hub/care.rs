@@ -177,11 +177,11 @@ fn compacting_keeps_every_operation_and_makes_the_file_smaller() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let store = RedbStore::open(data.path()).unwrap();
-    let documents: Vec<_> = (0..40).map(|number| (name(number), write(&store, &name(number), 20, number))).collect();
-    for number in 40..150 {
-        write(&store, &name(number), 20, number);
+    let documents: Vec<_> = (0..12).map(|number| (name(number), write(&store, &name(number), 10, number))).collect();
+    for number in 12..60 {
+        write(&store, &name(number), 10, number);
     }
-    for number in 40..150 {
+    for number in 12..60 {
         block_on(store.remove(&DocId::new(&name(number)).unwrap())).unwrap();
     }
     block_on(store.close());
@@ -190,17 +190,17 @@ fn compacting_keeps_every_operation_and_makes_the_file_smaller() {
     assert_eq!(code, 0, "{error}");
     let after = bytes(data.path()).len();
     assert!(after < before, "{said}");
-    assert_eq!(said.trim(), format!("{before} bytes before, {after} bytes after, 40 documents written anew"));
+    assert_eq!(said.trim(), format!("{before} bytes before, {after} bytes after, 12 documents written anew"));
     let (code, said, error) = command(&["check", "--data", folder]);
     assert_eq!((code, error.as_str()), (0, ""));
-    assert!(said.starts_with("40 documents, 0 deletions, 40 records, "), "{said}");
+    assert!(said.starts_with("12 documents, 0 deletions, 12 records, "), "{said}");
     let store = RedbStore::open(data.path()).unwrap();
     for (number, (name, document)) in documents.iter().enumerate() {
         let stored = block_on(store.load(&DocId::new(name).unwrap())).unwrap().unwrap();
         let found = LoroDoc::new();
         found.import(&stored.records[0].bytes).unwrap();
         assert_eq!((text(&found), version(&found)), (text(document), stored.index.version.clone()));
-        assert_eq!((stored.index.created, stored.index.updated), (Timestamp(number as u64), Timestamp(number as u64 + 19)));
+        assert_eq!((stored.index.created, stored.index.updated), (Timestamp(number as u64), Timestamp(number as u64 + 9)));
     }
     block_on(store.close());
     let (_, said, _) = command(&["compact", "--data", folder]);

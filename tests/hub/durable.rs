@@ -106,12 +106,12 @@ async fn a_hub_killed_at_any_moment_has_every_operation_that_was_reported_to_be_
                 address.set(Some(hub.address));
                 // Now and then at once, while everything is compared; mostly some time after something was reported.
                 let started = Instant::now();
-                let mut until = started + Duration::from_millis(chance.below(200));
+                let mut until = started + Duration::from_millis(chance.below(150));
                 let mut quiet = round % 4 != 3;
                 while Instant::now() < until || (quiet && started.elapsed() < WAIT) {
                     if quiet && *reported.0.borrow() != before {
                         quiet = false;
-                        until = Instant::now() + Duration::from_millis(chance.below(600));
+                        until = Instant::now() + Duration::from_millis(chance.below(350));
                     }
                     for writer in writers.iter() {
                         let handle = &writer.handles[chance.below(3) as usize];

@@ -321,7 +321,8 @@ impl Read {
             Ok(Ok(_)) => Some(doc),
             Ok(Err(_)) => None,
             Err(_) => {
-                std::mem::forget(doc);
+                // What the panic left locked may make it panic again.
+                let _ = contained(|| drop(doc));
                 None
             }
         }
@@ -337,8 +338,8 @@ impl Read {
                     Ok(Err(error)) => damaged.push((key.clone(), error.to_string())),
                     Err(why) => {
                         damaged.push((key.clone(), why));
-                        // Nothing may be asked of it any more, not even to be dropped.
-                        std::mem::forget(doc);
+                        // Nothing may be asked of it any more.
+                        let _ = contained(|| drop(doc));
                         return LoroDoc::new();
                     }
                 }
