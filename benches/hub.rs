@@ -1,7 +1,7 @@
 //! What a hub with a disk does in a second, and what it keeps in memory, measured at the binary over sockets.
 //!
 //! Clients send one small edit of a document of their own, wait until the hub says that it is on its disk, and go on. They run in this
-//! process, on the same machine.
+//! process, on the same machine. `CORELLA_HUB` names another binary.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark may fail, and knows what time it is")]
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -48,7 +48,8 @@ mod native {
 
     impl Hub {
         fn start(data: &Path) -> Self {
-            let mut process = Command::new(env!("CARGO_BIN_EXE_corella-hub"))
+            let built = env!("CARGO_BIN_EXE_corella-hub").to_owned();
+            let mut process = Command::new(std::env::var("CORELLA_HUB").unwrap_or(built))
                 .args(["--listen", "127.0.0.1:0", "--log", "error", "--max-connections", "2000", "--data"])
                 .arg(data)
                 .stdout(Stdio::piped())
