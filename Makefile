@@ -52,6 +52,7 @@ fix: ## repair formatting and lints
 
 bench: ## benchmarks, with tables
 	@cargo bench --quiet --bench synchronizer
+	@cargo bench --quiet --features hub --bench hub
 	@cargo test --quiet --release --test sim -- --nocapture --test-threads 1 each_change_reaches neighbours_and_nothing_twice presence_costs 2>&1 | grep -v '^running\|^test result\|^$$'
 	@cargo test --quiet --release --lib -- --nocapture what_differs_is_found 2>&1 | grep 'of 10,000'
 	@scripts/setup-wasm.sh --test

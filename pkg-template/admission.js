@@ -21,7 +21,7 @@ const KINDS = [
   "deleted",
   "prune",
 ];
-const REASONS = ["mutability", "creation", "deletion", "rate-limited", "too-large", "unauthorized", "deleted", "invalid"];
+const REASONS = ["mutability", "creation", "deletion", "rate-limited", "too-large", "unauthorized", "deleted", "invalid", "storage"];
 const LIMITS = ["messagesPerSecond", "burst", "bytesPerSecond", "byteBurst", "kinds"];
 // A document takes several messages to come over.
 const LEAST_BURST = 10;

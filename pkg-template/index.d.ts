@@ -213,7 +213,9 @@ export type RefusalReason =
   /** It was deleted there. */
   | "deleted"
   /** It could not be imported there. */
-  | "invalid";
+  | "invalid"
+  /** The peer's disk takes nothing at the moment. */
+  | "storage";
 
 export interface DocInfo {
   docId: string;

@@ -10,12 +10,18 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use corella::{
-    hub::{self, DeletionRule, Hub, HubConfig, HubLimits, OriginRule, StorageConfig},
-    runtime::Progress,
-    synchronizer::MemoryBudget,
+    DocId,
+    hub::{self, Checked, DeletionRule, Hub, HubConfig, HubLimits, OriginRule, Problem, Stats, StorageConfig},
+    runtime::{Progress, StoreError},
+    synchronizer::{MemoryBudget, Timestamp},
 };
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// What a process is sent that writes beyond the size its files may have.
+#[cfg(target_os = "linux")]
+const SIGXFSZ: i32 = 25;
 
 /// Relays and keeps the documents of corella's clients.
 #[derive(Parser, Debug)]
@@ -74,6 +80,28 @@ enum Command {
     Export(Files),
     /// Merge such a file into the database
     Import(Files),
+    /// Read everything and say what is wrong with which document; changes nothing
+    Check(Folder),
+    /// Write documents of several records as one each, and make the file as small as it can be
+    Compact(Folder),
+    /// Count documents, records and bytes; changes nothing
+    Stats(StatsOf),
+}
+
+#[derive(Args, Debug)]
+struct Folder {
+    /// Folder of the database
+    #[arg(long, env = "CORELLA_DATA", default_value = "corella-data", value_name = "DIR")]
+    data: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct StatsOf {
+    #[command(flatten)]
+    folder: Folder,
+    /// One JSON object, times in milliseconds since 1970
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -104,6 +132,18 @@ impl Command {
                     if done.damaged.is_empty() { String::new() } else { format!(", {} with damaged records", done.damaged.len()) };
                 format!("{} documents and {} deletions merged{left}{damaged}", done.documents, done.tombstones)
             }),
+            Self::Check(Folder { data }) => return checked(hub::check(&data, &mut tell)),
+            Self::Compact(Folder { data }) => hub::compact(&data, &mut tell).map_err(Into::into).map(|done| {
+                let left = if done.left.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {} left as they are, corella-hub check says why", done.left.len())
+                };
+                format!("{} bytes before, {} bytes after, {} documents written anew{left}", done.before, done.after, done.documents)
+            }),
+            Self::Stats(StatsOf { folder: Folder { data }, json }) => {
+                hub::stats(&data).map_err(Into::into).map(|stats| if json { as_json(&stats) } else { as_text(&stats) })
+            }
         };
         match outcome {
             Ok(text) => {
@@ -113,6 +153,57 @@ impl Command {
             Err(error) => refuse(1, &error.to_string()),
         }
     }
+}
+
+fn checked(outcome: Result<Checked, StoreError>) -> ExitCode {
+    let checked = match outcome {
+        Ok(checked) => checked,
+        Err(error) => return refuse(1, &error.to_string()),
+    };
+    for Problem { doc, what } in &checked.problems {
+        match doc {
+            Some(doc) => println!("document {:?}: {what}", doc.as_str()),
+            None => println!("{what}"),
+        }
+    }
+    let Checked { documents, deleted, records, bytes, problems } = checked;
+    println!("{documents} documents, {deleted} deletions, {records} records, {bytes} bytes");
+    if problems.is_empty() { ExitCode::SUCCESS } else { refuse(1, &format!("{} problems", problems.len())) }
+}
+
+fn as_text(stats: &Stats) -> String {
+    let Stats { documents, deleted, damaged, records, bytes, largest, oldest, newest, collected, file_bytes, .. } = stats;
+    let mut text = format!(
+        "documents           {documents}\ndeleted             {deleted}\ndamaged index rows  {damaged}\nrecords             {records}\n\
+         bytes               {bytes}\ncollected records   {collected}\nbytes of the file   {file_bytes}"
+    );
+    if let Some((doc, bytes)) = largest {
+        text += &format!("\nlargest             {bytes} bytes: {doc}");
+    }
+    for (name, document) in [("oldest", oldest), ("newest", newest)] {
+        if let Some((doc, at)) = document {
+            text += &format!("\n{name}              {} ms since 1970: {doc}", at.0);
+        }
+    }
+    text
+}
+
+fn as_json(stats: &Stats) -> String {
+    let Stats { documents, deleted, damaged, records, bytes, largest, oldest, newest, collected, file_bytes, .. } = stats;
+    let at = |document: &Option<(DocId, Timestamp)>| document.as_ref().map(|(doc, at)| json!({ "id": doc.as_str(), "updated": at.0 }));
+    json!({
+        "documents": documents,
+        "deleted": deleted,
+        "damaged": damaged,
+        "records": records,
+        "bytes": bytes,
+        "largest": largest.as_ref().map(|(doc, bytes)| json!({ "id": doc.as_str(), "bytes": bytes })),
+        "oldest": at(oldest),
+        "newest": at(newest),
+        "collected": collected,
+        "fileBytes": file_bytes,
+    })
+    .to_string()
 }
 
 fn at_least_one(number: usize) -> NonZeroUsize {
@@ -186,6 +277,9 @@ async fn run(config: HubConfig) -> ExitCode {
         (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
         (Err(error), _) | (_, Err(error)) => return refuse(1, &format!("cannot start: {error}")),
     };
+    // A file that may not grow further is an error of the write, not the end of the process.
+    #[cfg(target_os = "linux")]
+    let _file_size = signal(SignalKind::from_raw(SIGXFSZ));
     let hub = match Hub::start(config).await {
         Ok(hub) => hub,
         Err(error) => return refuse(1, &error.to_string()),

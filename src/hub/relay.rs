@@ -16,13 +16,16 @@ use super::{
     config::{DeletionRule, HubLimits},
     connection::{Inbound, Pipe},
     env::NativeEnv,
+    guard::DiskGuard,
     limiter::ClientLimiter,
     storage::{RedbAdapter, RedbStore},
 };
 use crate::{
     Repo, RepoConfig,
     protocol::{Features, Message, PeerType},
-    runtime::{Adapter, AdapterContext, AdapterState, Admission, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent},
+    runtime::{
+        Adapter, AdapterContext, AdapterState, Admission, Chain, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent,
+    },
     synchronizer::{ChannelKind, Interest, MemoryBudget},
 };
 
@@ -99,6 +102,8 @@ fn make_repo(
 ) -> Repo {
     let env = Rc::new(NativeEnv::new(move || failed.notify_one()));
     // The store comes first: whoever connects is answered from it.
+    let guard = Rc::new(DiskGuard(store.clone())) as Rc<dyn Admission>;
+    let limiter = ClientLimiter::new(limits).map(|limiter| Rc::new(limiter) as Rc<dyn Admission>);
     let adapters: Vec<Rc<dyn Adapter>> = vec![Rc::new(RedbAdapter::new(store)), Rc::new(HubAdapter::new(inbound))];
     let config = RepoConfig {
         name: Some("corella-hub".to_owned()),
@@ -108,7 +113,7 @@ fn make_repo(
         store_delay_ms: STORE_DELAY_MS,
         memory,
         permissions: Rc::new(deletion),
-        admission: ClientLimiter::new(limits).map(|limiter| Rc::new(limiter) as Rc<dyn Admission>),
+        admission: Some(Rc::new(Chain::new(limiter.into_iter().chain([guard])))),
         features: Features::DOCUMENTS,
         ..RepoConfig::default()
     };

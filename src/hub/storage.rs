@@ -9,7 +9,12 @@
 //!
 //! Every commit waits for the disk (durability "immediate"). That wait is shared: what arrives during one commit goes into the next.
 
+mod care;
+mod overlay;
+mod panics;
 mod records;
+
+pub use care::{Checked, Compacted, Problem, Stats, check, compact, stats};
 
 use std::{
     cell::RefCell,
@@ -17,15 +22,19 @@ use std::{
     io,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
-    TransactionError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table, TableDefinition,
+    TableError, TransactionError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -65,6 +74,7 @@ const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct RedbStore {
     jobs: mpsc::Sender<Job>,
+    writable: Arc<AtomicBool>,
 }
 
 /// Gives a repo its [`RedbStore`].
@@ -104,7 +114,22 @@ impl RedbStore {
             make_file(folder, &path)?;
         }
         let database = open_file(&path)?;
-        Self::run(database, Some((path, lock)))
+        make_tables(&database).map_err(|error| care::named(&path, error))?;
+        Self::run(database, Some(File::at(path)), Some(lock))
+    }
+
+    /// Opens a database on storage of the caller, such as one that fails on purpose. `storage` is called again after an error of it.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn on<B: StorageBackend>(storage: impl Fn() -> B + Clone + Send + 'static) -> Result<Self, StoreError> {
+        let beneath = storage.clone();
+        let open = move || {
+            let opened = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(storage());
+            opened.map_err(|error| database_error(&error))
+        };
+        let look = move || overlay::look_at(beneath()).map_err(|error| database_error(&error));
+        Self::run(open()?, Some(File { open: Box::new(open), look: Box::new(look) }), None)
     }
 
     /// Makes a database that is gone with its store.
@@ -114,18 +139,25 @@ impl RedbStore {
     pub fn in_memory() -> Result<Self, StoreError> {
         let database =
             Builder::new().create_with_backend(redb::backends::InMemoryBackend::new()).map_err(|error| database_error(&error))?;
-        Self::run(database, None)
+        Self::run(database, None, None)
     }
 
-    fn run(database: Database, file: Option<(PathBuf, fs::File)>) -> Result<Self, StoreError> {
+    /// Returns whether the last commit succeeded: if not, the disk takes nothing at the moment.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
+    }
+
+    fn run(database: Database, file: Option<File>, lock: Option<fs::File>) -> Result<Self, StoreError> {
         make_tables(&database)?;
         let (jobs, inbox) = mpsc::channel();
-        let worker = Worker { database: Some(database), file, inbox };
+        let writable = Arc::new(AtomicBool::new(true));
+        let worker = Worker { database: Some(database), glimpse: None, file, lock, inbox, writable: Arc::clone(&writable) };
         thread::Builder::new()
             .name("corella-storage".into())
             .spawn(move || worker.run())
             .map_err(|error| StoreError::Other(format!("no thread for storage: {error}")))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, writable })
     }
 
     /// Hands a job to the thread at once, whether or not the answer is waited for.
@@ -257,9 +289,33 @@ enum Waiting {
 struct Worker {
     /// `None` after an error of the disk: redb then wants the file opened again.
     database: Option<Database>,
-    /// Where it is, and the folder's lock.
-    file: Option<(PathBuf, fs::File)>,
+    /// The same, to be read, as long as it cannot be opened again.
+    glimpse: Option<Database>,
+    file: Option<File>,
+    /// The folder's.
+    lock: Option<fs::File>,
     inbox: mpsc::Receiver<Job>,
+    writable: Arc<AtomicBool>,
+}
+
+type Open = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+
+/// Where a database is.
+struct File {
+    open: Open,
+    /// Opens it without changing it: what redb writes to repair it stays in memory.
+    look: Open,
+}
+
+impl File {
+    fn at(path: PathBuf) -> Self {
+        let again = path.clone();
+        let look = move || {
+            let file = fs::File::open(&path).map_err(|error| io_error(&error))?;
+            overlay::look_at_file(file).map_err(|error| database_error(&error))
+        };
+        Self { open: Box::new(move || open_file(&again)), look: Box::new(look) }
+    }
 }
 
 impl Worker {
@@ -291,16 +347,16 @@ impl Worker {
             self.commit(&mut changes);
             match other {
                 Some(Job::Load { doc, done }) => {
-                    let _ = done.send(self.with(|database| load(database, &doc)));
+                    let _ = done.send(self.read(|database| load(database, &doc)));
                 }
                 Some(Job::Salvage { doc, done }) => {
-                    let _ = done.send(self.with(|database| salvage(database, &doc)));
+                    let _ = done.send(self.read(|database| salvage(database, &doc)));
                 }
                 Some(Job::Index { doc, done }) => {
-                    let _ = done.send(self.with(|database| index_of(database, &doc)));
+                    let _ = done.send(self.read(|database| index_of(database, &doc)));
                 }
                 Some(Job::List { done }) => {
-                    let _ = done.send(self.with(list));
+                    let _ = done.send(self.read(list));
                 }
                 Some(Job::LoadRecords { opening, done }) => {
                     let _ = done.send(self.with(|database| records::load(database, opening)).map(Some));
@@ -310,7 +366,8 @@ impl Worker {
                 }
                 Some(Job::Close { done }) => {
                     drop(self.database.take());
-                    drop(self.file.take());
+                    drop(self.glimpse.take());
+                    drop(self.lock.take());
                     let _ = done.send(());
                     return;
                 }
@@ -325,6 +382,7 @@ impl Worker {
             return;
         }
         let outcome = self.with(|database| apply(database, changes.iter().map(|(change, _)| change)));
+        self.writable.store(outcome.is_ok(), Ordering::Relaxed);
         for (at, (_, waiting)) in changes.drain(..).enumerate() {
             let committed = outcome.clone().map(|mut all| all.get_mut(at).map(std::mem::take).unwrap_or_default());
             match waiting {
@@ -339,9 +397,11 @@ impl Worker {
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
+        // It shows what was there before.
+        self.glimpse = None;
         let database = match (self.database.take(), &self.file) {
             (Some(database), _) => database,
-            (None, Some((path, _))) => open_file(path)?,
+            (None, Some(file)) => (file.open)()?,
             (None, None) => return Err(closed()),
         };
         let outcome = work(&database);
@@ -349,6 +409,21 @@ impl Worker {
             self.database = Some(database);
         }
         outcome.map_err(|failure| failure.error)
+    }
+
+    /// Does what changes nothing, also while the disk takes no writes.
+    fn read<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
+        if self.database.is_none() && self.glimpse.is_none() {
+            let Some(file) = &self.file else { return Err(closed()) };
+            match (file.open)() {
+                Ok(database) => self.database = Some(database),
+                Err(error) => self.glimpse = Some((file.look)().map_err(|_| error)?),
+            }
+        }
+        match (&self.database, &self.glimpse) {
+            (None, Some(database)) => work(database).map_err(|failure| failure.error),
+            _ => self.with(work),
+        }
     }
 }
 
@@ -382,17 +457,21 @@ fn make_file(folder: &Path, path: &Path) -> Result<(), StoreError> {
 
 fn open_file(path: &Path) -> Result<Database, StoreError> {
     // Found after a kill; checked here so that the message can name the file.
-    Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match database_error(&error) {
-        StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", path.display())),
-        StoreError::Corrupt(text) => StoreError::Corrupt(format!("{}: {text}", path.display())),
-        StoreError::Full(text) => StoreError::Full(format!("{}: {text}", path.display())),
-        StoreError::Other(text) => StoreError::Other(format!("{}: {text}", path.display())),
-    })
+    // It was never made so: something was here.
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Err(care::named(path, StoreError::Corrupt("the file is empty".to_owned())));
+    }
+    let opened = panics::contained(|| Builder::new().set_cache_size(CACHE_BYTES).create(path)).map_err(|why| care::damaged(path, &why))?;
+    opened.map_err(|error| care::named(path, database_error(&error)))
 }
 
 /// Makes all tables, so that reads find them.
 fn make_tables(database: &Database) -> Result<(), StoreError> {
     let make = || -> Result<(), Failure> {
+        // A disk without room is no reason not to serve what is there.
+        if has_tables(database)? {
+            return Ok(());
+        }
         let transaction = database.begin_write()?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(INDEX)?;
@@ -401,7 +480,13 @@ fn make_tables(database: &Database) -> Result<(), StoreError> {
         transaction.commit()?;
         Ok(())
     };
-    make().map_err(|failure| failure.error)
+    panics::contained(make).map_err(StoreError::Corrupt)?.map_err(|failure| failure.error)
+}
+
+fn has_tables(database: &Database) -> Result<bool, Failure> {
+    let transaction = database.begin_read()?;
+    let documents = care::table(&transaction, RECORDS)?.is_some() && care::table(&transaction, INDEX)?.is_some();
+    Ok(documents && care::table(&transaction, VALUES)?.is_some() && records::has_tables(&transaction)?)
 }
 
 /// Makes all changes in one commit and returns what of each was refused: a damaged index row costs its own document only.
@@ -747,7 +832,7 @@ fn storage_error(error: &StorageError) -> StoreError {
 
 fn io_error(error: &io::Error) -> StoreError {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(error.to_string()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Full(error.to_string()),
         io::ErrorKind::InvalidData => StoreError::Corrupt("not a database of this program, or damaged".to_owned()),
         _ => StoreError::Unavailable(error.to_string()),
     }

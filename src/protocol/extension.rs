@@ -181,10 +181,12 @@ pub enum RefusalReason {
     Invalid,
     /// Its clock is too far ahead.
     ClockAhead,
+    /// The refusing side's disk takes nothing at the moment.
+    Storage,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 10] = [
+    const NAMES: [(Self, &'static str); 11] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -195,6 +197,7 @@ impl RefusalReason {
         (Self::Deleted, "deleted"),
         (Self::Invalid, "invalid"),
         (Self::ClockAhead, "clock-ahead"),
+        (Self::Storage, "storage"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

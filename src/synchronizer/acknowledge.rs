@@ -70,13 +70,21 @@ impl Synchronizer {
         }
     }
 
+    /// A leaf has offered just what is here: it may have heard that it is in memory, and not that it is on disk.
+    pub(super) fn vouch(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        let leaf = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network && entry.role == Role::Leaf);
+        if leaf && self.role() == Role::Relay && self.model.has_stores() {
+            self.owe(channel, doc, out);
+        }
+    }
+
     /// Tells a peer what is here, in memory and on disk.
     fn acknowledge(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        if !self.model.is_ready(doc) || !self.sees(channel, doc) {
+        let loading = self.model.docs.contains_key(doc) && !self.model.is_ready(doc);
+        if loading || !self.sees(channel, doc) {
             return;
         }
-        let Some(lineage) = self.model.lineage(doc) else { return };
-        let version = self.model.version(doc);
+        let Some((lineage, version)) = self.model.held(doc).map(|(lineage, version)| (lineage, version.clone())) else { return };
         let durable = self.stored_version(doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.awaits_disk &= durable.as_ref().is_some_and(|durable| !durable.includes(&version));
@@ -128,6 +136,13 @@ impl Synchronizer {
         }
         self.model.learn(channel, doc, version);
         let ours = self.model.here(doc);
+        match &durable {
+            Some(durable) => self.model.keep(channel, doc, durable),
+            None if self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay) => {
+                self.model.keep(channel, doc, version)
+            }
+            None => {}
+        }
         let network = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network);
         if let Some(durable) = durable {
             let durable = durable.common(&ours);

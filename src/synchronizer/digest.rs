@@ -76,7 +76,9 @@ impl Synchronizer {
             && self.role() == Role::Leaf
             && self.model.docs_of(channel).iter().any(|doc| {
                 let followed = self.model.peek(channel, doc).is_some_and(|link| link.is_followed() && link.is_agreed());
-                followed && self.model.docs.get(doc).is_some_and(|entry| !entry.confirmed_on_disk.includes(&entry.version))
+                let in_memory = self.model.docs.get(doc).map(|entry| !entry.confirmed_on_disk.includes(&entry.version));
+                let away = || self.model.catalogue.get(doc).is_some_and(|known| !known.kept.includes(&known.version));
+                followed && in_memory.unwrap_or_else(away)
             })
     }
 
@@ -174,6 +176,9 @@ impl Synchronizer {
             }
             let Some(ours) = self.model.held(doc).map(|(_, version)| version.clone()) else { continue };
             self.follow(channel, doc, &ours);
+            if stored {
+                self.model.keep(channel, doc, &ours);
+            }
             if stored
                 && let Some(entry) = self.model.docs.get_mut(doc)
                 && self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Network)

@@ -63,6 +63,7 @@ impl Synchronizer {
             // What was learnt before it left memory.
             entry.confirmed.clone_from(&known.confirmed);
             entry.confirmed_on_disk.clone_from(&known.durable);
+            entry.kept.clone_from(&known.kept);
             entry.announced = known.announced;
         }
         self.model.docs.insert(doc.clone(), entry);

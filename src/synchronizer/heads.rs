@@ -122,6 +122,7 @@ impl Synchronizer {
             self.follow(channel, &doc, version);
             if reply {
                 self.tell_heads(channel, &doc, false, out);
+                self.vouch(channel, &doc, out);
                 self.show_ephemeral(channel, &doc, out);
             }
             return;
@@ -173,6 +174,9 @@ impl Synchronizer {
         if reply {
             link.asked = true;
             self.tell_heads(channel, doc, false, out);
+            if !ours.is_empty() && version == ours {
+                self.vouch(channel, doc, out);
+            }
             out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Others, hops: 0 });
         } else if !current && !told {
             self.tell_heads(channel, doc, false, out);

@@ -93,6 +93,8 @@ pub(super) struct Known {
     pub(super) confirmed: VersionVector,
     /// What another machine is known to have on disk.
     pub(super) durable: VersionVector,
+    /// What need not be offered again: see [`Model::keep`].
+    pub(super) kept: VersionVector,
     pub(super) creator: Option<Creator>,
     /// Peers were told that it exists.
     pub(super) announced: bool,
@@ -272,6 +274,8 @@ pub(super) struct Doc {
     pub(super) confirmed: VersionVector,
     /// What another machine said it has on disk.
     pub(super) confirmed_on_disk: VersionVector,
+    /// What need not be offered again: see [`Model::keep`].
+    pub(super) kept: VersionVector,
     /// Operations asked for, by author.
     pub(super) fetches: SortedMap<u64, Fetch>,
     /// The application holds a handle.
@@ -300,9 +304,9 @@ pub(super) struct Fetch {
 }
 
 impl Doc {
-    /// Something of it is on no other machine, as far as is known.
+    /// Something of it is on no other machine, as far as is known, or would not be any more had that one crashed.
     pub(super) fn is_unsynced(&self) -> bool {
-        !self.confirmed.includes(&self.version)
+        !self.confirmed.includes(&self.version) || !self.kept.includes(&self.version)
     }
 }
 
@@ -592,9 +596,9 @@ impl Model {
         self.links(doc).map(|(channel, _)| channel).filter(|channel| !self.stores.contains(channel)).collect()
     }
 
-    /// Returns the documents that only stores have, with something in them that no other machine is known to have.
+    /// Returns the documents that only stores have, with something in them that no other machine is known to keep.
     pub(super) fn stranded(&self) -> Vec<DocId> {
-        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(doc) && !known.confirmed.includes(&known.version);
+        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(doc) && !known.kept.includes(&known.version);
         self.catalogue.iter().filter(stranded).map(|(doc, _)| doc.clone()).collect()
     }
 
@@ -705,9 +709,6 @@ impl Model {
             let both = here.common(version);
             if !known.confirmed.includes(&both) {
                 known.confirmed.merge(&both);
-                if !known.version.is_empty() {
-                    self.unnoted.insert(doc.clone());
-                }
                 if self.unsent.contains_key(doc) {
                     self.count_unsent(doc);
                 }
@@ -722,6 +723,44 @@ impl Model {
                 self.confirmed.insert(doc.clone());
             }
         }
+        if !self.is_extended(channel) {
+            // It never says more than this.
+            self.keep(channel, doc, version);
+        }
+    }
+
+    /// Another machine has `version` and will have it when it starts again, as far as it ever says: on its disk, or in the memory of one that
+    /// has no disk, or does not tell. Only that is remembered over restarts here: what was merely in memory there is offered again.
+    pub(super) fn keep(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
+        if self.channels.get(&channel).is_none_or(|entry| entry.kind != ChannelKind::Network) {
+            return;
+        }
+        let here = self.docs.get(doc).map(|entry| &entry.version);
+        if let Some(known) = self.catalogue.get_mut(doc)
+            && !known.kept.includes(version)
+        {
+            let both = here.unwrap_or(&known.version).common(version);
+            if !known.kept.includes(&both) {
+                known.kept.merge(&both);
+                if !known.version.is_empty() {
+                    self.unnoted.insert(doc.clone());
+                }
+            }
+        }
+        if let Some(entry) = self.docs.get_mut(doc)
+            && !entry.kept.includes(version)
+        {
+            entry.kept.merge(&entry.version.common(version));
+        }
+    }
+
+    /// Another machine gave what the document has beyond `before`: who made it sees to it that it is kept.
+    pub(super) fn keep_given(&mut self, channel: ChannelId, doc: &DocId, before: &VersionVector) {
+        let Some(entry) = self.docs.get(doc) else { return };
+        // What was made here before theirs, under the same name, must not count with them.
+        let given = |(author, end): &(u64, i32)| *end > before.get(*author) && entry.kept.get(*author) >= before.get(*author);
+        let given: VersionVector = entry.version.iter().filter(given).collect();
+        self.keep(channel, doc, &given);
     }
 
     /// Operations of others are here now: whoever said that it has them has them.

@@ -18,7 +18,7 @@ const MAX_RECORDS: u32 = 48;
 const READ_AGAIN_RECORDS: u32 = 40;
 /// … or some records whose updates outweigh the snapshot and this many bytes.
 const MIN_COMPACTED_BYTES: u64 = 256 * 1024;
-/// Milliseconds over which it is gathered what other machines were found to have.
+/// Milliseconds over which it is gathered what other machines were found to keep.
 const NOTE_DELAY_MS: u64 = 2_000;
 const RETRY_MS: u64 = 1_000;
 const MAX_RETRY_MS: u64 = 30_000;
@@ -150,6 +150,7 @@ impl Synchronizer {
             if known.lineage == stored.lineage {
                 known.version.merge(&stored.version);
                 known.confirmed.merge(&stored.confirmed);
+                known.kept.merge(&stored.confirmed);
                 known.creator = known.creator.take().or(stored.creator);
             }
         }
@@ -204,6 +205,7 @@ impl Synchronizer {
             // Opened before the store said which creation it is: it is that one.
             entry.lineage = stored.lineage;
             entry.creator = stored.creator.clone().or_else(|| entry.creator.take());
+            entry.kept.merge(&stored.confirmed);
             if !entry.confirmed.includes(&stored.confirmed) {
                 entry.confirmed.merge(&stored.confirmed);
                 self.model.confirmed.insert(doc.clone());
@@ -313,7 +315,7 @@ impl Synchronizer {
                 since,
                 snapshot,
                 lineage: entry.lineage,
-                confirmed: entry.confirmed.clone(),
+                confirmed: entry.kept.clone(),
                 creator: entry.creator.clone(),
                 doc,
             });
@@ -394,7 +396,7 @@ impl Synchronizer {
         self.model.arm(Timer::StoreDue(store), after, out);
     }
 
-    /// Arranges that stores note what other machines have: it tells the next start what is still to be sent, and costs nothing if lost.
+    /// Arranges that stores note what other machines keep: it tells the next start what is still to be sent, and costs nothing if lost.
     pub(super) fn schedule_notes(&mut self, out: &mut Vec<Effect>) {
         if self.model.unnoted.is_empty() {
             return;
@@ -417,7 +419,7 @@ impl Synchronizer {
         for store in stores {
             let known = |doc: &DocId| {
                 let known = self.model.catalogue.get(doc).filter(|known| !known.version.is_empty())?;
-                Some((doc.clone(), known.lineage, known.confirmed.clone()))
+                Some((doc.clone(), known.lineage, known.kept.clone()))
             };
             let docs: Vec<_> = now.iter().filter(|doc| self.may_keep(store, doc)).filter_map(known).collect();
             if !docs.is_empty() {
@@ -426,7 +428,7 @@ impl Synchronizer {
         }
     }
 
-    /// Offers a peer that keeps documents what is only in stores here and, as far as is known, on no other machine.
+    /// Offers a peer that keeps documents what is only in stores here and, as far as is known, kept by no other machine.
     pub(super) fn offer_stranded(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get(&channel) else { return };
         if entry.kind != ChannelKind::Network || entry.role != Role::Relay || !entry.initiated {

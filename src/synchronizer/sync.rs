@@ -303,8 +303,10 @@ impl Synchronizer {
         let complete = version.includes(announced);
         self.used(doc, now);
         self.settle_given(channel, doc, &version, pending, now);
+        let before = self.model.version(doc);
         self.take_version(doc, version);
         self.model.confirm_again(doc);
+        self.model.keep_given(channel, doc, &before);
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
         if self.model.is_extended(channel) {

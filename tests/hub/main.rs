@@ -2,11 +2,15 @@
 #![cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail, and knows what time it is")]
 
+mod care;
 mod client;
+mod durable;
 mod http;
 mod limits;
+mod power;
 mod process;
 mod sessions;
+mod socket;
 mod sync;
 
 use corella::hub::{Hub, HubConfig, HubLimits, StorageConfig};

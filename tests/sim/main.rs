@@ -7,6 +7,7 @@ mod authors;
 mod backup;
 mod chance;
 mod chaos;
+mod confirmed;
 mod disk;
 mod extension;
 mod life;

@@ -73,6 +73,7 @@ fn refusal() -> impl Strategy<Value = RefusalReason> {
         TooLarge,
         Unauthorized,
         Deleted,
+        Storage,
         Invalid,
         ClockAhead,
     ])

@@ -3,11 +3,11 @@
 //! Decides how rows are named; what becomes of them is what every store does.
 
 use bytes::Bytes;
-use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::{Failure, corrupt};
+use super::{Failure, care::table, corrupt};
 use crate::{
-    protocol::{ClockVector, Device, RecordId},
+    protocol::{ClockVector, Device, RecordId, record::decode_state},
     runtime::{LoadedRecords, RecordsMeta, RecordsOpening, RecordsWrite, records::forget_row, records::merge_row},
     synchronizer::StoredDevice,
 };
@@ -32,6 +32,11 @@ pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), Failure>
     Ok(())
 }
 
+/// Returns whether they are.
+pub(super) fn has_tables(transaction: &ReadTransaction) -> Result<bool, Failure> {
+    Ok(table(transaction, ROWS)?.is_some() && table(transaction, DEVICES)?.is_some() && table(transaction, META)?.is_some())
+}
+
 fn read_meta(transaction: &WriteTransaction) -> Result<RecordsMeta, Failure> {
     let table = transaction.open_table(META)?;
     let row = table.get(META_KEY)?;
@@ -44,6 +49,40 @@ fn read_meta(transaction: &WriteTransaction) -> Result<RecordsMeta, Failure> {
 fn write_meta(transaction: &WriteTransaction, meta: &RecordsMeta) -> Result<(), Failure> {
     transaction.open_table(META)?.insert(META_KEY, meta.encode().as_slice())?;
     Ok(())
+}
+
+/// Returns the number of rows.
+pub(super) fn count(transaction: &ReadTransaction) -> Result<u64, Failure> {
+    Ok(table(transaction, ROWS)?.map_or(Ok(0), |rows| rows.len())?)
+}
+
+/// Reads every row and returns what is wrong with which.
+pub(super) fn check(transaction: &ReadTransaction) -> Result<Vec<String>, Failure> {
+    let mut problems = Vec::new();
+    if let Some(rows) = table(transaction, ROWS)? {
+        for entry in rows.iter()? {
+            let (key, row) = entry?;
+            if let Err(error) = decode_state(row.value()) {
+                let (collection, _, _, key) = key.value();
+                problems.push(format!("record {key:?} of collection {collection:?}: {error}"));
+            }
+        }
+    }
+    if let Some(devices) = table(transaction, DEVICES)? {
+        for entry in devices.iter()? {
+            let (device, row) = entry?;
+            if let Err(error) = StoredDevice::decode(Device(device.value()), row.value()) {
+                problems.push(format!("device {:016x} of the collections: {error}", device.value()));
+            }
+        }
+    }
+    if let Some(meta) = table(transaction, META)?
+        && let Some(row) = meta.get(META_KEY)?
+        && let Err(error) = RecordsMeta::decode(row.value())
+    {
+        problems.push(format!("the row of the collections: {error}"));
+    }
+    Ok(problems)
 }
 
 /// Opens the records and reads them all.
