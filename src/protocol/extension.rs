@@ -47,18 +47,21 @@ impl Features {
     pub const PRESENCE: Self = Self(16);
     /// Records beside the documents.
     pub const RECORDS: Self = Self(32);
+    /// What everybody is known to have of a document's history, asked of one who keeps all of it.
+    pub const HISTORY: Self = Self(64);
     /// All of this version.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
     /// What concerns documents.
-    pub const DOCUMENTS: Self = Self(31);
+    pub const DOCUMENTS: Self = Self(31 | 64);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::HEADS, "heads"),
         (Self::ACK, "ack"),
         (Self::DIGEST, "digest"),
         (Self::LINEAGE, "lineage"),
         (Self::PRESENCE, "presence"),
         (Self::RECORDS, "records"),
+        (Self::HISTORY, "history"),
     ];
 
     /// Returns the features' names on the wire.
@@ -82,6 +85,12 @@ impl Features {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// Returns the features that `other` does not have.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Returns the features of either.
@@ -181,10 +190,12 @@ pub enum RefusalReason {
     Invalid,
     /// Its clock is too far ahead.
     ClockAhead,
+    /// The refusing side keeps only the end of the history, and the peer lacks what is before that.
+    Trimmed,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 10] = [
+    const NAMES: [(Self, &'static str); 11] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -195,6 +206,7 @@ impl RefusalReason {
         (Self::Deleted, "deleted"),
         (Self::Invalid, "invalid"),
         (Self::ClockAhead, "clock-ahead"),
+        (Self::Trimmed, "trimmed"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
+    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
     unload::beyond,
 };
 use crate::protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange};
@@ -78,6 +78,8 @@ pub(super) struct Model {
     introducers: BTreeMap<PeerId, usize>,
     /// Stored documents of which more is confirmed than their stores were told.
     pub(super) unnoted: BTreeSet<DocId>,
+    /// Stored documents with other marks than their stores were told.
+    pub(super) unmarked: BTreeSet<DocId>,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -93,6 +95,8 @@ pub(super) struct Known {
     pub(super) confirmed: VersionVector,
     /// What another machine is known to have on disk.
     pub(super) durable: VersionVector,
+    /// On a repo that trims: what was settled, and when. On one that keeps all: what those that left had, and until when that counts.
+    pub(super) marks: Vec<Mark>,
     pub(super) creator: Option<Creator>,
     /// Peers were told that it exists.
     pub(super) announced: bool,
@@ -203,6 +207,23 @@ pub(super) struct Link {
     pub(super) failures: u32,
     /// How often it asked for the same document, and since when that is counted.
     pub(super) answers: (Timestamp, u32),
+    /// What everybody that it knows to follow the document has on disk, it itself included, which keeps all of the history.
+    pub(super) settled: VersionVector,
+    /// It said that it keeps only the end of the history.
+    pub(super) trimmed: bool,
+    /// It was told so of this side.
+    pub(super) told_trimmed: bool,
+    /// For a store: everything it has of the document is to be replaced.
+    pub(super) rewrite: Rewrite,
+}
+
+/// Whether a snapshot is to take the place of everything a store has of a document, and where its history is to begin.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum Rewrite {
+    #[default]
+    None,
+    Wanted(VersionVector),
+    Writing(VersionVector),
 }
 
 /// How far reading a document from a store is.
@@ -285,6 +306,12 @@ pub(super) struct Doc {
     pub(super) announced: bool,
     /// Statuses last reported to the application.
     pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
+    /// What was trimmed from the history in memory.
+    pub(super) begins: VersionVector,
+    /// What its stores were last told to trim.
+    pub(super) trimmed: VersionVector,
+    /// Something came that depends on what was trimmed: the whole history is fetched, last asked of whom.
+    pub(super) renewal: Option<Option<ChannelId>>,
 }
 
 /// Operations of one author, up to `end`, that are under way or wait here for others.
@@ -447,6 +474,7 @@ impl Model {
             held_back: 0,
             unsent: Default::default(),
             unnoted: Default::default(),
+            unmarked: Default::default(),
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),

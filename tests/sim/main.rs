@@ -9,6 +9,7 @@ mod chance;
 mod chaos;
 mod disk;
 mod extension;
+mod history;
 mod life;
 mod network;
 mod presence;
