@@ -209,6 +209,8 @@ pub(super) struct Link {
     pub(super) answers: (Timestamp, u32),
     /// What everybody that it knows to follow the document has on disk, it itself included, which keeps all of the history.
     pub(super) settled: VersionVector,
+    /// When it may be asked for that again, and how often it was since it had news.
+    pub(super) settled_asks: (Timestamp, u32),
     /// It said that it keeps only the end of the history.
     pub(super) trimmed: bool,
     /// It was told so of this side.

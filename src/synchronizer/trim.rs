@@ -15,6 +15,8 @@ use crate::protocol::{DocId, Features, Message, RefusalReason, Role, VersionVect
 const MAX_MARKS: usize = 16;
 /// Into how many parts a time is divided that marks are kept for.
 const PARTS: u64 = 8;
+/// How often the pause between two questions for what is settled grows, twice as long each time.
+const MAX_ASKS: u32 = 10;
 /// Milliseconds until somebody is looked for again who has the whole history.
 const RENEW_AGAIN_MS: u64 = 30_000;
 
@@ -138,18 +140,26 @@ impl Synchronizer {
         let docs: Vec<DocId> = self.model.docs.keys().cloned().collect();
         for doc in docs {
             for channel in &archives {
-                self.ask_settled(*channel, &doc, out);
+                self.ask_settled(*channel, &doc, now, out);
             }
             self.trim(&doc, now, out);
         }
     }
 
-    fn ask_settled(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+    fn ask_settled(&mut self, channel: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let followed = |link: &Link| link.is_followed() && link.is_agreed();
         let Some(link) = self.model.peek(channel, doc).filter(|link| followed(link)) else { return };
         let Some(version) = self.model.held(doc).map(|(_, version)| version.clone()).filter(|version| !version.is_empty()) else { return };
-        if link.settled.includes(&version) || !self.model.is_ready(doc) || !self.sees(channel, doc) {
+        let (next, asks) = link.settled_asks;
+        let longest = self.config.history.look_ms << MAX_ASKS;
+        // A clock that was set back makes nobody wait longer.
+        let early = now < next && next.since(now) <= longest;
+        if early || link.settled.includes(&version) || !self.model.is_ready(doc) || !self.sees(channel, doc) {
             return;
+        }
+        if let Some(link) = self.model.link(channel, doc) {
+            let pause = self.config.history.look_ms << asks.min(MAX_ASKS);
+            link.settled_asks = (now.plus(pause), asks.saturating_add(1));
         }
         self.tell_settled(channel, doc, VersionVector::new(), out);
     }
@@ -177,8 +187,9 @@ impl Synchronizer {
         }
         if !settled.is_empty() {
             let settled = settled.common(&self.model.here(doc));
-            if let Some(link) = self.model.link(channel, doc) {
+            if let Some(link) = self.model.link(channel, doc).filter(|link| link.settled != settled) {
                 link.settled = settled;
+                link.settled_asks.1 = 0;
             }
             return self.trim(doc, now, out);
         }
@@ -196,7 +207,7 @@ impl Synchronizer {
                 |channel: &ChannelId| self.model.channels.get(channel).is_some_and(|entry| entry.features.includes(Features::HISTORY));
             let relays: Vec<_> = self.model.linked_pipes(doc).into_iter().filter(|other| relay(other) && speaks(other)).collect();
             for other in relays {
-                self.ask_settled(other, doc, out);
+                self.ask_settled(other, doc, now, out);
                 let told = self.model.peek(other, doc).map(|link| link.settled.clone()).unwrap_or_default();
                 settled = settled.common(&told);
             }
