@@ -61,6 +61,8 @@ struct Records {
     /// Those that wait for operations of others, and up to where theirs go: covered once memory has them.
     waiting: Vec<(RecordKey, VersionVector)>,
     size: StoredSize,
+    /// What this repo has trimmed from their history.
+    trimmed: VersionVector,
 }
 
 impl Records {
@@ -87,6 +89,7 @@ struct Pending {
     version: VersionVector,
     record: Record,
     snapshot: bool,
+    trims: bool,
 }
 
 impl OpenStore {
@@ -240,6 +243,9 @@ impl RepoInner {
         let mut pending = Vec::new();
         for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator, trim } in docs {
             let Some(doc) = self.doc(&id) else { continue };
+            let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
+            // What depends on what is not stored any more is stored with that.
+            let snapshot = snapshot || doc.reaches_before(&since, &trimmed);
             let export = |doc: &OpenDoc| match trim.is_empty() {
                 true => doc.export((!snapshot).then_some(&since)),
                 false => doc.export_trimmed(&trim),
@@ -263,7 +269,7 @@ impl RepoInner {
                 confirmed,
                 creator,
             });
-            pending.push(Pending { doc: id, version, record, snapshot });
+            pending.push(Pending { doc: id, version, record, snapshot, trims: !trim.is_empty() });
         }
         let written = open.store.commit(writes, self.safety);
         let weak = self.weak.clone();
@@ -296,14 +302,16 @@ impl RepoInner {
         }
         let totals: BTreeMap<DocId, u32> = committed.records.into_iter().collect();
         let mut docs = Vec::new();
-        for Pending { doc, version, record, snapshot } in pending {
+        for Pending { doc, version, record, snapshot, trims } in pending {
             if refused.contains(&doc) || !self.docs.borrow().contains_key(&doc) {
                 continue;
             }
             let mut records = open.records.borrow_mut();
             let known = records.entry(doc.clone()).or_default();
             if snapshot {
-                *known = Records { waiting: std::mem::take(&mut known.waiting), ..Records::default() };
+                let begins = LoroDoc::decode_import_blob_meta(&record.bytes, false).ok().filter(|_| trims);
+                let trimmed = begins.map(|meta| from_loro(&meta.partial_start_vv)).unwrap_or_default();
+                *known = Records { trimmed, waiting: std::mem::take(&mut known.waiting), ..Records::default() };
             }
             known.add(&record);
             let own = u32::try_from(known.keys.len()).unwrap_or(u32::MAX);

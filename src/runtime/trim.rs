@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use loro::{ExportMode, LoroDoc, LoroEncodeError};
+use loro::{ExportMode, ID, LoroDoc, LoroEncodeError};
 
 use super::{
     RepoEvent,
@@ -64,6 +64,26 @@ impl OpenDoc {
             return Ok(whole);
         }
         Ok((copy.export(ExportMode::shallow_snapshot(&frontiers))?, whole.1))
+    }
+
+    /// Returns whether something that `since` lacks depends on what is in `trimmed`, or on nothing.
+    pub(super) fn reaches_before(&self, since: &VersionVector, trimmed: &VersionVector) -> bool {
+        if trimmed.is_empty() || self.doc.is_shallow() {
+            return false;
+        }
+        let before = |id: ID| id.counter < trimmed.get(id.peer);
+        self.doc.oplog_vv().iter().any(|(author, end)| {
+            let mut next = since.get(*author);
+            while next < *end {
+                let Some(change) = self.doc.get_change(ID::new(*author, next)) else { return true };
+                let whole = change.id.counter == next;
+                if whole && (change.deps.is_empty() || change.deps.iter().any(before)) || !whole && before(ID::new(*author, next - 1)) {
+                    return true;
+                }
+                next = change.id.counter + change.len as i32;
+            }
+            false
+        })
     }
 
     /// Returns where the history begins, if that is not what was last told.
@@ -193,6 +213,32 @@ mod tests {
             read.import(&bytes).unwrap();
             assert!(!read.is_shallow(), "{claim:?}");
             assert_eq!(text(&read), text(&two));
+        }
+    }
+
+    #[test]
+    fn what_depends_on_trimmed_history_is_found() {
+        let author = doc(1);
+        for round in 0..20 {
+            typed(&author, &round.to_string());
+        }
+        let old = doc(2);
+        old.import(&author.export(ExportMode::updates_till(&[(1, 5)].into_iter().collect::<loro::VersionVector>())).unwrap()).unwrap();
+        typed(&old, "old");
+        let open = open(&author);
+        let (since, trimmed) = (from_loro(&open.doc.oplog_vv()), VersionVector::from_iter([(1, 10)]));
+        typed(&author, "new");
+        open.doc.import(&author.export(ExportMode::all_updates()).unwrap()).unwrap();
+        assert!(!open.reaches_before(&since, &trimmed));
+        assert!(!open.reaches_before(&since, &VersionVector::new()));
+        for other in [old, {
+            let other = doc(3);
+            typed(&other, "from nothing");
+            other
+        }] {
+            let both = self::open(&author);
+            both.doc.import(&other.export(ExportMode::all_updates()).unwrap()).unwrap();
+            assert!(both.reaches_before(&since, &trimmed));
         }
     }
 
