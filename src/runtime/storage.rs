@@ -19,6 +19,7 @@ use super::{
     health::storage_error,
     inner::RepoInner,
     recovery::{Fragile, MISSED},
+    trim::begins,
 };
 use crate::{
     protocol::{DocId, Tombstone, VersionVector},
@@ -309,8 +310,7 @@ impl RepoInner {
             let mut records = open.records.borrow_mut();
             let known = records.entry(doc.clone()).or_default();
             if snapshot {
-                let begins = LoroDoc::decode_import_blob_meta(&record.bytes, false).ok().filter(|_| trims);
-                let trimmed = begins.map(|meta| from_loro(&meta.partial_start_vv)).unwrap_or_default();
+                let trimmed = if trims { begins(&record.bytes) } else { VersionVector::new() };
                 *known = Records { trimmed, waiting: std::mem::take(&mut known.waiting), ..Records::default() };
             }
             known.add(&record);

@@ -44,6 +44,11 @@ pub fn decode_marks(mut bytes: &[u8]) -> Option<Vec<Mark>> {
     Some(marks)
 }
 
+/// Returns what was trimmed from an export.
+pub(super) fn begins(bytes: &[u8]) -> VersionVector {
+    LoroDoc::decode_import_blob_meta(bytes, false).map(|meta| from_loro(&meta.partial_start_vv)).unwrap_or_default()
+}
+
 impl OpenDoc {
     /// Exports the document with a history that begins at `version`, or before where the engine needs more, and the version it has. All of the
     /// history, if `version` is none the document ever had.
@@ -63,7 +68,9 @@ impl OpenDoc {
         if frontiers.is_empty() || copy.frontiers_to_vv(&frontiers).is_none_or(|reached| !start.includes_vv(&reached)) {
             return Ok(whole);
         }
-        Ok((copy.export(ExportMode::shallow_snapshot(&frontiers))?, whole.1))
+        let bytes = copy.export(ExportMode::shallow_snapshot(&frontiers))?;
+        // One that begins with the first operation has everything, and would refuse what begins beside that.
+        Ok(if begins(&bytes).is_empty() { whole } else { (bytes, whole.1) })
     }
 
     /// Returns whether something that `since` lacks depends on what is in `trimmed`, or on nothing.
@@ -120,14 +127,13 @@ impl RepoInner {
         self.authors.borrow_mut().lost(&id);
         // Whoever kept the engine's document gets an error for an edit that nobody would store.
         let _ = self.guarded(&old, |old| old.doc.detach());
-        fresh.begins.replace(old.begins.take());
         fresh.opened.set(old.opened.get());
         fresh.read.replace(old.read.take());
         fresh.stored.replace(old.stored.take());
         let version = fresh.version();
         let _ = old.renewed.set(Rc::clone(&fresh));
         self.docs.borrow_mut().insert(id.clone(), Rc::clone(&fresh));
-        self.tell_history(&fresh);
+        self.enqueue(Input::HistoryBegins { doc: id.clone(), version: VersionVector::new() });
         self.enqueue(Input::DocImported { doc: id.clone(), channel, version, announced, pending: VersionVector::new() });
         self.emit(RepoEvent::DocumentRenewed { doc: id });
     }
@@ -198,6 +204,10 @@ mod tests {
         assert_eq!(text(&trimmed), text(&author));
         assert_eq!(from_loro(&trimmed.oplog_vv()), version);
         assert_eq!(from_loro(&trimmed.shallow_since_vv().to_vv()), VersionVector::from_iter([(1, 39)]));
+        let first = open.export_trimmed(&VersionVector::from_iter([(1, 1)])).unwrap().0;
+        let all = LoroDoc::new();
+        all.import(&first).unwrap();
+        assert!(!all.is_shallow(), "there is nothing before the first operation");
     }
 
     #[test]
