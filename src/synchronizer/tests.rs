@@ -10,6 +10,7 @@ mod extended;
 mod hostile;
 mod inputs;
 mod loss;
+mod trimmed;
 mod unload;
 
 use super::*;
