@@ -21,8 +21,9 @@ use crate::{
 #[must_use]
 pub fn encode_marks(marks: &[Mark]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for Mark { at, version } in marks {
+    for Mark { at, version, left } in marks {
         let version = version.encode();
+        bytes.push(u8::from(*left));
         bytes.extend(at.0.to_be_bytes());
         bytes.extend((version.len() as u32).to_be_bytes());
         bytes.extend(version);
@@ -35,10 +36,11 @@ pub fn encode_marks(marks: &[Mark]) -> Vec<u8> {
 pub fn decode_marks(mut bytes: &[u8]) -> Option<Vec<Mark>> {
     let mut marks = Vec::new();
     while !bytes.is_empty() {
-        let (at, rest) = bytes.split_first_chunk()?;
+        let (left, rest) = bytes.split_first()?;
+        let (at, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (version, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        marks.push(Mark { at: Timestamp(u64::from_be_bytes(*at)), version: VersionVector::decode(version).ok()? });
+        marks.push(Mark { at: Timestamp(u64::from_be_bytes(*at)), version: VersionVector::decode(version).ok()?, left: *left == 1 });
         bytes = rest;
     }
     Some(marks)
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn marks_are_read_as_they_were_written_and_damaged_ones_are_refused() {
-        let mark = |at, end| Mark { at: Timestamp(at), version: VersionVector::from_iter([(1, end), (u64::MAX, 2)]) };
+        let mark = |at, end| Mark { at: Timestamp(at), version: VersionVector::from_iter([(1, end), (u64::MAX, 2)]), left: end == 1 };
         let marks = vec![mark(0, 1), mark(u64::MAX, i32::MAX)];
         let bytes = encode_marks(&marks);
         assert_eq!(decode_marks(&bytes), Some(marks));
@@ -278,7 +280,7 @@ mod tests {
             for record in order {
                 read.import(record).unwrap();
             }
-            read.import_batch(&[late.clone()]).unwrap();
+            read.import(&late).unwrap();
             assert_eq!(text(&read), text(&expected));
         }
     }

@@ -80,6 +80,8 @@ pub(super) struct Model {
     pub(super) unnoted: BTreeSet<DocId>,
     /// Stored documents with other marks than their stores were told.
     pub(super) unmarked: BTreeSet<DocId>,
+    /// The largest number of relays that keep all this repo was connected with at once.
+    pub(super) most_archives: usize,
     remembered: BTreeMap<PeerId, BTreeSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -95,7 +97,7 @@ pub(super) struct Known {
     pub(super) confirmed: VersionVector,
     /// What another machine is known to have on disk.
     pub(super) durable: VersionVector,
-    /// On a repo that trims: what was settled, and when. On one that keeps all: what those that left had, and until when that counts.
+    /// What was settled, and what those that left had, and when.
     pub(super) marks: Vec<Mark>,
     pub(super) creator: Option<Creator>,
     /// Peers were told that it exists.
@@ -477,6 +479,7 @@ impl Model {
             unsent: Default::default(),
             unnoted: Default::default(),
             unmarked: Default::default(),
+            most_archives: 0,
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),

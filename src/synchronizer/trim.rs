@@ -45,6 +45,8 @@ pub struct Mark {
     pub at: Timestamp,
     /// What.
     pub version: VersionVector,
+    /// Somebody that left had it, and what comes after is held back until then and a while longer; otherwise it was settled then.
+    pub left: bool,
 }
 
 impl Synchronizer {
@@ -86,11 +88,9 @@ impl Synchronizer {
             }
         }
         let lapse = self.config.history.lapse_ms;
-        if self.is_archive()
-            && let Some(known) = self.model.catalogue.get(doc)
-        {
+        if let Some(known) = self.model.catalogue.get(doc) {
             // A clock that was set back makes none last for ever.
-            for mark in known.marks.iter().filter(|mark| now.since(mark.at) <= lapse && mark.at.since(now) <= lapse) {
+            for mark in known.marks.iter().filter(|mark| mark.left && now.since(mark.at) <= lapse && mark.at.since(now) <= lapse) {
                 settled = settled.common(&mark.version);
             }
         }
@@ -99,7 +99,10 @@ impl Synchronizer {
 
     /// A peer left: what it had of documents holds back what comes after, until it has not been seen for long enough.
     pub(super) fn remember_followers(&mut self, gone: &Channel, links: &std::collections::BTreeMap<DocId, Link>, now: Timestamp) {
-        if gone.kind != ChannelKind::Network || !self.is_archive() {
+        let trims = self.config.history.keep_ms.is_some();
+        // One that was dialled is waited for.
+        let relay = gone.initiated && gone.role == Role::Relay && gone.features.includes(Features::HISTORY);
+        if gone.kind != ChannelKind::Network || !(self.is_archive() || trims && !relay) {
             return;
         }
         let part = (self.config.history.lapse_ms / PARTS).max(1);
@@ -108,14 +111,14 @@ impl Synchronizer {
             let version = kept(link);
             let Some(known) = self.model.catalogue.get_mut(doc).filter(|_| !version.is_empty()) else { continue };
             let before = known.marks.clone();
-            known.marks.retain(|mark| now.since(mark.at) <= self.config.history.lapse_ms);
-            match known.marks.iter_mut().find(|mark| mark.at == at) {
+            known.marks.retain(|mark| !mark.left || now.since(mark.at) <= self.config.history.lapse_ms);
+            match known.marks.iter_mut().find(|mark| mark.left && mark.at == at) {
                 Some(mark) => mark.version = mark.version.common(&version),
-                None => known.marks.push(Mark { at, version }),
+                None => known.marks.push(Mark { at, version, left: true }),
             }
-            if known.marks.len() > MAX_MARKS {
-                let oldest = known.marks.remove(0);
-                if let Some(next) = known.marks.first_mut() {
+            if known.marks.iter().filter(|mark| mark.left).count() > MAX_MARKS {
+                let oldest = known.marks.iter().position(|mark| mark.left).map(|at| known.marks.remove(at));
+                if let (Some(oldest), Some(next)) = (oldest, known.marks.iter_mut().find(|mark| mark.left)) {
                     next.version = next.version.common(&oldest.version);
                 }
             }
@@ -126,7 +129,7 @@ impl Synchronizer {
     }
 
     pub(super) fn schedule_trims(&mut self, out: &mut Vec<Effect>) {
-        if self.config.history.keep_ms.is_some() && self.model.has_stores() && self.model.docs.len() > 0 {
+        if self.config.history.keep_ms.is_some() && self.model.has_stores() && self.model.docs.keys().next().is_some() {
             self.model.arm(Timer::Trim, self.config.history.look_ms, out);
         }
     }
@@ -134,6 +137,7 @@ impl Synchronizer {
     /// Asks what is settled where something is here that is not known to be, and looks what may go.
     pub(super) fn trim_due(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         let archives = self.archives();
+        self.model.most_archives = self.model.most_archives.max(archives.len());
         if archives.is_empty() {
             return;
         }
@@ -228,27 +232,31 @@ impl Synchronizer {
         for channel in &archives {
             settled = settled.common(&self.model.peek(*channel, doc).map(|link| link.settled.clone()).unwrap_or_default());
         }
-        if archives.is_empty() || settled.is_empty() {
+        self.model.most_archives = self.model.most_archives.max(archives.len());
+        if archives.len() < self.model.most_archives.max(1) || settled.is_empty() {
             return;
         }
         let Some(known) = self.model.catalogue.get_mut(doc) else { return };
-        for mark in &mut known.marks {
+        let (left, mut marks): (Vec<_>, Vec<_>) = std::mem::take(&mut known.marks).into_iter().partition(|mark| mark.left);
+        for mark in &mut marks {
             mark.at = mark.at.min(now);
         }
-        let last = known.marks.last();
+        let last = marks.last();
         let due = last.is_none_or(|last| now.since(last.at) >= keep / PARTS && last.version != settled);
-        let mut changed = due && known.marks.len() < MAX_MARKS;
+        let mut changed = due && marks.len() < MAX_MARKS;
         if changed {
-            known.marks.push(Mark { at: now, version: settled.clone() });
+            marks.push(Mark { at: now, version: settled.clone(), left: false });
         }
-        let ripe = known.marks.iter().rposition(|mark| now.since(mark.at) >= keep);
+        let ripe = marks.iter().rposition(|mark| now.since(mark.at) >= keep);
         let mut version = VersionVector::new();
         if let Some(ripe) = ripe {
             // The last one stays, so that it is not noted again.
-            version = settled.common(&known.marks[ripe].version);
+            version = settled.common(&marks[ripe].version);
             changed |= ripe > 0;
-            known.marks.drain(..ripe);
+            marks.drain(..ripe);
         }
+        marks.extend(left);
+        known.marks = marks;
         if changed && !known.version.is_empty() {
             self.model.unmarked.insert(doc.clone());
         }
