@@ -101,7 +101,7 @@ impl Relay {
         // Everybody confirms, and what was to be done later is done.
         for which in 1..self.followers.min(self.peers) {
             let version: VersionVector = [(7, self.counters[number])].into_iter().collect();
-            let message = Message::Ack { doc: doc(number), lineage: 0, version, durable: None };
+            let message = Message::Ack { doc: doc(number), lineage: 0, version, durable: None, settled: None };
             drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
         }
         self.now = self.now.plus(10_000);

@@ -37,6 +37,11 @@ export class History {
     return this.#inner.historyEnd;
   }
 
+  /** The version before which the history is trimmed. */
+  get begins() {
+    return this.#inner.historyAt(0);
+  }
+
   /** The newest changes, or those before one. */
   page(options) {
     const { before, limit = PAGE } = options ?? {};

@@ -188,6 +188,13 @@ export interface RepoOptions {
    * opened or a peer asks for them or changes them. Without storage everything stays.
    */
   memory?: { documents?: number; bytes?: number };
+  /**
+   * How much of the documents' history stays in this device's storage: "all", unless told, or what is younger than so many days. Older
+   * history goes once everybody known to follow the document has it on disk, and a hub that keeps all of it (as `corella-hub` does);
+   * without such a hub nothing goes. It is gone from memory when the document is opened again. A device that was away for longer may
+   * still bring edits from before: then the whole history is fetched from the hub again ("document-renewed").
+   */
+  history?: { keep: "all" | { days: number } };
 }
 
 /**
@@ -215,7 +222,9 @@ export type RefusalReason =
   /** It could not be imported there. */
   | "invalid"
   /** The peer's disk takes nothing at the moment. */
-  | "storage";
+  | "storage"
+  /** That peer keeps only the end of the history, and this repo lacks what is before that: who keeps all has it. */
+  | "trimmed";
 
 export interface DocInfo {
   docId: string;
@@ -308,6 +317,11 @@ export interface RepoEvents {
   "document-removed": { type: "document-removed"; docId: string };
   "peer-connected": { type: "peer-connected"; peerId: string };
   "peer-disconnected": { type: "peer-disconnected"; peerId: string };
+  /**
+   * An edit came that depends on trimmed history, so all of it was fetched again: `handle.doc` is another `LoroDoc` now, with everything the
+   * one before had. That one refuses edits, and what listened to it listens to nothing any more.
+   */
+  "document-renewed": { type: "document-renewed"; docId: string };
   "ready-state-changed": { type: "ready-state-changed"; docId: string };
   /** `repo.storageHealth` has changed. With `ok` storage works again, or there is no bad news. Of one document's records it says `docId`. */
   "storage-health": { type: "storage-health"; ok: boolean; problem?: StorageProblem; error?: RepoError; docId?: string };
@@ -478,6 +492,8 @@ export interface History extends Iterable<HistoryChange> {
   readonly length: number;
   /** The Lamport time after the newest operation: `at(end)` is everything. */
   readonly end: number;
+  /** The version before which the history is trimmed, see `RepoOptions.history`: `checkout` goes no further back. Empty for all of it. */
+  readonly begins: OpId[];
   /**
    * The newest changes, newest first: by Lamport time, then by author. Empty when there are none left.
    * @throws RepoError "invalid-argument"

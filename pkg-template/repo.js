@@ -13,6 +13,7 @@ const EVENTS = [
   "document-removed",
   "peer-connected",
   "peer-disconnected",
+  "document-renewed",
   "ready-state-changed",
   "storage-health",
   "refused",
@@ -76,6 +77,14 @@ function checkedMemory(value) {
   return { documents, bytes };
 }
 
+function checkedHistory(value) {
+  const { keep = "all" } = record("history", value, ["keep"]);
+  if (keep === "all") return undefined;
+  const { days } = record('history.keep, unless it is "all",', keep, ["days"]);
+  if (!(typeof days === "number" && days >= 0)) throw invalid('history.keep is "all" or { days }, a number of days');
+  return days === Infinity ? undefined : days;
+}
+
 function checkedDocId(docId) {
   if (typeof docId !== "string") throw invalid("a document id is a string");
   return docId;
@@ -102,12 +111,13 @@ export class Repo {
   /** Opens a repo and starts its adapters. */
   static async open(options) {
     outsideHooks();
-    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones", "memory"];
-    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones, memory } = record("the options of Repo.open", options, known);
+    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones", "memory", "history"];
+    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones, memory, history } = record("the options of Repo.open", options, known);
     const who = checkedIdentity(identity);
     if (role !== "leaf" && role !== "relay") throw invalid('role is "leaf" or "relay"');
     const limits = checkedTombstones(tombstones);
     const budget = checkedMemory(memory);
+    const days = checkedHistory(history);
     const judges = checkedAdmission(admission);
     if (!Array.isArray(adapters) || !adapters.every(isAdapter)) throw invalid("adapters is an array of adapters");
     const asked = record("permissions", permissions, HOOKS);
@@ -128,7 +138,7 @@ export class Repo {
     }
     const judged = judges.map((judge) => wrappedAdmission(judge, insideHook, (error) => repo.#reportOnce("admission", error)));
     repo.#inner = new WasmRepo(
-      { ...who, role, tombstones: limits, memory: budget, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
+      { ...who, role, tombstones: limits, memory: budget, historyDays: days, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
       (event) => repo.#deliver(event),
     );
     repo.#flushWhenLeaving();
@@ -374,6 +384,7 @@ export class Repo {
 export class DocHandle {
   #inner;
   #doc;
+  #renewals = 0;
   #history;
   #stores = new Map();
   #repo;
@@ -389,6 +400,12 @@ export class DocHandle {
   get doc() {
     outsideHooks();
     if (this.#closed || this.#inner.isLost) throw this.#gone();
+    // Another document takes this one's place when its trimmed history was fetched again.
+    const renewals = this.#inner.renewals;
+    if (renewals !== this.#renewals) {
+      this.#renewals = renewals;
+      this.#doc = undefined;
+    }
     return (this.#doc ??= this.#inner.doc());
   }
 

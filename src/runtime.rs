@@ -29,6 +29,7 @@ pub mod records;
 mod recovery;
 mod repo;
 mod storage;
+mod trim;
 pub mod utf16;
 
 pub use admission::{Admission, AdmissionRequest, Chain, Decision, Verdict, WAITING_BYTES, WAITING_MESSAGES};
@@ -54,3 +55,4 @@ pub use records::{
     RecordsOpening, RecordsWrite,
 };
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};
+pub use trim::{decode_marks, encode_marks};

@@ -1,7 +1,8 @@
 //! Decides who gets what, and when. Pure: no IO, no clock, no randomness, no document.
 //!
 //! [`Synchronizer::update`] only routes; each flow decides in a module of its own: `handshake`, `discovery`, `sync`,
-//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `unload`, `ephemeral`, `deletion`, `records`.
+//! `heads`, `fetch`, `digest`, `acknowledge`, `storage`, `unload`, `ephemeral`, `deletion`, `trim`,
+//! `records`.
 
 mod acknowledge;
 mod channel;
@@ -25,6 +26,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trim;
 mod unload;
 
 use std::rc::Rc;
@@ -38,11 +40,12 @@ pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordTimer, StoredDevice, StoredRecords};
 pub use time::{Timer, Timestamp};
+pub use trim::{HistoryLimits, Mark};
 pub use unload::MemoryBudget;
 
 use crate::{
     collections::SortedSet,
-    protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector},
+    protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector},
 };
 use model::{DocState, Link, Load, Model};
 
@@ -77,6 +80,8 @@ pub struct Config {
     pub memory: MemoryBudget,
     /// A random number that peers do not know: it keeps them from choosing document ids that are slow to find.
     pub hash_key: u64,
+    /// How much of the documents' history stays.
+    pub history: HistoryLimits,
     /// How records are kept.
     pub records: RecordLimits,
     /// Whose records these are, unless a store says otherwise: a random number.
@@ -113,6 +118,7 @@ impl Config {
             features: Features::ALL,
             memory: MemoryBudget::default(),
             hash_key: 0,
+            history: HistoryLimits::default(),
             records: RecordLimits::default(),
             device: Device::default(),
         }
@@ -154,6 +160,10 @@ impl Synchronizer {
     #[must_use]
     pub fn new(mut config: Config, permissions: Rc<dyn Permissions>) -> Self {
         let role = role_of(config.interest);
+        if role == Role::Leaf && config.history.keep_ms.is_none() {
+            // Nobody need ask it, and it asks nobody.
+            config.features = config.features.without(Features::HISTORY);
+        }
         config.identity.capabilities =
             (config.features != Features::default()).then(|| Capabilities { features: config.features, ..Capabilities::own(role) });
         let key = config.hash_key;
@@ -186,7 +196,7 @@ impl Synchronizer {
             Input::Stored { channel, docs, refused } => self.stored(channel, docs, &refused, now, out),
             Input::StoreFailed { channel } => self.store_failed(channel, out),
             Input::RemovalFailed { channel, doc } => self.removal_failed(channel, doc, out),
-            Input::NoteFailed { docs } => self.model.unnoted.extend(docs),
+            Input::NoteFailed { docs } => self.note_failed(docs),
             Input::Received { channel, message } => self.received(channel, message, now, out),
             Input::Refused { channel, doc, reason, retry_ms } => self.not_admitted(channel, doc, reason, retry_ms, out),
             Input::DocOpened { doc } => self.doc_opened(doc, now, out),
@@ -196,6 +206,8 @@ impl Synchronizer {
                 self.doc_imported(&doc, channel, version, &announced, &pending, now, out);
             }
             Input::ImportFailed { doc, channel } => self.import_failed(&doc, channel, now, out),
+            Input::HistoryBegins { doc, version } => self.history_begins(&doc, version, now, out),
+            Input::HistoryMissed { doc, channel, version } => self.history_missed(&doc, channel, version, now, out),
             Input::DocCreated { doc } => self.doc_created(doc, now, out),
             Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
             Input::DocRestored { doc, lineage, creator } => self.doc_restored(&doc, lineage, creator, now, out),
@@ -217,6 +229,7 @@ impl Synchronizer {
         self.begin_waiting(now, out);
         self.report_readiness(out);
         self.schedule_notes(out);
+        self.schedule_trims(out);
         heads::join_heads(out);
         effects
     }
@@ -300,7 +313,13 @@ impl Synchronizer {
             }
             Message::Want { doc, lineage, ranges } => self.wanted(channel, doc, lineage, ranges, now, out),
             Message::Give { doc, lineage, ranges, data, version } => self.given(channel, doc, lineage, ranges, data, version, now, out),
-            Message::Ack { doc, lineage, version, durable } => self.acknowledged(channel, &doc, lineage, &version, durable, now, out),
+            Message::Ack { doc, lineage, version, durable, settled } => {
+                self.acknowledged(channel, &doc, lineage, &version, durable, now, out);
+                if let Some(settled) = settled {
+                    self.settled_told(channel, &doc, lineage, settled, now, out);
+                }
+            }
+            Message::Refusal { doc, reason: RefusalReason::Trimmed, .. } => self.trimmed_there(channel, &doc, now, out),
             Message::Refusal { doc, reason, retry_ms } => self.refused(channel, &doc, reason, retry_ms, out),
             Message::Digest { sums, list, reply, stored } => self.digest_received(channel, sums, list, reply, stored, now, out),
             Message::Deleted { docs } => {
@@ -350,6 +369,8 @@ impl Synchronizer {
             Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
             Timer::Digest => self.digest_due(now, out),
             Timer::Memory => self.memory_due(out),
+            Timer::Trim => self.trim_due(now, out),
+            Timer::Renew(doc) => self.renew(&doc, out),
             Timer::Records(timer) => self.records_due(timer, now, out),
         }
     }

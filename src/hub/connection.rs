@@ -562,8 +562,9 @@ fn cost(message: &Message) -> usize {
         }
         Message::Want { doc, ranges, .. } => named(doc) + ranges.len() * ENTRY_COST,
         Message::Give { doc, ranges, data, version, .. } => named(doc) + data.len() + (ranges.len() + version.iter().count()) * ENTRY_COST,
-        Message::Ack { doc, version, durable, .. } => {
-            named(doc) + (version.iter().count() + durable.as_ref().map_or(0, |version| version.iter().count())) * ENTRY_COST
+        Message::Ack { doc, version, durable, settled, .. } => {
+            let optional = |version: &Option<crate::VersionVector>| version.as_ref().map_or(0, |version| version.iter().count());
+            named(doc) + (version.iter().count() + optional(durable) + optional(settled)) * ENTRY_COST
         }
         Message::Refusal { doc, .. } | Message::Prune { doc } => named(doc),
         Message::Digest { sums, list, .. } => (2 * sums.len() + list.len()) * ENTRY_COST,

@@ -134,6 +134,7 @@ fn log_event(event: &RepoEvent) {
         RepoEvent::StorageHealth { error: None, .. } => tracing::error!("storage failed"),
         RepoEvent::Error { error, doc } => tracing::warn!(%error, doc = doc.as_ref().map(tracing::field::display), "refused"),
         RepoEvent::Refused { doc, peer, reason, .. } => tracing::info!(%doc, %peer, reason = reason.as_str(), "a peer took nothing"),
+        RepoEvent::DocumentRenewed { doc } => tracing::info!(%doc, "whole history fetched again"),
         RepoEvent::ReadyStateChanged { .. } | RepoEvent::UnsyncedChanged { .. } | RepoEvent::AdapterChanged { .. } => {}
     }
 }

@@ -42,7 +42,8 @@ use crate::{
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{
         Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord,
-        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_marks,
+        encode_marks,
     },
     synchronizer::{ChannelKind, Creator, Timestamp},
 };
@@ -720,8 +721,13 @@ fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
     let confirmed = index.confirmed.encode();
     let creator = index.creator.as_ref();
     let creator = creator.map(|it| CreatorRow { peer_id: it.peer_id.as_str().to_owned(), name: it.name.clone() });
-    let fields = (INDEX_FORMAT, row, tombstone, confirmed, creator);
-    postcard::to_allocvec(&fields).map_err(|error| StoreError::Other(error.to_string()).into())
+    let failed = |error: postcard::Error| Failure::from(StoreError::Other(error.to_string()));
+    let mut bytes = postcard::to_allocvec(&(INDEX_FORMAT, row, tombstone, confirmed, creator)).map_err(failed)?;
+    if !index.marks.is_empty() {
+        // Left out where there are none: programs that do not know them read the others.
+        bytes.extend(postcard::to_allocvec(&encode_marks(&index.marks)).map_err(failed)?);
+    }
+    Ok(bytes)
 }
 
 fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
@@ -732,6 +738,7 @@ fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
     let tombstone: Option<TombstoneRow> = field_or_default(&mut rest)?;
     let confirmed: Vec<u8> = field_or_default(&mut rest)?;
     let creator: Option<CreatorRow> = field_or_default(&mut rest)?;
+    let marks: Vec<u8> = field_or_default(&mut rest)?;
     if !rest.is_empty() {
         // A newer program wrote it; without that field the row must not be written again.
         return Err(corrupt("an index row has fields that are not known".to_owned()));
@@ -747,6 +754,7 @@ fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
         tombstone: tombstone.map(|it| Tombstone { lineage: it.lineage, at: it.at, by: PeerId::from_wire(&it.by) }),
         confirmed: if confirmed.is_empty() { VersionVector::new() } else { version(&confirmed)? },
         creator: creator.map(|it| Creator { peer_id: PeerId::from_wire(&it.peer_id), name: it.name }),
+        marks: decode_marks(&marks).ok_or_else(|| corrupt("an index row: its marks are damaged".to_owned()))?,
     })
 }
 

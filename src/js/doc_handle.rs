@@ -59,6 +59,12 @@ impl WasmDocHandle {
         super::panics::lose(self.0.doc().inner(), message)
     }
 
+    /// How often another document has taken this one's place; `doc` makes the `LoroDoc` of the last.
+    #[wasm_bindgen(getter)]
+    pub fn renewals(&self) -> u32 {
+        self.0.renewals()
+    }
+
     /// How every peer stands to the document.
     #[wasm_bindgen(js_name = readyStates)]
     pub fn ready_states(&self) -> Array {

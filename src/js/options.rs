@@ -17,7 +17,7 @@ use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, Sharing, UrlSource, WebSocketAdapter},
     protocol::{DocId, Features, PeerId, PeerType},
     runtime::{Adapter, RepoConfig},
-    synchronizer::{AllowAll, Creator, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
+    synchronizer::{AllowAll, Creator, HistoryLimits, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
 };
 
 /// The adapters of a repo, in order; the sockets apart, since the application can switch them.
@@ -94,6 +94,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         admission: admission(options),
         tombstones: tombstones(options),
         memory: memory(options),
+        history: history(options),
         features: Features::DOCUMENTS,
         ..RepoConfig::default()
     }
@@ -115,6 +116,11 @@ fn memory(options: &JsValue) -> MemoryBudget {
         documents: number("documents").map_or(default.documents, |documents| documents as usize),
         bytes: number("bytes").map_or(default.bytes, |bytes| bytes as u64),
     }
+}
+
+fn history(options: &JsValue) -> HistoryLimits {
+    let days = get(options, "historyDays").and_then(|days| days.as_f64());
+    HistoryLimits { keep_ms: days.map(|days| (days * 86_400_000.0) as u64), ..HistoryLimits::default() }
 }
 
 fn hook(options: &JsValue, name: &str) -> Option<Function> {

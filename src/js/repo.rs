@@ -267,6 +267,7 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
         RepoEvent::DocumentRemoved { doc } => named("document-removed", "docId", doc.as_str()),
         RepoEvent::PeerConnected { peer } => named("peer-connected", "peerId", peer.as_str()),
         RepoEvent::PeerDisconnected { peer } => named("peer-disconnected", "peerId", peer.as_str()),
+        RepoEvent::DocumentRenewed { doc } => named("document-renewed", "docId", doc.as_str()),
         RepoEvent::ReadyStateChanged { doc } => named("ready-state-changed", "docId", doc.as_str()),
         RepoEvent::StorageHealth { ok, problem, error, doc } => {
             let out = object(&[("type", "storage-health".into()), ("ok", (*ok).into())]);

@@ -47,18 +47,21 @@ impl Features {
     pub const PRESENCE: Self = Self(16);
     /// Records beside the documents.
     pub const RECORDS: Self = Self(32);
+    /// What everybody is known to have of a document's history, asked of one who keeps all of it.
+    pub const HISTORY: Self = Self(64);
     /// All of this version.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
     /// What concerns documents.
-    pub const DOCUMENTS: Self = Self(31);
+    pub const DOCUMENTS: Self = Self(31 | 64);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::HEADS, "heads"),
         (Self::ACK, "ack"),
         (Self::DIGEST, "digest"),
         (Self::LINEAGE, "lineage"),
         (Self::PRESENCE, "presence"),
         (Self::RECORDS, "records"),
+        (Self::HISTORY, "history"),
     ];
 
     /// Returns the features' names on the wire.
@@ -82,6 +85,12 @@ impl Features {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// Returns the features that `other` does not have.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Returns the features of either.
@@ -183,10 +192,12 @@ pub enum RefusalReason {
     ClockAhead,
     /// The refusing side's disk takes nothing at the moment.
     Storage,
+    /// The refusing side keeps only the end of the history, and the peer lacks what is before that.
+    Trimmed,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 11] = [
+    const NAMES: [(Self, &'static str); 12] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -198,6 +209,7 @@ impl RefusalReason {
         (Self::Invalid, "invalid"),
         (Self::ClockAhead, "clock-ahead"),
         (Self::Storage, "storage"),
+        (Self::Trimmed, "trimmed"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

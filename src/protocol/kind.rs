@@ -197,7 +197,9 @@ impl Message {
             Self::Heads { heads, .. } => heads.iter().map(|head| head.doc.as_str().len() + entries(&head.version)).sum(),
             Self::Want { ranges, .. } => ranges.len() * ENTRY_BYTES,
             Self::Give { ranges, data, version, .. } => ranges.len() * ENTRY_BYTES + data.len() + entries(version),
-            Self::Ack { version, durable, .. } => entries(version) + durable.as_ref().map_or(0, entries),
+            Self::Ack { version, durable, settled, .. } => {
+                entries(version) + durable.as_ref().map_or(0, entries) + settled.as_ref().map_or(0, entries)
+            }
             Self::Digest { sums, list, .. } => (sums.len() + list.len()) * ENTRY_BYTES,
             Self::Deleted { docs } => docs.iter().map(|(doc, tombstone)| doc.as_str().len() + tombstone.by.as_str().len()).sum(),
             Self::RecordsHave { version, durable, stable, .. } => {

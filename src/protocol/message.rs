@@ -215,6 +215,8 @@ pub enum Message {
         version: VersionVector,
         /// On disk; `None` for a sender without storage.
         durable: Option<VersionVector>,
+        /// What everybody known to follow the document has on disk, from one who keeps all of its history; empty: "what is that?"
+        settled: Option<VersionVector>,
     },
     /// Something about a document was not taken or is not given.
     Refusal {

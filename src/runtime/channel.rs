@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{Env, LoadedRecords, LocalBoxFuture, RecordsOpening, RecordsWrite, RepoError};
 use crate::{
     protocol::{DocId, Message, PeerId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Creator, Timestamp},
+    synchronizer::{ChannelId, ChannelKind, Creator, Mark, Timestamp},
 };
 
 /// What opens channels or a store: one WebSocket, one BroadcastChannel name, one database.
@@ -319,6 +319,8 @@ pub struct Confirmed {
     pub lineage: u64,
     /// What the other machine has.
     pub version: VersionVector,
+    /// What takes the place of the marks noted before; `None` if they stay.
+    pub marks: Option<Vec<Mark>>,
 }
 
 /// Names one record within its document. Unique for ever: made of a random writer number and a counter.
@@ -377,6 +379,8 @@ pub struct IndexEntry {
     pub confirmed: VersionVector,
     /// Who made the document, if known.
     pub creator: Option<Creator>,
+    /// What was known of others' copies, and when: what history may be trimmed by.
+    pub marks: Vec<Mark>,
 }
 
 impl IndexEntry {
@@ -412,11 +416,16 @@ impl IndexEntry {
 
     /// Notes what another machine is known to have; returns whether that is news of the stored creation.
     pub fn confirm(&mut self, confirmed: &Confirmed) -> bool {
-        let news = self.records > 0 && self.lineage == confirmed.lineage && !self.confirmed.includes(&confirmed.version);
-        if news {
-            self.confirmed.merge(&confirmed.version);
+        let marks = confirmed.marks.as_ref().filter(|marks| **marks != self.marks);
+        let news = !self.confirmed.includes(&confirmed.version) || marks.is_some();
+        if self.records == 0 || self.lineage != confirmed.lineage || !news {
+            return false;
         }
-        news
+        self.confirmed.merge(&confirmed.version);
+        if let Some(marks) = marks {
+            self.marks.clone_from(marks);
+        }
+        true
     }
 
     /// Notes a deletion: of two, the one of the newer creation stays, of two of one creation the earlier. Returns whether it covers the

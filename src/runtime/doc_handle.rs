@@ -93,23 +93,38 @@ impl DocHandle {
         Self { repo, doc }
     }
 
+    /// Returns the document, also if another one has taken its place since.
+    fn open(&self) -> &Rc<OpenDoc> {
+        let mut open = &self.doc;
+        while let Some(renewed) = open.renewed.get() {
+            open = renewed;
+        }
+        open
+    }
+
+    /// Returns how often another document, with its whole history, has taken this one's place: [`DocHandle::doc`] gives the last.
+    #[must_use]
+    pub fn renewals(&self) -> u32 {
+        std::iter::successors(self.doc.renewed.get(), |open| open.renewed.get()).count() as u32
+    }
+
     /// Returns what leads back to the document without keeping it in memory.
     #[must_use]
     pub fn downgrade(&self) -> WeakDocHandle {
-        WeakDocHandle { repo: Rc::downgrade(&self.repo), doc: Rc::downgrade(&self.doc) }
+        WeakDocHandle { repo: Rc::downgrade(&self.repo), doc: Rc::downgrade(self.open()) }
     }
 
     /// Returns the document's id.
     #[must_use]
     pub fn doc_id(&self) -> &DocId {
-        &self.doc.id
+        &self.open().id
     }
 
     /// Returns the one document behind every handle of this id. Its commits are noticed by themselves, an import made by
-    /// the application after [`DocHandle::touch`].
+    /// the application after [`DocHandle::touch`]. Another one takes its place when its trimmed history was fetched again.
     #[must_use]
     pub fn doc(&self) -> LoroDoc {
-        self.doc.doc.clone()
+        self.open().doc.clone()
     }
 
     /// Returns the document's history.
@@ -120,7 +135,7 @@ impl DocHandle {
 
     /// Compares the document with what was last stored and sent, and stores and sends what is new.
     pub fn touch(&self) {
-        self.repo.notice(&self.doc);
+        self.repo.notice(self.open());
         self.repo.pump();
     }
 
@@ -130,7 +145,7 @@ impl DocHandle {
     /// [`ErrorCode::Closed`] when the repo was closed, [`ErrorCode::Deleted`] when the document was; `f` is not called then.
     pub fn change<T>(&self, f: impl FnOnce(&LoroDoc) -> T, message: Option<&str>, origin: Option<&str>) -> Result<T, RepoError> {
         self.check()?;
-        let value = f(&self.doc.doc);
+        let value = f(&self.open().doc);
         let mut options = CommitOptions::new();
         if let Some(message) = message {
             options = options.commit_msg(message);
@@ -138,7 +153,7 @@ impl DocHandle {
         if let Some(origin) = origin {
             options = options.origin(origin);
         }
-        self.doc.doc.commit_with(options);
+        self.open().doc.commit_with(options);
         Ok(value)
     }
 
@@ -148,7 +163,7 @@ impl DocHandle {
         if self.is_gone() {
             return Vec::new();
         }
-        let states = self.repo.sync.borrow().ready_states(&self.doc.id);
+        let states = self.repo.sync.borrow().ready_states(&self.open().id);
         states
             .into_iter()
             .map(|state| ReadyState { peer: state.peer, kind: state.kind, state: state.status, version: state.version })
@@ -166,7 +181,7 @@ impl DocHandle {
             SyncKind::Network => ChannelKind::Network,
             SyncKind::Storage => ChannelKind::Storage,
         };
-        let what = format!("no {} peer confirmed document {:?}", kind.as_str(), self.doc.id);
+        let what = format!("no {} peer confirmed document {:?}", kind.as_str(), self.open().id);
         self.wait(kind, Awaited::Synced(kind), options.timeout_ms, what)
     }
 
@@ -181,7 +196,7 @@ impl DocHandle {
             Durability::Disk => ChannelKind::Storage,
             Durability::Hub | Durability::HubDisk => ChannelKind::Network,
         };
-        let what = format!("document {:?} did not reach {:?}", self.doc.id, level.as_str());
+        let what = format!("document {:?} did not reach {:?}", self.open().id, level.as_str());
         self.wait(kind, Awaited::Durable(level), timeout_ms, what)
     }
 
@@ -191,14 +206,14 @@ impl DocHandle {
         if self.is_gone() {
             return Durability::Memory;
         }
-        let version = from_loro(&self.doc.doc.oplog_vv());
-        self.repo.sync.borrow().durability(&self.doc.id, &version)
+        let version = from_loro(&self.open().doc.oplog_vv());
+        self.repo.sync.borrow().durability(&self.open().id, &version)
     }
 
     /// Returns the number of operations here that no other machine has confirmed.
     #[must_use]
     pub fn unsynced(&self) -> u64 {
-        if self.is_gone() { 0 } else { self.repo.unsynced(&self.doc) }
+        if self.is_gone() { 0 } else { self.repo.unsynced(self.open()) }
     }
 
     fn wait(&self, kind: ChannelKind, awaited: Awaited, timeout_ms: Option<u64>, unmet: String) -> LocalBoxFuture<Result<(), RepoError>> {
@@ -209,16 +224,16 @@ impl DocHandle {
             let error = RepoError::new(ErrorCode::NoAdapter, format!("this repo has no {} adapter to wait for", kind.as_str()));
             return Box::pin(std::future::ready(Err(error)));
         }
-        if let Err(error) = self.repo.commit(&self.doc) {
+        if let Err(error) = self.repo.commit(self.open()) {
             self.repo.pump();
             return Box::pin(std::future::ready(Err(error)));
         }
-        self.repo.notice(&self.doc);
+        self.repo.notice(self.open());
         self.repo.pump();
         let (done, met) = oneshot::channel();
-        let waiter = Waiter { doc: self.doc.id.clone(), awaited, version: self.doc.version(), done };
+        let waiter = Waiter { doc: self.open().id.clone(), awaited, version: self.open().version(), done };
         self.repo.waiters.borrow_mut().push(waiter);
-        self.repo.enqueue(Input::SyncWanted { doc: self.doc.id.clone(), kind });
+        self.repo.enqueue(Input::SyncWanted { doc: self.open().id.clone(), kind });
         self.repo.pump();
         let timeout = timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
         let repo = Rc::clone(&self.repo);
@@ -238,22 +253,22 @@ impl DocHandle {
     /// Returns a namespace of the document's ephemeral state.
     #[must_use]
     pub fn ephemeral(&self, namespace: &str) -> EphemeralHandle {
-        let presence = self.repo.presence.open(&self.doc.id, self.doc.gone.get());
+        let presence = self.repo.presence.open(&self.open().id, self.open().gone.get());
         EphemeralHandle::new(Rc::clone(&self.repo), presence, namespace)
     }
 
     /// Says that the application is done with the document; what it edited is stored and sent all the same, and its own presence ends.
     /// When all handles of it are dropped too, the document may leave memory.
     pub fn close(&self) {
-        if self.doc.gone.get() || self.repo.closed.get() {
+        if self.open().gone.get() || self.repo.closed.get() {
             return;
         }
         // A panic is reported; there is nothing left to close then.
-        let _ = self.repo.commit(&self.doc);
-        self.repo.notice(&self.doc);
-        self.repo.end_presence(&self.doc.id);
-        if self.doc.opened.replace(false) {
-            self.repo.enqueue(Input::DocClosed { doc: self.doc.id.clone() });
+        let _ = self.repo.commit(self.open());
+        self.repo.notice(self.open());
+        self.repo.end_presence(&self.open().id);
+        if self.open().opened.replace(false) {
+            self.repo.enqueue(Input::DocClosed { doc: self.open().id.clone() });
         }
         self.repo.pump();
     }
@@ -261,24 +276,24 @@ impl DocHandle {
     /// Returns whether the document was deleted or its repo closed.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.doc.gone.get() || self.repo.closed.get()
+        self.open().gone.get() || self.repo.closed.get()
     }
 
     /// Returns whether the engine panicked in this document: [`super::Repo::get`] gives the one that has taken its place.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.doc.lost.get()
+        self.open().lost.get()
     }
 
     fn check(&self) -> Result<(), RepoError> {
         if self.repo.closed.get() {
             return Err(closed());
         }
-        if self.doc.lost.get() {
-            return Err(lost(&self.doc.id));
+        if self.open().lost.get() {
+            return Err(lost(&self.open().id));
         }
-        if self.doc.gone.get() {
-            return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted or forgotten", self.doc.id)));
+        if self.open().gone.get() {
+            return Err(RepoError::new(ErrorCode::Deleted, format!("document {:?} was deleted or forgotten", self.open().id)));
         }
         Ok(())
     }

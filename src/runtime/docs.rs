@@ -3,8 +3,9 @@
 //! Decides nothing about who gets a change.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -41,6 +42,12 @@ pub(super) struct OpenDoc {
     pub(super) read: RefCell<SortedSet<ChannelId>>,
     /// What those say they have, and what they say others have.
     pub(super) stored: RefCell<VersionVector>,
+    /// Some of its records depend on what was trimmed from its history.
+    pub(super) missed: Cell<bool>,
+    /// What has taken its place, with the whole history.
+    pub(super) renewed: OnceCell<Rc<Self>>,
+    /// What was trimmed from its history, as the synchronizer was told.
+    pub(super) begins: RefCell<VersionVector>,
     /// The version last told to the synchronizer.
     told: RefCell<loro::VersionVector>,
     flagged: Arc<AtomicBool>,
@@ -74,6 +81,9 @@ impl OpenDoc {
             author: Cell::new(author),
             read: RefCell::default(),
             stored: RefCell::default(),
+            missed: Cell::new(false),
+            renewed: OnceCell::new(),
+            begins: RefCell::default(),
             told: RefCell::default(),
             flagged,
             _commits: commits,

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_channel::{mpsc, oneshot};
 use futures_util::StreamExt;
+use loro::LoroError;
 
 use super::{
     Adapter, AdapterContext, AdapterSink, AdapterState, Authors, Channel, Env, ErrorCode, LocalBoxFuture, Opening, Problem, RepoError,
@@ -184,6 +185,7 @@ impl RepoInner {
             return;
         }
         if let Some(version) = doc.news() {
+            self.tell_history(doc);
             self.authors.borrow_mut().note(&doc.id, &version);
             self.enqueue(Input::DocChanged { doc: doc.id.clone(), version });
         }
@@ -343,6 +345,7 @@ impl RepoInner {
             Effect::CheckMemory => self.enqueue(Input::MemoryChecked { held: self.held_docs() }),
             Effect::UnloadDoc { doc } => self.unload(&doc),
             Effect::ImportDoc { doc, channel, data, announced } => self.import(doc, channel, &data, announced),
+            Effect::RenewDoc { doc, channel, data, announced } => self.renew(doc, channel, &data, announced),
             Effect::ListDocs { channel } => self.list_docs(channel),
             Effect::LoadDoc { channel, doc } => self.load_doc(channel, doc),
             Effect::StoreDocs { channel, docs } => self.store_docs(channel, docs),
@@ -503,8 +506,14 @@ impl RepoInner {
         });
         match imported {
             Ok(Ok(())) => {
+                self.tell_history(&doc);
                 let version = doc.version();
                 self.enqueue(Input::DocImported { doc: id, channel, version, announced, pending });
+            }
+            Ok(Err(LoroError::ImportUpdatesThatDependsOnOutdatedVersion)) if doc.doc.is_shallow() => {
+                // Part of it may have been taken.
+                let version = doc.version();
+                self.enqueue(Input::HistoryMissed { doc: id, channel, version });
             }
             Ok(Err(error)) => {
                 let error = RepoError::new(ErrorCode::Decode, format!("data could not be imported: {error}"));

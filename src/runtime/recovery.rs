@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, mem::ManuallyDrop, rc::Rc};
 
-use loro::{ExportMode, LoroDoc};
+use loro::{ExportMode, LoroDoc, LoroError};
 
 use super::{
     ErrorCode, Record, RecordKey, RecordKind, Repo, RepoError, RepoEvent,
@@ -20,6 +20,9 @@ use crate::{
 
 /// A record that could not be used: its number, and why.
 type Damaged = (usize, String);
+
+/// Why a record could not be used that depends on what was trimmed from the history.
+pub(super) const MISSED: &str = "it depends on trimmed history";
 
 /// What the engine panicked on while a store was read.
 #[derive(Debug, Default)]
@@ -142,7 +145,7 @@ impl RepoInner {
     }
 
     /// Makes an empty document with the identity of another: a new author, since nobody knows how far the old one got.
-    fn fresh(&self, of: &OpenDoc) -> Rc<OpenDoc> {
+    pub(super) fn fresh(&self, of: &OpenDoc) -> Rc<OpenDoc> {
         let fresh = OpenDoc::new(of.id.clone(), self.env.random_u64(), self.changed.clone());
         fresh.lineage.set(of.lineage.get());
         Rc::new(fresh)
@@ -181,6 +184,10 @@ impl RepoInner {
             }
             match self.contained(|| open.doc.import(&record.bytes).map(drop)) {
                 Ok(Ok(())) => {}
+                Ok(Err(LoroError::ImportUpdatesThatDependsOnOutdatedVersion)) if open.doc.is_shallow() => {
+                    open.missed.set(true);
+                    damaged.push((number, MISSED.to_owned()));
+                }
                 Ok(Err(why)) => damaged.push((number, why.to_string())),
                 Err(message) => {
                     fragile.borrow_mut().records.insert(record.key.clone());

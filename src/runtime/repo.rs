@@ -16,8 +16,8 @@ use super::{
 use crate::{
     protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
-        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Input, Interest, MemoryBudget, Permissions, RecordLimits, Synchronizer,
-        Timestamp, TombstoneLimits,
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, HistoryLimits, Input, Interest, MemoryBudget, Permissions,
+        RecordLimits, Synchronizer, Timestamp, TombstoneLimits,
     },
 };
 
@@ -49,6 +49,8 @@ pub struct RepoConfig {
     pub features: Features,
     /// How much of the documents without a handle stays in memory, where a store has them. The others come back when they are used.
     pub memory: MemoryBudget,
+    /// How much of the documents' history stays in the stores; all of it unless told.
+    pub history: HistoryLimits,
     /// How records are kept.
     pub records: RecordLimits,
 }
@@ -69,6 +71,7 @@ impl Default for RepoConfig {
             tombstones: TombstoneLimits::default(),
             features: Features::ALL,
             memory: MemoryBudget::default(),
+            history: HistoryLimits::default(),
             records: RecordLimits::default(),
         }
     }
@@ -197,6 +200,12 @@ pub enum RepoEvent {
         /// Milliseconds until it is offered again; `None` if it is not.
         retry_ms: Option<u64>,
     },
+    /// The whole history of a document was fetched again, since something came that depends on what was trimmed: [`DocHandle::doc`] gives
+    /// another document now, with all the one before had, and that one refuses edits.
+    DocumentRenewed {
+        /// The document.
+        doc: DocId,
+    },
     /// [`DocHandle::unsynced`] or [`DocHandle::durability`] may have changed.
     UnsyncedChanged {
         /// The document.
@@ -264,6 +273,7 @@ impl Repo {
             features: config.features,
             memory: config.memory,
             hash_key: writer,
+            history: config.history,
             records: config.records,
             device: author.device,
         };

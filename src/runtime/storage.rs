@@ -17,12 +17,13 @@ use super::{
     docs::{OpenDoc, from_loro},
     health::storage_error,
     inner::RepoInner,
-    recovery::Fragile,
+    recovery::{Fragile, MISSED},
+    trim::begins,
 };
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{DocId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, Input, StoreDoc, Stored, StoredSize, Timestamp},
+    synchronizer::{ChannelId, Input, Mark, StoreDoc, Stored, StoredSize, Timestamp},
 };
 
 /// Records of one document that may wait for operations of others.
@@ -61,6 +62,8 @@ struct Records {
     /// Those that wait for operations of others, and up to where theirs go: covered once memory has them.
     waiting: Vec<(RecordKey, VersionVector)>,
     size: StoredSize,
+    /// What this repo has trimmed from their history.
+    trimmed: VersionVector,
 }
 
 impl Records {
@@ -87,6 +90,7 @@ struct Pending {
     version: VersionVector,
     record: Record,
     snapshot: bool,
+    trims: bool,
 }
 
 impl OpenStore {
@@ -151,7 +155,11 @@ impl RepoInner {
                         inner.check_author(&doc).await;
                     }
                     inner.note_written(&doc);
+                    inner.tell_history(&doc);
                     inner.enqueue(input);
+                    if doc.missed.take() {
+                        inner.enqueue(Input::HistoryMissed { doc: id, channel, version: doc.version() });
+                    }
                 }
                 (Err(error), Some(_)) => {
                     let what = format!("load document {id:?}");
@@ -188,6 +196,10 @@ impl RepoInner {
         for (number, why) in bad {
             let Some(record) = records.get(number) else { continue };
             damaged.insert(record.key.clone());
+            if why == MISSED {
+                // Whole as it is: it is used when what it depends on is here again.
+                continue;
+            }
             let text = format!("record {} of document {:?} is damaged and left as it is: {why}", record.key.0, doc.id);
             self.quarantine(&doc.id, RepoError::new(ErrorCode::Storage, text));
         }
@@ -230,9 +242,16 @@ impl RepoInner {
         let at = self.env.now();
         let mut writes = Vec::new();
         let mut pending = Vec::new();
-        for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator } in docs {
+        for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator, trim } in docs {
             let Some(doc) = self.doc(&id) else { continue };
-            let Some((bytes, version)) = self.exported(&doc, |doc| doc.export((!snapshot).then_some(&since))) else { continue };
+            let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
+            // What depends on what is not stored any more is stored with that.
+            let snapshot = snapshot || doc.reaches_before(&since, &trimmed);
+            let export = |doc: &OpenDoc| match trim.is_empty() {
+                true => doc.export((!snapshot).then_some(&since)),
+                false => doc.export_trimmed(&trim),
+            };
+            let Some((bytes, version)) = self.exported(&doc, export) else { continue };
             let bytes = Bytes::from(bytes);
             let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
             let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
@@ -251,7 +270,7 @@ impl RepoInner {
                 confirmed,
                 creator,
             });
-            pending.push(Pending { doc: id, version, record, snapshot });
+            pending.push(Pending { doc: id, version, record, snapshot, trims: !trim.is_empty() });
         }
         let written = open.store.commit(writes, self.safety);
         let weak = self.weak.clone();
@@ -284,14 +303,15 @@ impl RepoInner {
         }
         let totals: SortedMap<DocId, u32> = committed.records.into_iter().collect();
         let mut docs = Vec::new();
-        for Pending { doc, version, record, snapshot } in pending {
+        for Pending { doc, version, record, snapshot, trims } in pending {
             if refused.contains(&doc) || !self.docs.borrow().contains_key(&doc) {
                 continue;
             }
             let mut records = open.records.borrow_mut();
             let known = records.entry(doc.clone()).or_default();
             if snapshot {
-                *known = Records { waiting: std::mem::take(&mut known.waiting), ..Records::default() };
+                let trimmed = if trims { begins(&record.bytes) } else { VersionVector::new() };
+                *known = Records { trimmed, waiting: std::mem::take(&mut known.waiting), ..Records::default() };
             }
             known.add(&record);
             let own = u32::try_from(known.keys.len()).unwrap_or(u32::MAX);
@@ -362,10 +382,11 @@ impl RepoInner {
     }
 
     /// Notes in a store what other machines have.
-    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<(DocId, u64, VersionVector)>) {
+    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<(DocId, u64, VersionVector, Option<Vec<Mark>>)>) {
         let Some(open) = self.store(channel) else { return };
         let names: Vec<_> = docs.iter().map(|(doc, ..)| doc.clone()).collect();
-        let noted = open.store.confirm(docs.into_iter().map(|(doc, lineage, version)| Confirmed { doc, lineage, version }).collect());
+        let confirmed = |(doc, lineage, version, marks)| Confirmed { doc, lineage, version, marks };
+        let noted = open.store.confirm(docs.into_iter().map(confirmed).collect());
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
             // Nothing of the application's is at stake: there is nothing to tell it.
@@ -415,6 +436,7 @@ fn remembered(index: &IndexEntry) -> Stored {
         tombstone: index.tombstone.clone(),
         confirmed: index.confirmed.clone(),
         creator: index.creator.clone(),
+        marks: index.marks.clone(),
     }
 }
 

@@ -89,7 +89,7 @@ impl Synchronizer {
         let Some(link) = self.model.link(channel, doc) else { return };
         link.awaits_disk &= durable.as_ref().is_some_and(|durable| !durable.includes(&version));
         link.sent.merge(&version);
-        out.push(Effect::Send { channel, message: Message::Ack { doc: doc.clone(), lineage, version, durable } });
+        out.push(Effect::Send { channel, message: Message::Ack { doc: doc.clone(), lineage, version, durable, settled: None } });
     }
 
     /// Returns what every store has of a document; `None` without stores.

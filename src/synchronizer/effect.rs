@@ -1,6 +1,8 @@
 //! What the runtime must do, in the imperative, as ordered plain data.
 
-use super::{ChannelId, Creator, Event, Timer};
+use bytes::Bytes;
+
+use super::{ChannelId, Creator, Event, Mark, Timer};
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{DocId, EphemeralPayload, Message, PeerId, Tombstone, VersionVector, extension::AuthorRange},
@@ -37,6 +39,8 @@ pub struct StoreDoc {
     pub confirmed: VersionVector,
     /// Who made the document, if known.
     pub creator: Option<Creator>,
+    /// Where the history in a snapshot begins, as far as the engine can; empty for all of it.
+    pub trim: VersionVector,
 }
 
 /// What a document transmission answers.
@@ -181,12 +185,25 @@ pub enum Effect {
         /// What.
         docs: Vec<StoreDoc>,
     },
-    /// Note in a store what other machines are known to have of documents, of one creation each; answered only if it failed, by `NoteFailed`.
+    /// Note in a store what other machines are known to have of documents, of one creation each, and marks where they changed; answered
+    /// only if it failed, by `NoteFailed`.
     NoteConfirmed {
         /// Which store.
         channel: ChannelId,
         /// The documents.
-        docs: Vec<(DocId, u64, VersionVector)>,
+        docs: Vec<(DocId, u64, VersionVector, Option<Vec<Mark>>)>,
+    },
+    /// Put a document with the whole history, as a peer gave it, in the place of one whose history is trimmed, with everything that has;
+    /// answered by `HistoryBegins` and `DocImported` if it worked.
+    RenewDoc {
+        /// Which.
+        doc: DocId,
+        /// Who gave it.
+        channel: ChannelId,
+        /// Everything it has.
+        data: Bytes,
+        /// What it said it has.
+        announced: VersionVector,
     },
     /// Delete a document from a store and keep its tombstone there.
     BuryDoc {

@@ -68,7 +68,7 @@ impl Synchronizer {
     ///
     /// Of an author, the part that most of them have comes first: one that claims more than there is delays nothing but its own claim.
     fn missing(&self, doc: &DocId, entry: &Doc, now: Timestamp) -> Vec<(AuthorRange, Vec<ChannelId>)> {
-        let mut missing: SortedMap<u64, (AuthorRange, Vec<(bool, ChannelId)>)> = SortedMap::new();
+        let mut missing: SortedMap<u64, (AuthorRange, Vec<(u8, ChannelId)>)> = SortedMap::new();
         for (channel, link) in self.model.links(doc).filter(|(_, link)| !link.absent) {
             let Some(known) = &link.known else { continue };
             let resting = link.failed_until.is_some_and(|until| now < until && until.since(now) <= LONGEST_REST_MS);
@@ -84,8 +84,8 @@ impl Synchronizer {
                 if end > start {
                     let (range, sources) = missing.entry(author).or_insert((AuthorRange { author, start, end }, Vec::new()));
                     range.end = range.end.min(end);
-                    // One that usually only tells comes after the others.
-                    sources.push((link.lazy, channel));
+                    // One that usually only tells comes after the others, and last who has no more than the end of the history.
+                    sources.push((u8::from(link.lazy) + 2 * u8::from(link.trimmed), channel));
                 }
             }
         }
@@ -93,6 +93,9 @@ impl Synchronizer {
             .into_values()
             .map(|(range, mut sources)| {
                 sort(&mut sources);
+                if sources.first().is_some_and(|(rank, _)| *rank < 2) {
+                    sources.retain(|(rank, _)| *rank < 2);
+                }
                 (range, sources.into_iter().map(|(_, channel)| channel).collect::<Vec<_>>())
             })
             .collect();

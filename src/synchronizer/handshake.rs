@@ -192,14 +192,21 @@ impl Synchronizer {
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         self.records_channel_closed(channel, out);
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
+        self.remember_followers(&gone, &links, now);
         self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Records(timer) => timer.channel() != Some(channel),
-            Timer::Heartbeat | Timer::LoadTimeout(_) | Timer::Note | Timer::Fetch(_) | Timer::Graft(_) | Timer::Digest | Timer::Memory => {
-                true
-            }
+            Timer::Heartbeat
+            | Timer::LoadTimeout(_)
+            | Timer::Note
+            | Timer::Fetch(_)
+            | Timer::Graft(_)
+            | Timer::Digest
+            | Timer::Memory
+            | Timer::Trim
+            | Timer::Renew(_) => true,
         });
         for doc in self.model.docs.values_mut() {
             if let DocState::Loading { requests, ask, .. } = &mut doc.state {

@@ -262,6 +262,9 @@ impl Synchronizer {
         if given.is_empty() {
             return self.tell_heads(channel, &doc, false, out);
         }
+        if self.refuse_trimmed(channel, &doc, &given, out) {
+            return;
+        }
         let whole = given.len() == ours.iter().count() && given.iter().all(|range| range.start == 0 && range.end == ours.get(range.author));
         let Some(link) = self.model.link(channel, &doc) else { return };
         if !link.may_ask(now) {
@@ -331,6 +334,9 @@ impl Synchronizer {
         if !self.permissions.mutability(&doc, &peer) {
             out.push(Effect::Emit(Event::ChangeRefused { doc: doc.clone(), peer: peer.peer_id.clone() }));
             return self.deny(channel, &doc, true, out);
+        }
+        if !ranges.is_empty() && self.is_renewed_by(channel, &doc) {
+            return out.push(Effect::RenewDoc { doc, channel, data, announced: version });
         }
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             for range in &ranges {

@@ -1,6 +1,6 @@
 //! What happened, in the past tense.
 
-use super::{ChannelId, ChannelKind, Creator, EphemeralKeys, Timer};
+use super::{ChannelId, ChannelKind, Creator, EphemeralKeys, Mark, Timer};
 use crate::{
     collections::SortedSet,
     protocol::{DocId, Message, PeerId, RefusalReason, Tombstone, VersionVector},
@@ -32,6 +32,8 @@ pub struct Stored {
     pub confirmed: VersionVector,
     /// Who made the document.
     pub creator: Option<Creator>,
+    /// What was known of others' copies, and when.
+    pub marks: Vec<Mark>,
 }
 
 /// What a peer's message brought of one author's ephemeral entries.
@@ -199,6 +201,22 @@ pub enum Input {
         doc: DocId,
         /// Where it came from.
         channel: ChannelId,
+    },
+    /// The history in memory begins elsewhere than was told: before it is trimmed `version`, nothing at first.
+    HistoryBegins {
+        /// Which document.
+        doc: DocId,
+        /// What is not in the history.
+        version: VersionVector,
+    },
+    /// Data of a peer or store depends on what was trimmed from the history here.
+    HistoryMissed {
+        /// Which document.
+        doc: DocId,
+        /// Where it came from.
+        channel: ChannelId,
+        /// What the document has now.
+        version: VersionVector,
     },
     /// The application makes a document anew.
     DocCreated {

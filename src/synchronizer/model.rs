@@ -5,7 +5,7 @@ use std::{collections::VecDeque, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    ChannelId, ChannelKind, Creator, Effect, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
+    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
     unload::beyond,
 };
 use crate::{
@@ -78,6 +78,10 @@ pub(super) struct Model {
     introducers: SortedMap<PeerId, usize>,
     /// Stored documents of which more is confirmed than their stores were told.
     pub(super) unnoted: SortedSet<DocId>,
+    /// Stored documents with other marks than their stores were told.
+    pub(super) unmarked: SortedSet<DocId>,
+    /// The largest number of relays that keep all this repo was connected with at once.
+    pub(super) most_archives: usize,
     remembered: SortedMap<PeerId, SortedSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -95,6 +99,8 @@ pub(super) struct Known {
     pub(super) durable: VersionVector,
     /// What need not be offered again: see [`Model::keep`].
     pub(super) kept: VersionVector,
+    /// What was settled, and what those that left had, and when.
+    pub(super) marks: Vec<Mark>,
     pub(super) creator: Option<Creator>,
     /// Peers were told that it exists.
     pub(super) announced: bool,
@@ -205,6 +211,25 @@ pub(super) struct Link {
     pub(super) failures: u32,
     /// How often it asked for the same document, and since when that is counted.
     pub(super) answers: (Timestamp, u32),
+    /// What everybody that it knows to follow the document has on disk, it itself included, which keeps all of the history.
+    pub(super) settled: VersionVector,
+    /// When it may be asked for that again, and how often it was since it had news.
+    pub(super) settled_asks: (Timestamp, u32),
+    /// It said that it keeps only the end of the history.
+    pub(super) trimmed: bool,
+    /// It was told so of this side.
+    pub(super) told_trimmed: bool,
+    /// For a store: everything it has of the document is to be replaced.
+    pub(super) rewrite: Rewrite,
+}
+
+/// Whether a snapshot is to take the place of everything a store has of a document, and where its history is to begin.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum Rewrite {
+    #[default]
+    None,
+    Wanted(VersionVector),
+    Writing(VersionVector),
 }
 
 /// How far reading a document from a store is.
@@ -289,6 +314,12 @@ pub(super) struct Doc {
     pub(super) announced: bool,
     /// Statuses last reported to the application.
     pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
+    /// What was trimmed from the history in memory.
+    pub(super) begins: VersionVector,
+    /// What its stores were last told to trim.
+    pub(super) trimmed: VersionVector,
+    /// Something came that depends on what was trimmed: the whole history is fetched, last asked of whom.
+    pub(super) renewal: Option<Option<ChannelId>>,
 }
 
 /// Operations of one author, up to `end`, that are under way or wait here for others.
@@ -451,6 +482,8 @@ impl Model {
             held_back: 0,
             unsent: Default::default(),
             unnoted: Default::default(),
+            unmarked: Default::default(),
+            most_archives: 0,
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),

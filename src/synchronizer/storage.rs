@@ -5,7 +5,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
-    model::{Channel, DocState, Known, Load, Source},
+    model::{Channel, DocState, Known, Load, Rewrite, Source},
 };
 use crate::{
     collections::{SortedMap, SortedSet},
@@ -152,6 +152,9 @@ impl Synchronizer {
                 known.confirmed.merge(&stored.confirmed);
                 known.kept.merge(&stored.confirmed);
                 known.creator = known.creator.take().or(stored.creator);
+                if known.marks.is_empty() {
+                    known.marks = stored.marks;
+                }
             }
         }
     }
@@ -288,7 +291,8 @@ impl Synchronizer {
         let Some(entry) = self.model.docs.get(doc) else { return false };
         let Some(link) = self.model.peek(store, doc) else { return false };
         // Opening alone writes nothing.
-        let crowded = link.wrote && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
+        let crowded =
+            link.rewrite != Rewrite::None || link.wrote && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
         matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && (crowded || !link.confirms(&entry.version))
     }
 
@@ -303,10 +307,15 @@ impl Synchronizer {
             if !self.is_dirty(store, &doc) || !self.may_keep(store, &doc) {
                 continue;
             }
-            let Some((since, snapshot)) =
-                self.model.peek(store, &doc).map(|link| (link.known.clone().unwrap_or_default(), outgrown(link.load, link.size)))
-            else {
-                continue;
+            let Some(link) = self.model.link(store, &doc) else { continue };
+            let (since, rewrite) = (link.known.clone().unwrap_or_default(), std::mem::take(&mut link.rewrite));
+            let snapshot = rewrite != Rewrite::None || outgrown(link.load, link.size);
+            let trim = match rewrite {
+                Rewrite::None => VersionVector::new(),
+                Rewrite::Wanted(version) | Rewrite::Writing(version) => {
+                    link.rewrite = Rewrite::Writing(version.clone());
+                    version
+                }
             };
             // The write carries it.
             self.model.unnoted.remove(&doc);
@@ -317,6 +326,7 @@ impl Synchronizer {
                 lineage: entry.lineage,
                 confirmed: entry.kept.clone(),
                 creator: entry.creator.clone(),
+                trim,
                 doc,
             });
         }
@@ -361,6 +371,9 @@ impl Synchronizer {
             let more = size.records >= READ_AGAIN_RECORDS && size.foreign > link.stuck;
             link.size = size;
             link.wrote = true;
+            if matches!(link.rewrite, Rewrite::Writing(_)) {
+                link.rewrite = Rewrite::None;
+            }
             if more {
                 // Another tab wrote them: read, they can be replaced.
                 link.stuck = size.foreign;
@@ -398,15 +411,27 @@ impl Synchronizer {
 
     /// Arranges that stores note what other machines keep: it tells the next start what is still to be sent, and costs nothing if lost.
     pub(super) fn schedule_notes(&mut self, out: &mut Vec<Effect>) {
-        if self.model.unnoted.is_empty() {
+        if self.model.unnoted.is_empty() && self.model.unmarked.is_empty() {
             return;
         }
+        let stores = self.model.has_stores();
         // A relay compares everything with every relay it meets, and its clients come to it.
-        if self.role() == Role::Relay || !self.model.has_stores() {
+        if self.role() == Role::Relay || !stores {
             self.model.unnoted.clear();
-        } else {
+        }
+        if !stores {
+            self.model.unmarked.clear();
+        } else if !(self.model.unnoted.is_empty() && self.model.unmarked.is_empty()) {
             self.model.arm(Timer::Note, NOTE_DELAY_MS, out);
         }
+    }
+
+    /// A store could not note what others have: it is tried again.
+    pub(super) fn note_failed(&mut self, docs: Vec<DocId>) {
+        let marked = |doc: &&DocId| self.model.catalogue.get(*doc).is_some_and(|known| !known.marks.is_empty());
+        let marked: Vec<_> = docs.iter().filter(marked).cloned().collect();
+        self.model.unmarked.extend(marked);
+        self.model.unnoted.extend(docs);
     }
 
     pub(super) fn note_confirmed(&mut self, out: &mut Vec<Effect>) {
@@ -414,12 +439,14 @@ impl Synchronizer {
         let writing = |entry: &Channel, doc: &DocId| entry.store.dirty.contains(doc);
         // What is about to be written carries it.
         let dirty = |doc: &DocId| stores.iter().filter_map(|store| self.model.channels.get(store)).any(|entry| writing(entry, doc));
-        let (later, now): (SortedSet<_>, SortedSet<_>) = self.model.unnoted.iter().cloned().partition(dirty);
+        let (later, mut now): (SortedSet<_>, SortedSet<_>) = self.model.unnoted.iter().cloned().partition(dirty);
         self.model.unnoted = later;
+        let marked = std::mem::take(&mut self.model.unmarked);
+        now.extend(marked.iter().cloned());
         for store in stores {
             let known = |doc: &DocId| {
                 let known = self.model.catalogue.get(doc).filter(|known| !known.version.is_empty())?;
-                Some((doc.clone(), known.lineage, known.kept.clone()))
+                Some((doc.clone(), known.lineage, known.kept.clone(), marked.contains(doc).then(|| known.marks.clone())))
             };
             let docs: Vec<_> = now.iter().filter(|doc| self.may_keep(store, doc)).filter_map(known).collect();
             if !docs.is_empty() {

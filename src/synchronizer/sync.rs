@@ -178,6 +178,7 @@ impl Synchronizer {
         let Request { channel, version, bidirectional, .. } = request;
         self.used(doc, now);
         let ours = self.model.version(doc);
+        let trimmed = self.lacks_for(doc, &version);
         let Some(link) = self.model.link(channel, doc) else { return };
         if !link.may_ask(now) {
             return;
@@ -194,7 +195,11 @@ impl Synchronizer {
             link.last_push = now;
         }
         self.model.confirm(channel, doc, &version);
-        out.push(if version.is_empty() {
+        out.push(if trimmed {
+            // What it lacks is not here any more, and a snapshot is of use only to an empty document.
+            let transmission = Transmission::Unavailable;
+            Effect::Send { channel, message: Message::SyncResponse { doc: doc.clone(), transmission, ephemeral: None } }
+        } else if version.is_empty() {
             Effect::SendSnapshot { channel, doc: doc.clone(), purpose: Purpose::Answer }
         } else if unconfirmed {
             Effect::SendUpdate { channel, doc: doc.clone(), since: version, purpose: Purpose::Answer }
@@ -268,6 +273,7 @@ impl Synchronizer {
         };
         let missing = !ours.includes(&announced);
         self.model.confirm(channel, doc, &announced);
+        let renewing = self.is_renewed_by(channel, doc);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.known = Some(announced.clone());
         if link.confirms(&ours) {
@@ -277,8 +283,10 @@ impl Synchronizer {
         if !settled || missing {
             self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
         }
-        let Some(data) = data.filter(|_| missing) else { return };
-        if self.permissions.mutability(doc, &peer) {
+        let Some(data) = data.filter(|_| missing || renewing) else { return };
+        if renewing {
+            out.push(Effect::RenewDoc { doc: doc.clone(), channel, data, announced });
+        } else if self.permissions.mutability(doc, &peer) {
             out.push(Effect::ImportDoc { doc: doc.clone(), channel, data, announced });
         } else {
             // It is not asked for again: the protocol has no way to say why it was not taken.
@@ -363,16 +371,23 @@ impl Synchronizer {
         if ours.is_empty() {
             return;
         }
+        let begins = self.begins(doc);
         for channel in self.model.linked_pipes(doc) {
             if !self.sees(channel, doc) {
                 continue;
             }
+            let extended = self.model.is_extended(channel);
             let Some(link) = self.model.link(channel, doc).filter(|link| link.subscribed && link.refused.is_none()) else { continue };
             let base = link.base();
             if base.includes(&ours) {
                 continue;
             }
-            if link.lazy {
+            // Who lacks what is not here any more has others, perhaps, that keep all.
+            let trimmed = !base.includes(&begins);
+            if trimmed && !extended && !base.is_empty() {
+                continue;
+            }
+            if link.lazy || (trimmed && extended) {
                 link.unconfirmed_since.get_or_insert(now);
                 link.last_push = now;
                 if let Some(entry) = self.model.channels.get_mut(&channel) {
@@ -392,7 +407,7 @@ impl Synchronizer {
             }
             self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
-            out.push(if self.model.is_extended(channel) {
+            out.push(if extended {
                 Effect::GiveUpdate { channel, doc, lineage, since: base }
             } else if base.is_empty() {
                 Effect::SendSnapshot { channel, doc, purpose: Purpose::Push }

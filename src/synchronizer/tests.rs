@@ -10,6 +10,7 @@ mod extended;
 mod hostile;
 mod inputs;
 mod loss;
+mod trimmed;
 mod unload;
 
 use super::*;
@@ -137,7 +138,7 @@ fn on_disk(version: &VersionVector) -> Stored {
 }
 
 fn store_doc(name: &str, since: VersionVector, snapshot: bool) -> StoreDoc {
-    StoreDoc { doc: doc(name), since, snapshot, lineage: 0, confirmed: VersionVector::new(), creator: None }
+    StoreDoc { doc: doc(name), since, snapshot, lineage: 0, confirmed: VersionVector::new(), creator: None, trim: VersionVector::new() }
 }
 
 fn presence(channel: ChannelId, name: &str) -> Effect {

@@ -53,6 +53,10 @@ pub enum Timer {
     Digest,
     /// Look whether documents should leave memory.
     Memory,
+    /// Ask what is settled, and trim what may go.
+    Trim,
+    /// Ask somebody for the whole history of a document.
+    Renew(crate::protocol::DocId),
     /// Something about the records.
     Records(super::RecordTimer),
 }

@@ -7,7 +7,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Interest, Synchronizer, Timer, Timestamp,
-    model::{Doc, DocState, Load},
+    model::{Doc, DocState, Load, Rewrite},
 };
 use crate::{
     collections::{SortedSet, sort_by_key},
@@ -108,7 +108,9 @@ impl Synchronizer {
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
         let stored = !stores.is_empty()
             && stores.iter().all(|store| {
-                self.model.peek(*store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. }) && link.confirms(&entry.version))
+                self.model.peek(*store, doc).is_some_and(|link| {
+                    matches!(link.load, Load::Done { .. }) && link.rewrite == Rewrite::None && link.confirms(&entry.version)
+                })
             });
         ready && stored && !self.model.owes(doc) && (self.is_settled(doc, entry) || now.since(entry.used) >= PATIENCE_MS)
     }

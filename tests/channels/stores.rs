@@ -9,7 +9,7 @@ use corella::{
     runtime::{
         Amendment, Committed, Confirmed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write,
     },
-    synchronizer::{Creator, Timestamp},
+    synchronizer::{Creator, Mark, Timestamp},
 };
 use futures_util::future::{join, join_all};
 
@@ -48,6 +48,7 @@ pub async fn all(stores: &impl Stores) {
     run.a_removed_document_is_gone_alone().await;
     run.what_another_machine_has_is_merged_and_the_first_creator_stays().await;
     run.what_another_machine_has_can_be_noted_alone().await;
+    run.marks_are_noted_and_stay_with_their_creation().await;
     run.a_value_is_amended_by_one_at_a_time_and_stays().await;
     run.a_write_to_an_older_creation_is_dropped_and_the_others_happen().await;
     run.a_write_to_a_newer_creation_replaces_all_that_is_stored().await;
@@ -347,7 +348,8 @@ impl<S: Stores> Run<'_, S> {
         store.write(vec![write(&deleted, "r", vec![1], (1, 9))]).await.unwrap();
         store.bury(&deleted, Tombstone { lineage: 0, at: 5, by: PeerId::from(1) }).await.unwrap();
         let before = load(&store, &id).await;
-        let note = |doc: &DocId, lineage, end| Confirmed { doc: doc.clone(), lineage, version: VersionVector::from_iter([(1, end)]) };
+        let note =
+            |doc: &DocId, lineage, end| Confirmed { doc: doc.clone(), lineage, version: VersionVector::from_iter([(1, end)]), marks: None };
         let notes = vec![note(&id, 0, 4), note(&other, 2, 9), note(&absent, 0, 9), note(&deleted, 0, 9)];
         store.confirm(notes).await.unwrap();
         store.confirm(vec![note(&id, 0, 3)]).await.unwrap();
@@ -357,6 +359,24 @@ impl<S: Stores> Run<'_, S> {
         assert_eq!(load(&store, &other).await.index.confirmed, VersionVector::new(), "said of another creation");
         assert_eq!(load(&store, &deleted).await.index.confirmed, VersionVector::new());
         assert_eq!(store.load(&absent).await, Ok(None), "nothing comes into being by it");
+    }
+
+    async fn marks_are_noted_and_stay_with_their_creation(&self) {
+        let (_side, store) = self.fresh().await;
+        let id = doc("a");
+        store.write(vec![write(&id, "r", vec![1], (1, 9))]).await.unwrap();
+        let mark = |at, end| Mark { at: Timestamp(at), version: VersionVector::from_iter([(1, end), (u64::MAX, 3)]), left: end == 1 };
+        let note = |lineage, marks| Confirmed { doc: id.clone(), lineage, version: VersionVector::new(), marks };
+        store.confirm(vec![note(0, Some(vec![mark(5, 1), mark(1 << 60, 4)]))]).await.unwrap();
+        store.confirm(vec![note(0, None), note(3, Some(Vec::new()))]).await.unwrap();
+        store.write(vec![write(&id, "s", vec![1], (1, 10))]).await.unwrap();
+        assert_eq!(load(&store, &id).await.index.marks, vec![mark(5, 1), mark(1 << 60, 4)]);
+        assert_eq!(listed(&store, &id).await.unwrap().marks.len(), 2);
+        store.confirm(vec![note(0, Some(Vec::new()))]).await.unwrap();
+        assert!(load(&store, &id).await.index.marks.is_empty());
+        store.confirm(vec![note(0, Some(vec![mark(5, 1)]))]).await.unwrap();
+        store.write(vec![creation(1, write(&id, "t", vec![1], (1, 1)))]).await.unwrap();
+        assert!(load(&store, &id).await.index.marks.is_empty(), "another creation");
     }
 
     async fn a_value_is_amended_by_one_at_a_time_and_stays(&self) {
@@ -419,6 +439,7 @@ impl<S: Stores> Run<'_, S> {
         let new = Write { confirmed: VersionVector::from_iter([(2, 1)]), ..creation(lineage, write(&id, "2", vec![0; 3], (2, 2))) };
         store.write(vec![new]).await.unwrap();
         let expected = IndexEntry {
+            marks: Vec::new(),
             version: VersionVector::from_iter([(2, 2)]),
             bytes: 3,
             records: 1,

@@ -17,7 +17,7 @@ use corella::{
     },
     synchronizer::ChannelKind,
 };
-use loro::LoroDoc;
+use loro::{LoroDoc, LoroError};
 
 use crate::life::Life;
 
@@ -69,7 +69,16 @@ impl Disk {
             for snapshot in of(RecordKind::Snapshot) {
                 contents.import(&snapshot).unwrap();
             }
-            contents.import_batch(&of(RecordKind::Update).collect::<Vec<_>>()).unwrap();
+            let updates: Vec<_> = of(RecordKind::Update).collect();
+            match contents.import_batch(&updates) {
+                // Another tab's, which is read when what it depends on has been fetched again.
+                Err(LoroError::ImportUpdatesThatDependsOnOutdatedVersion) => {
+                    for update in updates {
+                        let _ = contents.import(&update);
+                    }
+                }
+                imported => _ = imported.unwrap(),
+            }
         }
         contents
     }

@@ -10,6 +10,7 @@ mod chaos;
 mod confirmed;
 mod disk;
 mod extension;
+mod history;
 mod life;
 mod network;
 mod presence;

@@ -94,12 +94,8 @@ fn extended() -> impl Strategy<Value = Message> {
             data,
             version
         }),
-        (doc(), any::<u64>(), version(), option::of(version())).prop_map(|(doc, lineage, version, durable)| Message::Ack {
-            doc,
-            lineage,
-            version,
-            durable
-        }),
+        (doc(), any::<u64>(), version(), option::of(version()), option::of(version()))
+            .prop_map(|(doc, lineage, version, durable, settled)| Message::Ack { doc, lineage, version, durable, settled }),
         (doc(), refusal(), option::of(any::<u32>())).prop_map(|(doc, reason, retry_ms)| Message::Refusal { doc, reason, retry_ms }),
         (vec(sum, 0..20), vec(part(), 0..5), any::<bool>(), any::<bool>()).prop_map(|(sums, list, reply, stored)| Message::Digest {
             sums,

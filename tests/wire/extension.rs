@@ -28,8 +28,9 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("heads", Message::Heads { heads: vec![Head { doc: doc(), lineage: 0, version: version() }], reply: true }),
         ("want", Message::Want { doc: doc(), lineage: 5, ranges: vec![range] }),
         ("give", Message::Give { doc: doc(), lineage: 5, ranges: vec![range], data: Bytes::from_static(b"\x00ops"), version: version() }),
-        ("ack", Message::Ack { doc: doc(), lineage: 0, version: version(), durable: Some(VersionVector::new()) }),
-        ("ack without storage", Message::Ack { doc: doc(), lineage: 0, version: version(), durable: None }),
+        ("ack", Message::Ack { doc: doc(), lineage: 0, version: version(), durable: Some(VersionVector::new()), settled: None }),
+        ("ack without storage", Message::Ack { doc: doc(), lineage: 0, version: version(), durable: None, settled: None }),
+        ("ack with what is settled", Message::Ack { doc: doc(), lineage: 0, version: version(), durable: None, settled: Some(version()) }),
         ("refusal", Message::Refusal { doc: doc(), reason: RefusalReason::RateLimited, retry_ms: Some(1500) }),
         (
             "digest",

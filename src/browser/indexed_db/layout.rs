@@ -18,7 +18,7 @@ use super::request::explain;
 use crate::{
     collections::SortedMap,
     protocol::{DocId, PeerId, Tombstone, VersionVector},
-    runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError},
+    runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError, decode_marks, encode_marks},
     synchronizer::{Creator, Timestamp},
 };
 
@@ -119,6 +119,9 @@ impl Index {
         set(&value, "updated", &(self.entry.updated.0 as f64).into());
         set(&value, "lineage", &digits(self.entry.lineage));
         set(&value, "confirmed", &Uint8Array::from(&self.entry.confirmed.encode()[..]));
+        if !self.entry.marks.is_empty() {
+            set(&value, "marks", &Uint8Array::from(&encode_marks(&self.entry.marks)[..]));
+        }
         if let Some(tombstone) = &self.entry.tombstone {
             let fields = Object::new();
             set(&fields, "lineage", &digits(tombstone.lineage));
@@ -163,6 +166,7 @@ impl Index {
                 Some(Tombstone { lineage: number(value, "lineage")?, at: number(value, "at")?, by: peer(value, "by")? })
             })?,
             confirmed: optional(value, "confirmed", version_from_js)?.unwrap_or_default(),
+            marks: optional(value, "marks", |value| decode_marks(&bytes_from_js(value)?))?.unwrap_or_default(),
             creator: optional(value, "creator", |value| {
                 Some(Creator { peer_id: peer(value, "peerId")?, name: optional(value, "name", JsValue::as_string).ok()? })
             })?,

@@ -124,6 +124,7 @@ impl<'b> Reader<'b> {
                 lineage: self.lineage(&fields)?,
                 version: self.version(fields.need("v")?)?,
                 durable: fields.find("dv").map(|at| self.version(at)).transpose()?,
+                settled: fields.find("sv").map(|at| self.version(at)).transpose()?,
             },
             kind::REFUSAL => Message::Refusal {
                 doc: doc(self)?,

@@ -83,10 +83,11 @@ impl Writer<'_> {
                 self.key("d")?.0.bytes(data)?;
                 self.key("v")?.version(version)
             }
-            Message::Ack { doc, lineage, version, durable } => {
-                self.head(5, kind::ACK)?.doc(doc)?.key("l")?.0.u64(*lineage)?;
+            Message::Ack { doc, lineage, version, durable, settled } => {
+                self.head(5 + u64::from(settled.is_some()), kind::ACK)?.doc(doc)?.key("l")?.0.u64(*lineage)?;
                 self.key("v")?.version(version)?;
-                self.key("dv")?.optional(durable.as_ref(), Self::version)
+                self.key("dv")?.optional(durable.as_ref(), Self::version)?;
+                settled.as_ref().map_or(Ok(()), |settled| self.key("sv")?.version(settled))
             }
             Message::Refusal { doc, reason, retry_ms } => {
                 self.head(4, kind::REFUSAL)?.doc(doc)?.key("s")?.0.str(reason.as_str())?;

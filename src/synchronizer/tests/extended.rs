@@ -69,7 +69,9 @@ fn settled(bench: &mut Bench, channel: ChannelId) {
 fn capabilities_are_announced_in_the_handshake_and_used_only_when_shared() {
     let mut bench = bench(Interest::Opened, AllowAll);
     let _ = bench.open("d");
-    let own = Identity { capabilities: Some(Capabilities::own(Role::Leaf)), ..id("1", PeerType::User) };
+    // A leaf that keeps all of its history has nothing to say of it.
+    let capabilities = Capabilities { features: Features::ALL.without(Features::HISTORY), ..Capabilities::own(Role::Leaf) };
+    let own = Identity { capabilities: Some(capabilities), ..id("1", PeerType::User) };
     let [plain, new, future] = [1, 2, 3].map(ChannelId);
     for channel in [plain, new, future] {
         assert_eq!(
@@ -303,7 +305,7 @@ fn what_was_imported_is_acknowledged_from_memory_and_again_when_it_is_on_disk() 
         Input::DocImported { doc: doc("d"), channel: peer, version: version.clone(), announced: version.clone(), pending: vv(&[]) };
     let _ = bench.on(imported);
     let ack = |durable| {
-        let message = Message::Ack { doc: doc("d"), lineage: 0, version: vv(&[(5, 1)]), durable: Some(durable) };
+        let message = Message::Ack { doc: doc("d"), lineage: 0, version: vv(&[(5, 1)]), durable: Some(durable), settled: None };
         Effect::Send { channel: peer, message }
     };
     assert_eq!(sent(&bench.on(Input::TimerFired(Timer::Ack(peer)))), [ack(vv(&[]))]);

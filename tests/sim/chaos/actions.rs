@@ -1,7 +1,7 @@
 //! What can be done to a world, drawn at random and carried out.
 
 use corella::synchronizer::Durability;
-use loro::{ExportMode, Frontiers, LoroDoc};
+use loro::{ExportMode, LoroDoc};
 
 use super::{hostile::MARK, node::Alive, wire::Noise, world::Chaos};
 use crate::chance::Chance;
@@ -276,7 +276,7 @@ impl Chaos {
             Action::AwaitSync { node, doc } => self.await_sync(node, doc),
             Action::LookBack { node, doc } => {
                 if let Some(handle) = self.nodes[node].handle(doc) {
-                    handle.doc().checkout(&Frontiers::default()).unwrap();
+                    handle.doc().checkout(&handle.history().at(0)).unwrap();
                 }
             }
             Action::Discover { node } => {

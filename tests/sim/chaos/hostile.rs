@@ -93,7 +93,7 @@ impl Hostile {
             }
             19 => {
                 let durable = chance.percent(50).then(|| self.version(chance, docs));
-                vec![Message::Ack { doc, lineage: self.lineage(chance), version: self.version(chance, docs), durable }]
+                vec![Message::Ack { doc, lineage: self.lineage(chance), version: self.version(chance, docs), durable, settled: None }]
             }
             20 => {
                 let reason = chance

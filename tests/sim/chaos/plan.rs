@@ -2,7 +2,7 @@
 
 use corella::{
     protocol::{Features, frame},
-    synchronizer::{ChannelKind, MemoryBudget},
+    synchronizer::{ChannelKind, HistoryLimits, MemoryBudget},
 };
 
 use super::{
@@ -76,6 +76,28 @@ impl Thrift {
     /// Whether an application that closes a document also lets its handle go: only then may it leave memory.
     pub fn drops_handle(&self, node: usize) -> bool {
         self.budgets[node] != MemoryBudget::default() && self.chance.percent(75)
+    }
+}
+
+/// Whose stores keep how much history: in half of the worlds some leaves trim what everybody has. Drawn apart, like memory.
+#[derive(Debug)]
+pub struct Histories(Vec<HistoryLimits>);
+
+impl Histories {
+    pub fn draw(seed: u64, nodes: &[NodePlan]) -> Self {
+        let chance = Chance::new(seed ^ 0x7472_696d);
+        let trimming = chance.percent(50);
+        let limits = |node: &NodePlan| {
+            let trims = trimming && node.kind == NodeKind::Leaf && chance.percent(70);
+            let keep_ms = [0, 3_000, 30_000][chance.index(3)];
+            let look_ms = 500 + chance.below(4_000);
+            HistoryLimits { keep_ms: trims.then_some(keep_ms), lapse_ms: 1 + chance.below(20_000), look_ms }
+        };
+        Self(nodes.iter().map(limits).collect())
+    }
+
+    pub fn of(&self, node: usize) -> HistoryLimits {
+        self.0[node]
     }
 }
 

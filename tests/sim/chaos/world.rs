@@ -18,7 +18,7 @@ use super::{
     hostile::Hostile,
     model::{Fate, Model, Promise, RemotePromise, Run},
     node::{Alive, Node, NodeEnv, Told},
-    plan::{NodeKind, Plan, Thrift},
+    plan::{Histories, NodeKind, Plan, Thrift},
     table::{STRANGERS, Seat, Table},
     trace::Trace,
     wire::{Noise, Watch, Wire},
@@ -34,6 +34,7 @@ pub struct Chaos {
     pub world: World,
     pub plan: Plan,
     pub thrift: Thrift,
+    pub histories: Histories,
     /// Draws the schedule. The repos draw from the world's own, so a change in them does not change what is done to them.
     pub chance: Chance,
     pub trace: Rc<Trace>,
@@ -87,7 +88,9 @@ impl Chaos {
         let disks = (0..plan.disks).map(|_| Disk::new()).collect();
         let thrift = Thrift::draw(seed, plan.nodes.len());
         trace.action(&format!("{thrift:?}"));
-        let mut chaos = Self { world, plan, thrift, chance, trace, table, nodes, wires, disks, hostiles, model };
+        let histories = Histories::draw(seed, &plan.nodes);
+        trace.action(&format!("{histories:?}"));
+        let mut chaos = Self { world, plan, thrift, histories, chance, trace, table, nodes, wires, disks, hostiles, model };
         for node in 0..chaos.nodes.len() {
             chaos.start(node);
         }
@@ -133,6 +136,7 @@ impl Chaos {
             adapters,
             store_delay_ms: if hub { 20 } else { 100 },
             memory: self.thrift.budget(node),
+            history: self.histories.of(node),
             features: entry.plan.features,
             ..RepoConfig::default()
         };
