@@ -68,7 +68,7 @@ for (const line of lines) {
   if (end === undefined) {
     const method = /^    (static )?(get |set )?[\w$]+\([^)]*\) \{$/.test(line);
     const own = /^export function \w+\([^)]*\) \{$/.test(line) && !line.includes("__onPanic");
-    const closure = /^function wasm_bindgen__convert__closures\w+\([^)]*\) \{$/.test(line);
+    const closure = /^function wasm_bindgen\w*__convert__closures\w+\([^)]*\) \{$/.test(line);
     if (method || own || closure) {
       end = method ? "    }" : "}";
       failure = closure ? "failedInside(e)" : own ? "failed(e)" : "failed(e, this)";
