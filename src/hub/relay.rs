@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Repo, RepoConfig,
-    protocol::{Features, Message, PeerType},
+    protocol::{Message, PeerType},
     runtime::{
         Adapter, AdapterContext, AdapterState, Admission, Chain, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent,
     },
@@ -114,7 +114,6 @@ fn make_repo(
         memory,
         permissions: Rc::new(deletion),
         admission: Some(Rc::new(Chain::new(limiter.into_iter().chain([guard])))),
-        features: Features::DOCUMENTS,
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);
@@ -134,7 +133,10 @@ fn log_event(event: &RepoEvent) {
         RepoEvent::StorageHealth { error: None, .. } => tracing::error!("storage failed"),
         RepoEvent::Error { error, doc } => tracing::warn!(%error, doc = doc.as_ref().map(tracing::field::display), "refused"),
         RepoEvent::Refused { doc, peer, reason, .. } => tracing::info!(%doc, %peer, reason = reason.as_str(), "a peer took nothing"),
-        RepoEvent::ReadyStateChanged { .. } | RepoEvent::UnsyncedChanged { .. } | RepoEvent::AdapterChanged { .. } => {}
+        RepoEvent::ReadyStateChanged { .. }
+        | RepoEvent::UnsyncedChanged { .. }
+        | RepoEvent::RecordsConfirmed
+        | RepoEvent::AdapterChanged { .. } => {}
     }
 }
 

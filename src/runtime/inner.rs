@@ -538,6 +538,7 @@ impl RepoInner {
             },
             Event::Refused { doc, peer, reason, retry_ms } => RepoEvent::Refused { doc, peer, reason, retry_ms },
             Event::ConfirmedChanged(doc) => RepoEvent::UnsyncedChanged { doc },
+            Event::RecordsConfirmed => RepoEvent::RecordsConfirmed,
             Event::RecordRefused { record, peer, reason } => return self.record_refused(&record, &peer, reason),
             Event::RecordClockAhead { record, peer } => return self.record_ahead(&record, &peer),
             Event::SamePeerId { .. } => RepoEvent::Error {

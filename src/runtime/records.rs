@@ -158,7 +158,10 @@ impl RepoInner {
     }
 
     /// Does something with the records as soon as they are there, in the order of the calls.
-    fn with_records<T: 'static>(&self, work: impl FnOnce(&Self) -> Result<T, RepoError> + 'static) -> LocalBoxFuture<Result<T, RepoError>> {
+    pub(super) fn with_records<T: 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, RepoError> + 'static,
+    ) -> LocalBoxFuture<Result<T, RepoError>> {
         if self.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
@@ -171,8 +174,8 @@ impl RepoInner {
     }
 
     /// Says that the application uses records.
-    fn use_records(&self) {
-        if !self.records.opening.replace(true) {
+    pub(super) fn use_records(&self) {
+        if !self.closed.get() && !self.records.opening.replace(true) {
             self.enqueue(Input::Records(RecordInput::Opened));
             self.pump();
         }
@@ -548,6 +551,13 @@ impl RepoInner {
     /// Returns what this repo has written and read of records.
     pub(super) fn records_version(&self) -> ClockVector {
         self.sync.borrow().records_version().clone()
+    }
+
+    /// Returns how many records have something that no other machine has confirmed.
+    pub(super) fn unsynced_records(&self) -> u64 {
+        let confirmed = self.sync.borrow().records_confirmed();
+        let confirmed = confirmed.as_ref();
+        confirmed.map_or(0, |confirmed| self.records.table.borrow().beyond(confirmed))
     }
 
     pub(super) fn settle_record_waiters(&self) {

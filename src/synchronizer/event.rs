@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// Whether other machines have what was edited here may have changed.
     ConfirmedChanged(DocId),
+    /// Other machines have more of the records than before.
+    RecordsConfirmed,
     /// A peer did not take this repo's change of a record.
     RecordRefused {
         /// The record.

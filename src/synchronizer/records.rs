@@ -424,6 +424,17 @@ impl Synchronizer {
         self.model.records.state == State::Ready
     }
 
+    /// Returns what other devices were found to have; `None` if that is all there is.
+    #[must_use]
+    pub fn records_confirmed(&self) -> Option<ClockVector> {
+        let records = &self.model.records;
+        let mut confirmed = records.confirmed.clone();
+        for (_, known) in records.devices.iter().filter(|(device, _)| Some(**device) != records.device) {
+            confirmed.merge(&known.version);
+        }
+        (!confirmed.includes(&records.version)).then_some(confirmed)
+    }
+
     /// Returns how safe what `version` covers is.
     #[must_use]
     pub fn records_durability(&self, version: &ClockVector) -> Durability {

@@ -217,6 +217,11 @@ impl Table {
         self.reverted.entry(store).or_default().extend(reverted);
     }
 
+    /// Returns how many records have something that is not in a version.
+    pub(super) fn beyond(&self, version: &ClockVector) -> u64 {
+        self.records.values().filter(|state| !state.is_in(version)).count() as u64
+    }
+
     pub(super) fn stats(&self) -> RecordStats {
         let alive = self.records.values().filter(|state| state.is_alive()).count();
         RecordStats { records: alive, deletions: self.records.len() - alive, unacknowledged: self.log.len() }

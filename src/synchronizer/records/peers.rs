@@ -6,7 +6,7 @@
 use super::{RecordEffect, RecordTimer, State, pages};
 use crate::{
     protocol::{ClockVector, Device, Message, RecordEntry, Role},
-    synchronizer::{ChannelId, Effect, Synchronizer, Timer, Timestamp},
+    synchronizer::{ChannelId, Effect, Event, Synchronizer, Timer, Timestamp},
 };
 
 /// Milliseconds over which changes are gathered, after one that went at once.
@@ -171,6 +171,9 @@ impl Synchronizer {
         }
         let known = peer.known.clone();
         if network {
+            if !records.confirmed.includes(&known) {
+                out.push(Effect::Emit(Event::RecordsConfirmed));
+            }
             records.confirmed.merge(&known);
             if let Some(durable) = &have.durable {
                 records.confirmed_on_disk.merge(durable);
