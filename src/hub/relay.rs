@@ -26,7 +26,7 @@ use crate::{
     runtime::{
         Adapter, AdapterContext, AdapterState, Admission, Chain, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent,
     },
-    synchronizer::{ChannelKind, Interest, MemoryBudget},
+    synchronizer::{ChannelKind, Interest, MemoryBudget, RecordLimits},
 };
 
 /// Milliseconds changes are gathered before they are written: short, since a relay acknowledges what others rely on.
@@ -114,6 +114,12 @@ fn make_repo(
         memory,
         permissions: Rc::new(deletion),
         admission: Some(Rc::new(Chain::new(limiter.into_iter().chain([guard])))),
+        records: RecordLimits {
+            all: limits.records,
+            collection: limits.collection_records,
+            device: limits.device_records,
+            ..RecordLimits::default()
+        },
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);

@@ -52,7 +52,7 @@ impl Features {
     /// What concerns documents.
     pub const DOCUMENTS: Self = Self(31);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 12] = [
         (Self::HEADS, "heads"),
         (Self::ACK, "ack"),
         (Self::DIGEST, "digest"),
@@ -183,10 +183,12 @@ pub enum RefusalReason {
     ClockAhead,
     /// The refusing side's disk takes nothing at the moment.
     Storage,
+    /// There is no room for it.
+    Full,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 11] = [
+    const NAMES: [(Self, &'static str); 12] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -198,6 +200,7 @@ impl RefusalReason {
         (Self::Invalid, "invalid"),
         (Self::ClockAhead, "clock-ahead"),
         (Self::Storage, "storage"),
+        (Self::Full, "full"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

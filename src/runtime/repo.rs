@@ -269,7 +269,7 @@ impl Repo {
             records: config.records,
             device: author.device,
         };
-        let records = Records::new(author, config.records.max_drift_ms);
+        let records = Records::new(author, config.records);
         let gate = config.admission.map(Gate::new);
         // A relay acknowledges what others rely on.
         let safety = if config.interest == Interest::Everything { Safety::Strict } else { Safety::Relaxed };

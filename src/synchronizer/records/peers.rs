@@ -237,8 +237,8 @@ impl Synchronizer {
         self.model.arm(Timer::Records(RecordTimer::Verify(channel)), verify, out);
     }
 
-    /// A peer takes nothing for its clock: it is offered again after a growing pause.
-    pub(super) fn records_refused_for_clock(&mut self, channel: ChannelId, now: Timestamp) -> bool {
+    /// A peer takes nothing, for its clock or for want of room: it is offered again after a growing pause.
+    pub(super) fn records_refused_for_now(&mut self, channel: ChannelId, now: Timestamp) -> bool {
         let Some(peer) = self.model.records.peers.get_mut(&channel) else { return false };
         if peer.offered_again > now {
             return false;
