@@ -57,13 +57,13 @@ export class Catalogue {
     return entry;
   }
 
-  /** Sets the title, or the labels, or both. */
+  /** Sets the title, the labels, the application's data, or some of them. */
   async set(docId, facts) {
     checkedId(docId);
-    if (typeof facts !== "object" || facts === null) throw invalid("the facts of a document are an object with a title, labels, or both");
-    const strange = Object.keys(facts).find((name) => name !== "title" && name !== "labels");
-    if (strange !== undefined) throw invalid(`a document in the catalogue has a title and labels, no ${JSON.stringify(strange)}`);
-    const { title, labels } = facts;
+    if (typeof facts !== "object" || facts === null) throw invalid("the facts of a document are an object with a title, labels or data");
+    const strange = Object.keys(facts).find((name) => !["title", "labels", "data"].includes(name));
+    if (strange !== undefined) throw invalid(`a document in the catalogue has a title, labels and data, no ${JSON.stringify(strange)}`);
+    const { title, labels, data } = facts;
     if (title !== undefined && title !== "" && !isText(title, MAX_TITLE)) throw invalid(`a title is a string of at most ${MAX_TITLE} UTF-8 bytes`);
     if (labels !== undefined && !(Array.isArray(labels) && labels.every((label) => isText(label, MAX_LABEL)))) {
       throw invalid(`labels are an array of strings of 1 to ${MAX_LABEL} UTF-8 bytes`);
@@ -76,7 +76,8 @@ export class Catalogue {
       for (const label of labels) if (known?.[LABEL + label] !== true) fields[LABEL + label] = true;
       for (const name of Object.keys(known ?? {})) if (known[name] === true && name.startsWith(LABEL) && !labels.includes(name.slice(LABEL.length))) fields[name] = false;
     }
-    if (known && Object.keys(fields).length === 1 && (title !== undefined || labels !== undefined)) return;
+    if (data !== undefined && JSON.stringify(data) !== JSON.stringify(known?.data)) fields.data = data;
+    if (known && Object.keys(fields).length === 1) return;
     if (known) await this.#documents.update(docId, fields);
     else await this.#documents.put(docId, { created: fields.updated, ...fields });
   }
@@ -84,6 +85,7 @@ export class Catalogue {
   /** Notes that a document was edited now; `handle.change` does it by itself. */
   async touch(docId) {
     checkedId(docId);
+    if (this.#isRecent(`edited ${docId}`)) return;
     const known = await this.#documents.get(docId);
     if (known && Date.now() - (known.updated ?? 0) >= PAUSE) await this.#documents.update(docId, { updated: Date.now() });
   }
@@ -104,26 +106,28 @@ export class Catalogue {
 
   /** A handle was made here. */
   __opened(docId, name) {
-    this.#note(`opened ${docId}`, () => this.#opened.put(docId, { at: Date.now(), name }));
+    // What fails here costs a time in a list.
+    if (!this.#isRecent(`opened ${docId}`)) this.#opened.put(docId, { at: Date.now(), name }).catch(() => {});
   }
 
   /** A document was edited here. */
   __edited(docId) {
-    this.#note(`edited ${docId}`, () => this.touch(docId));
+    this.touch(docId).catch(() => {});
   }
 
-  /** What fails here costs a time in a list. */
-  #note(what, write) {
+  /** Whether this was noted a moment ago; now it is. */
+  #isRecent(what) {
     const now = Date.now();
-    if (now - (this.#noted.get(what) ?? 0) < PAUSE) return;
+    if (now - (this.#noted.get(what) ?? 0) < PAUSE) return true;
     if (this.#noted.size >= 10000) this.#noted.clear();
     this.#noted.set(what, now);
-    write().catch(() => {});
+    return false;
   }
 }
 
 function fill(entry, value) {
-  const { title, created, updated } = value ?? {};
+  const { title, created, updated, data } = value ?? {};
+  if (data !== undefined) entry.data = data;
   if (typeof title === "string") entry.title = title;
   if (typeof created === "number") entry.created = created;
   if (typeof updated === "number") entry.updated = Math.max(updated, entry.updated ?? 0);

@@ -207,11 +207,11 @@ test("the catalogue tells of documents without loading them, and who opened them
   const { hub, repo } = await join(t);
   const heard = new Set();
   hub.catalogue.subscribe((ids) => ids.forEach((id) => heard.add(id)));
-  await repo.catalogue.set("d", { title: "Diary", labels: ["b", "a"] });
+  await repo.catalogue.set("d", { title: "Diary", labels: ["b", "a"], data: { icon: "📓" } });
   repo.get("d");
   await until("it is known there", async () => (await hub.catalogue.get("d"))?.opened.length === 1);
   const entry = await hub.catalogue.get("d");
-  assert.deepEqual([entry.title, entry.labels, entry.opened[0].name, entry.opened[0].device], ["Diary", ["a", "b"], "Ada", await repo.device]);
+  assert.deepEqual([entry.title, entry.labels, entry.data, entry.opened[0].name, entry.opened[0].device], ["Diary", ["a", "b"], { icon: "📓" }, "Ada", await repo.device]);
   assert.ok(entry.created <= Date.now() && entry.updated >= entry.created && entry.opened[0].at >= entry.created);
   assert.ok(heard.has("d"));
   // Two label it at once.

@@ -529,6 +529,8 @@ export interface CatalogueEntry {
   title?: string;
   /** In order. */
   labels: string[];
+  /** What the application keeps with it. */
+  data?: RecordValue;
   /** When it was first put into the catalogue, milliseconds since the Unix epoch. */
   created?: number;
   /** When it was last written here, or known to be edited elsewhere, within a minute. */
@@ -547,8 +549,8 @@ export class Catalogue {
   /** Of every document that is in the catalogue or in the repo, by id. */
   list(): Promise<CatalogueEntry[]>;
   get(docId: string): Promise<CatalogueEntry | undefined>;
-  /** Sets the title, at most 1000 UTF-8 bytes, or the labels, 1 to 200 bytes each, or both. What is not given stays. */
-  set(docId: string, facts: { title?: string; labels?: string[] }): Promise<void>;
+  /** Sets the title, at most 1000 UTF-8 bytes, the labels, 1 to 200 bytes each, the application's data. What is not given stays. */
+  set(docId: string, facts: { title?: string; labels?: string[]; data?: RecordValue }): Promise<void>;
   /** Notes that a document of the catalogue was edited now; `handle.change` does it by itself. */
   touch(docId: string): Promise<void>;
   /** Takes a document out of the catalogue; `repo.delete` does it by itself. */
