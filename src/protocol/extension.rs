@@ -52,7 +52,7 @@ impl Features {
     /// What concerns documents.
     pub const DOCUMENTS: Self = Self(31);
 
-    const NAMES: [(Self, &'static str); 12] = [
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::HEADS, "heads"),
         (Self::ACK, "ack"),
         (Self::DIGEST, "digest"),

@@ -230,7 +230,6 @@ async fn a_newer_program_takes_the_database_over_and_is_told_of() {
 #[wasm_bindgen_test]
 async fn an_upgrade_that_an_older_tab_blocks_is_told_of_and_goes_on_when_it_is_gone() {
     let name = fresh_name();
-    made(&name, &["records", "index"], |_| ()).await;
     let older = raw(&name, Some(1)).await;
     let side = start(&name);
     side.until("it is told", |side| side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Blocked(_)))).await;
