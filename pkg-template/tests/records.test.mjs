@@ -243,3 +243,25 @@ test("ten thousand records come over in pages, and edits in a burst are gathered
   assert.deepEqual(await there.get("record/99"), { title: "Title 99", at: -99 });
   assert.ok(sent() - before <= 10, `${sent() - before} messages`);
 });
+
+test("a backup brings records back that are missing, and none that were deleted or are newer", async (t) => {
+  const from = await alone(t);
+  const shared = from.collection("facts", { kind: "shared" });
+  for (const key of ["same", "deleted", "newer", "lost"]) await shared.put(key, { key, n: 1 });
+  await from.catalogue.set("d", { title: "Diary" });
+  const pieces = [];
+  for await (const piece of from.export()) pieces.push(piece);
+  const file = new Blob(pieces);
+  await shared.delete("deleted");
+  await shared.update("newer", { n: 2 });
+  const before = await shared.entries();
+  await from.import(file);
+  assert.deepEqual(await shared.entries(), before);
+  const to = await alone(t);
+  const other = to.collection("facts", { kind: "shared" });
+  await other.put("newer", { n: 3 });
+  await to.import(file);
+  const found = Object.fromEntries((await other.entries()).map(({ key, value }) => [key, value.n]));
+  assert.deepEqual(found, { deleted: 1, lost: 1, newer: 3, same: 1 });
+  assert.equal((await to.catalogue.get("d")).title, "Diary");
+});

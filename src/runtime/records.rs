@@ -3,6 +3,7 @@
 //! Decides nothing about who gets what. Carries out what the synchronizer says of records, and tells the application what has changed.
 
 mod collection;
+mod restore;
 mod room;
 mod rows;
 mod table;

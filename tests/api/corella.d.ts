@@ -441,13 +441,13 @@ export class Repo {
    */
   salvage(docId: string): Promise<RawRecord[]>;
   /**
-   * The whole repo as one file, in pieces: every document with its history, and what is remembered of deleted ones. What is edited
+   * The whole repo as one file, in pieces: every document with its history, what is remembered of deleted ones, and all records. What is edited
    * meanwhile may or may not be in it. The stream fails with "storage", "aborted" or "closed"; half a file is of no use.
    */
   export(options?: BackupOptions): ReadableStream<Uint8Array>;
   /**
    * Merges a file of `export`, as if it came from a peer: nothing here is lost, and what was deleted here stays deleted. Every document is
-   * checked before it is merged. Completes when all is stored, where there is storage.
+   * checked before it is merged. Of owned records those of this device are. Completes when all is stored, where there is storage.
    * @throws RepoError "decode" if it is no backup, damaged, cut off or of a newer version: what came before that is merged;
    * "storage", "aborted", "closed"
    */

@@ -40,7 +40,7 @@ pub(super) fn size((id, state): &RecordEntry) -> usize {
 }
 
 /// Returns the id that comes before all others.
-fn first_id() -> RecordId {
+pub(super) fn first_id() -> RecordId {
     RecordId { collection: "".into(), owner: None, key: "".into() }
 }
 
