@@ -53,12 +53,14 @@ fix: ## repair formatting and lints
 bench: ## benchmarks, with tables
 	@cargo bench --quiet --bench synchronizer
 	@cargo bench --quiet --features hub --bench hub
+	@cargo bench --quiet --bench records
 	@cargo test --quiet --release --test sim -- --nocapture --test-threads 1 each_change_reaches neighbours_and_nothing_twice presence_costs 2>&1 | grep -v '^running\|^test result\|^$$'
 	@cargo test --quiet --release --lib -- --nocapture what_differs_is_found 2>&1 | grep 'of 10,000'
 	@scripts/setup-wasm.sh --test
 	@scripts/build-pkg.sh
 	@npm ci --silent --no-fund --no-audit --prefix bench
 	@node bench/run.mjs
+	@node bench/records.mjs
 	@$(MAKE) --no-print-directory hub
 	@CORELLA_HUB=$(abspath $(TARGET))/release/corella-hub node bench/storage.mjs
 

@@ -2,5 +2,7 @@
 export { default } from "./loro.js";
 export * from "./loro.js";
 export { Repo, DocHandle } from "./repo.js";
+export { Collection } from "./collection.js";
+export { Catalogue } from "./catalogue.js";
 export { RateLimiter } from "./admission.js";
 export { IndexedDBAdapter, WebSocketAdapter, BroadcastChannelAdapter } from "./adapters.js";

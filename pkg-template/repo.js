@@ -3,6 +3,8 @@ import { WasmRepo } from "./corella.js";
 import { isAdapter } from "./adapters.js";
 import { checkedAdmission, wrappedAdmission } from "./admission.js";
 import { checkedOptions, exported, imported, isFile } from "./backup.js";
+import { Catalogue } from "./catalogue.js";
+import { Collection } from "./collection.js";
 import { EphemeralStore, call } from "./ephemeral.js";
 import { RepoError, invalid } from "./errors.js";
 import { History } from "./history.js";
@@ -95,6 +97,10 @@ export class Repo {
   #inner;
   #adapters = [];
   #handles = new Map();
+  #collections = new Map();
+  #catalogue;
+  #name;
+  #device;
   #listeners = new Map();
   #closed = false;
   #reported = new Set();
@@ -132,6 +138,7 @@ export class Repo {
     const repo = new Repo(Repo.#token);
     for (const adapter of adapters) adapter.__attach(repo);
     repo.#adapters = [...adapters];
+    repo.#name = who.name;
     const wrapped = {};
     for (const name of HOOKS) {
       if (asked[name]) wrapped[name] = repo.#hook(name, asked[name]);
@@ -154,7 +161,10 @@ export class Repo {
   get(docId) {
     this.#check();
     const known = this.#handles.get(checkedDocId(docId));
-    return known && !known.__isGone ? known : this.#keep(docId, this.#inner.get(docId));
+    if (known && !known.__isGone) return known;
+    const handle = this.#keep(docId, this.#inner.get(docId));
+    this.#catalogue?.__opened(docId, this.#name);
+    return handle;
   }
 
   /** Makes a document that is not known here, or with `replace` one that starts anew, and opens it. */
@@ -177,7 +187,8 @@ export class Repo {
   /** Deletes a document here and at the peers that allow it. It stays deleted: who was away does not bring it back. */
   async delete(docId) {
     this.#check();
-    await this.#dropped(docId, this.#inner.delete(checkedDocId(docId)));
+    const deleting = this.#dropped(docId, this.#inner.delete(checkedDocId(docId)));
+    await Promise.all([deleting, this.#catalogue?.delete(docId)]);
   }
 
   /** Drops this repo's copy of a document; nobody else is concerned. */
@@ -192,7 +203,33 @@ export class Repo {
     this.#inner.permissionsChanged();
   }
 
-  /** The number of operations that no other machine has confirmed, in the documents opened so far. */
+  /** A collection of records; the same one for the same name. */
+  collection(name, options) {
+    this.#check();
+    if (typeof name !== "string") throw invalid("the name of a collection is a string");
+    const { kind } = record("the options of collection", options, ["kind"]);
+    if (kind !== "owned" && kind !== "shared") throw invalid('kind is "owned" or "shared"');
+    const known = this.#collections.get(name);
+    if (known?.kind === kind) return known;
+    const repo = { check: () => this.#check(), edited: () => queueMicrotask(() => this.#count()) };
+    const made = new Collection(name, kind, this.#inner.collection(name, kind === "shared"), repo);
+    this.#collections.set(name, made);
+    return made;
+  }
+
+  /** The device this repo writes records as: the same for all tabs and sessions of one storage. */
+  get device() {
+    this.#check();
+    return (this.#device ??= this.#inner.device());
+  }
+
+  /** What is known of documents without loading them. */
+  get catalogue() {
+    this.#check();
+    return (this.#catalogue ??= new Catalogue(this));
+  }
+
+  /** The number of operations that no other machine has confirmed, in the documents opened so far, and of such records. */
   get unsynced() {
     this.#check();
     return this.#inner.unsynced;
@@ -272,6 +309,8 @@ export class Repo {
   async close() {
     outsideHooks();
     if (this.#closed) return;
+    // A handle that was made a moment ago may still note that it was.
+    this.#catalogue = undefined;
     this.#closed = true;
     this.#stopLeaving();
     await this.#inner.close();
@@ -337,7 +376,10 @@ export class Repo {
   #keep(docId, inner) {
     const handle = new DocHandle(docId, inner, {
       isClosed: () => this.#closed,
-      edited: () => queueMicrotask(() => this.#count(docId)),
+      edited: () => {
+        queueMicrotask(() => this.#count(docId));
+        if (!this.#closed) this.#catalogue?.__edited(docId);
+      },
       released: () => {
         // A document made anew under the same id has another handle.
         if (this.#handles.get(docId) === handle) this.#handles.delete(docId);

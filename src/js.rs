@@ -8,6 +8,7 @@
 
 pub mod admission;
 pub mod backup;
+pub mod collection;
 pub mod doc_handle;
 pub mod ephemeral;
 pub mod error;

@@ -38,7 +38,7 @@ pub use event::Event;
 pub use input::{EphemeralNews, Input, Stored, StoredSize};
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
-pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordTimer, StoredDevice, StoredRecords};
+pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordRoom, RecordTimer, StoredDevice, StoredRecords};
 pub use time::{Timer, Timestamp};
 pub use trim::{HistoryLimits, Mark};
 pub use unload::MemoryBudget;

@@ -1,5 +1,6 @@
 //! IndexedDB as a store. Decides when the database counts as open and when it is tried again; never what is in it.
 
+mod collections;
 mod layout;
 mod quota;
 pub(super) mod request;

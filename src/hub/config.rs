@@ -7,7 +7,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use super::OriginRule;
 use crate::{
     protocol::DocId,
-    synchronizer::{Creator, MemoryBudget, PeerContext, Permissions},
+    synchronizer::{Creator, MemoryBudget, PeerContext, Permissions, RecordRoom},
 };
 
 /// How a hub is set up.
@@ -90,6 +90,12 @@ pub struct HubLimits {
     pub rate_messages: u32,
     /// Payload bytes a second of one client, likewise; the burst is never smaller than the largest message.
     pub rate_bytes: u64,
+    /// Room for all records; they are kept in memory.
+    pub records: RecordRoom,
+    /// Room for the records of one collection.
+    pub collection_records: RecordRoom,
+    /// Room for the records one device wrote last.
+    pub device_records: RecordRoom,
     /// How long a client may take to introduce itself.
     pub establish_time: Duration,
     /// How long a client that lags too far behind may take nothing of what is still queued for it.
@@ -107,6 +113,9 @@ impl Default for HubLimits {
             inbound_bytes: 256 * 1024 * 1024,
             rate_messages: 2_000,
             rate_bytes: 32 * 1024 * 1024,
+            records: RecordRoom { records: 2_000_000, bytes: 1024 * 1024 * 1024 },
+            collection_records: RecordRoom { records: 1_000_000, bytes: 512 * 1024 * 1024 },
+            device_records: RecordRoom { records: 250_000, bytes: 128 * 1024 * 1024 },
             establish_time: Duration::from_secs(30),
             stall_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(90),

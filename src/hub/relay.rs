@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     Repo, RepoConfig,
-    protocol::{Features, Message, PeerType},
+    protocol::{Message, PeerType},
     runtime::{
         Adapter, AdapterContext, AdapterState, Admission, Chain, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent,
     },
-    synchronizer::{ChannelKind, Interest, MemoryBudget},
+    synchronizer::{ChannelKind, Interest, MemoryBudget, RecordLimits},
 };
 
 /// Milliseconds changes are gathered before they are written: short, since a relay acknowledges what others rely on.
@@ -114,7 +114,12 @@ fn make_repo(
         memory,
         permissions: Rc::new(deletion),
         admission: Some(Rc::new(Chain::new(limiter.into_iter().chain([guard])))),
-        features: Features::DOCUMENTS,
+        records: RecordLimits {
+            all: limits.records,
+            collection: limits.collection_records,
+            device: limits.device_records,
+            ..RecordLimits::default()
+        },
         ..RepoConfig::default()
     };
     let repo = Repo::new(env, config);
@@ -135,7 +140,10 @@ fn log_event(event: &RepoEvent) {
         RepoEvent::Error { error, doc } => tracing::warn!(%error, doc = doc.as_ref().map(tracing::field::display), "refused"),
         RepoEvent::Refused { doc, peer, reason, .. } => tracing::info!(%doc, %peer, reason = reason.as_str(), "a peer took nothing"),
         RepoEvent::DocumentRenewed { doc } => tracing::info!(%doc, "whole history fetched again"),
-        RepoEvent::ReadyStateChanged { .. } | RepoEvent::UnsyncedChanged { .. } | RepoEvent::AdapterChanged { .. } => {}
+        RepoEvent::ReadyStateChanged { .. }
+        | RepoEvent::UnsyncedChanged { .. }
+        | RepoEvent::RecordsConfirmed
+        | RepoEvent::AdapterChanged { .. } => {}
     }
 }
 

@@ -4,21 +4,25 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::{JsCast, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 
 use super::{
     admission::admission,
+    collection::device_to_js,
     error,
     loro::{get, object, set},
 };
 use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, Sharing, UrlSource, WebSocketAdapter},
-    protocol::{DocId, Features, PeerId, PeerType},
+    protocol::{DocId, PeerId, PeerType, RecordId},
     runtime::{Adapter, RepoConfig},
     synchronizer::{AllowAll, Creator, HistoryLimits, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
 };
+
+/// The collection that tells of documents, by their ids.
+const CATALOGUE: &str = "corella:catalogue";
 
 /// The adapters of a repo, in order; the sockets apart, since the application can switch them.
 #[derive(Default)]
@@ -95,7 +99,6 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         tombstones: tombstones(options),
         memory: memory(options),
         history: history(options),
-        features: Features::DOCUMENTS,
         ..RepoConfig::default()
     }
 }
@@ -157,7 +160,22 @@ fn ask(hook: &Function, doc: &DocId, creator: Option<&Creator>, peer: &PeerConte
         let creator = object(&[("peerId", creator.peer_id.as_str().into()), ("name", name_to_js(creator.name.as_deref()))]);
         set(&about, "creator", &creator);
     }
-    hook.call2(&JsValue::UNDEFINED, &about, &peer_to_js(peer)).is_ok_and(|answer| answer.as_bool() == Some(true))
+    answers(hook, &about, peer)
+}
+
+/// The hooks are those of documents; the `id` is that of the document a record of the catalogue is about.
+fn ask_record(hook: Option<&Function>, record: &RecordId, peer: &PeerContext) -> bool {
+    let Some(hook) = hook else { return true };
+    let id = if &*record.collection == CATALOGUE { &*record.key } else { "" };
+    let about = object(&[("id", id.into()), ("collection", (&*record.collection).into()), ("record", (&*record.key).into())]);
+    if let Some(owner) = record.owner {
+        set(&about, "owner", &device_to_js(owner));
+    }
+    answers(hook, &about, peer)
+}
+
+fn answers(hook: &Function, about: &Object, peer: &PeerContext) -> bool {
+    hook.call2(&JsValue::UNDEFINED, about, &peer_to_js(peer)).is_ok_and(|answer| answer.as_bool() == Some(true))
 }
 
 impl Permissions for Hooks {
@@ -175,5 +193,17 @@ impl Permissions for Hooks {
 
     fn deletion(&self, doc: &DocId, creator: Option<&Creator>, peer: &PeerContext) -> bool {
         self.deletion.as_ref().map_or_else(|| AllowAll.deletion(doc, creator, peer), |hook| ask(hook, doc, creator, peer))
+    }
+
+    fn record_visibility(&self, record: &RecordId, peer: &PeerContext) -> bool {
+        ask_record(self.visibility.as_ref(), record, peer)
+    }
+
+    fn record_mutability(&self, record: &RecordId, peer: &PeerContext) -> bool {
+        ask_record(self.mutability.as_ref(), record, peer)
+    }
+
+    fn record_deletion(&self, record: &RecordId, peer: &PeerContext) -> bool {
+        ask_record(self.deletion.as_ref(), record, peer)
     }
 }

@@ -8,6 +8,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::{
     backup::{WasmExport, WasmImport, import_loro_extended},
+    collection::{WasmCollection, device},
     doc_handle::WasmDocHandle,
     error, events,
     loro::{object, set},
@@ -106,6 +107,16 @@ impl WasmRepo {
     #[wasm_bindgen(getter)]
     pub fn unsynced(&self) -> f64 {
         self.0.repo.unsynced() as f64
+    }
+
+    /// Opens a collection of records.
+    pub fn collection(&self, name: &str, shared: bool) -> Result<WasmCollection, JsValue> {
+        WasmCollection::open(&self.0.repo, name, shared)
+    }
+
+    /// Gives the device this repo writes records as.
+    pub fn device(&self) -> Promise {
+        device(&self.0.repo)
     }
 
     /// Lists the peers.
@@ -290,6 +301,7 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
             ("retryMs", retry_ms.map_or(JsValue::UNDEFINED, |ms| (ms as f64).into())),
         ]),
         RepoEvent::UnsyncedChanged { doc } => named("unsynced-changed", "docId", doc.as_str()),
+        RepoEvent::RecordsConfirmed => object(&[("type", "unsynced-changed".into())]),
         RepoEvent::AdapterChanged { adapter } => object(&[("type", "adapter-changed".into()), ("adapter", (*adapter as f64).into())]),
         RepoEvent::Error { error, doc } => {
             let out = object(&[("type", "error".into()), ("error", error::to_js(error))]);

@@ -194,10 +194,12 @@ pub enum RefusalReason {
     Storage,
     /// The refusing side keeps only the end of the history, and the peer lacks what is before that.
     Trimmed,
+    /// There is no room for it.
+    Full,
 }
 
 impl RefusalReason {
-    const NAMES: [(Self, &'static str); 12] = [
+    const NAMES: [(Self, &'static str); 13] = [
         (Self::Unavailable, "unavailable"),
         (Self::Mutability, "mutability"),
         (Self::Creation, "creation"),
@@ -210,6 +212,7 @@ impl RefusalReason {
         (Self::ClockAhead, "clock-ahead"),
         (Self::Storage, "storage"),
         (Self::Trimmed, "trimmed"),
+        (Self::Full, "full"),
     ];
 
     /// Returns the reason as applications see it and as it travels.

@@ -18,7 +18,7 @@ use super::{
     repo::{Repo, closed},
 };
 use crate::{
-    protocol::{DocId, PeerId, Tombstone, VersionVector},
+    protocol::{DocId, PeerId, Tombstone, VersionVector, record::decode_entries},
     synchronizer::{Creator, Input},
 };
 
@@ -89,7 +89,7 @@ impl fmt::Debug for Import {
 }
 
 impl Repo {
-    /// Begins a backup of every document and deletion known here. What is edited meanwhile may or may not be in it.
+    /// Begins a backup of every document, deletion and record known here. What is edited meanwhile may or may not be in it.
     ///
     /// # Errors
     /// [`ErrorCode::Closed`] after [`Repo::close`].
@@ -174,6 +174,9 @@ impl Export {
         };
         let Some(id) = ids.pop_front() else {
             self.ended = true;
+            for facts in self.repo.records_to_back_up().await? {
+                self.pieces.push_back(self.writer.put(&Entry::Facts(facts)));
+            }
             self.pieces.push_back(self.writer.put(&Entry::End(self.end.clone())));
             return Ok(());
         };
@@ -231,6 +234,11 @@ impl Import {
                     if let Some((_, _, damaged)) = &mut self.doc {
                         *damaged = true;
                     }
+                }
+                Entry::Facts(bytes) if self.head.is_some() => {
+                    self.merge().await?;
+                    let entries = decode_entries(&bytes).map_err(|_| self.refused(BackupError::Damaged(self.reader.read())))?;
+                    self.repo.inner()?.restore_records(entries).await?;
                 }
                 Entry::End(end) if self.head.is_some() => {
                     self.merge().await?;

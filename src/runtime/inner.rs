@@ -547,8 +547,9 @@ impl RepoInner {
             },
             Event::Refused { doc, peer, reason, retry_ms } => RepoEvent::Refused { doc, peer, reason, retry_ms },
             Event::ConfirmedChanged(doc) => RepoEvent::UnsyncedChanged { doc },
+            Event::RecordsConfirmed => RepoEvent::RecordsConfirmed,
             Event::RecordRefused { record, peer, reason } => return self.record_refused(&record, &peer, reason),
-            Event::RecordClockAhead { record, peer } => return self.record_ahead(&record, &peer),
+            Event::RecordsNotTaken { record, peer, reason } => return self.records_not_taken(&record, &peer, reason),
             Event::SamePeerId { .. } => RepoEvent::Error {
                 error: RepoError::new(ErrorCode::Refused, format!("a peer uses this repo's own id {}; it was disconnected", self.peer_id)),
                 doc: None,

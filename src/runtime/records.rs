@@ -3,6 +3,8 @@
 //! Decides nothing about who gets what. Carries out what the synchronizer says of records, and tells the application what has changed.
 
 mod collection;
+mod restore;
+mod room;
 mod rows;
 mod table;
 mod value;
@@ -31,7 +33,7 @@ use crate::{
         clock::{HybridClock, Stamp, Writer, check_drift},
         record::{MAX_RECORDS, PAGE_BYTES, decode_state, encode_state},
     },
-    synchronizer::{ChannelId, Claim, Durability, Input, RecordEffect, RecordInput, StoredDevice},
+    synchronizer::{ChannelId, Claim, Durability, Input, RecordEffect, RecordInput, RecordLimits, StoredDevice},
 };
 use table::Table;
 
@@ -73,7 +75,7 @@ pub(super) struct Records {
     clock: Cell<HybridClock>,
     /// The last clock minted.
     minted: Cell<Option<Clock>>,
-    max_drift_ms: u64,
+    limits: RecordLimits,
     open: Cell<bool>,
     opening: Cell<bool>,
     /// What the application did before the records were there.
@@ -107,12 +109,12 @@ struct Waiter {
 
 impl Records {
     /// Makes an empty table; `writer` is what this repo writes as unless a store says otherwise.
-    pub(super) fn new(writer: Writer, max_drift_ms: u64) -> Self {
+    pub(super) fn new(writer: Writer, limits: RecordLimits) -> Self {
         Self {
             table: RefCell::default(),
             clock: Cell::new(HybridClock::new(writer, Stamp::default())),
             minted: Cell::default(),
-            max_drift_ms,
+            limits,
             open: Cell::new(false),
             opening: Cell::new(false),
             operations: RefCell::default(),
@@ -158,7 +160,10 @@ impl RepoInner {
     }
 
     /// Does something with the records as soon as they are there, in the order of the calls.
-    fn with_records<T: 'static>(&self, work: impl FnOnce(&Self) -> Result<T, RepoError> + 'static) -> LocalBoxFuture<Result<T, RepoError>> {
+    pub(super) fn with_records<T: 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, RepoError> + 'static,
+    ) -> LocalBoxFuture<Result<T, RepoError>> {
         if self.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
@@ -171,8 +176,8 @@ impl RepoInner {
     }
 
     /// Says that the application uses records.
-    fn use_records(&self) {
-        if !self.records.opening.replace(true) {
+    pub(super) fn use_records(&self) {
+        if !self.closed.get() && !self.records.opening.replace(true) {
             self.enqueue(Input::Records(RecordInput::Opened));
             self.pump();
         }
@@ -304,11 +309,17 @@ impl RepoInner {
 
     fn apply_records(&self, channel: ChannelId, mut entries: Vec<RecordEntry>, claim: Claim) {
         let now = self.env.now().0;
-        let late =
-            |(_, state): &&RecordEntry| state.clocks().any(|clock| check_drift(clock.stamp, now, self.records.max_drift_ms).is_err());
-        if let Some((id, _)) = entries.iter().find(late) {
-            let ahead = Some(id.clone());
-            return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, ahead }));
+        let late = |(_, state): &&RecordEntry| {
+            state.clocks().any(|clock| check_drift(clock.stamp, now, self.records.limits.max_drift_ms).is_err())
+        };
+        let ahead = entries.iter().find(late).map(|(id, _)| (id.clone(), RefusalReason::ClockAhead));
+        let refused = ahead.or_else(|| {
+            let table = self.records.table.borrow();
+            let full = entries.iter().find(|(id, state)| table.is_full(id, state, &self.records.limits));
+            full.map(|(id, _)| (id.clone(), RefusalReason::Full))
+        });
+        if refused.is_some() {
+            return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused }));
         }
         if let Some(page) = &claim.page {
             let mut paged = self.records.paged.borrow_mut();
@@ -322,7 +333,7 @@ impl RepoInner {
             pages.bytes += entries.iter().map(table::size).sum::<usize>();
             pages.entries.append(&mut entries);
             if page.next.is_some() && pages.bytes < PAGES_BYTES {
-                return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, ahead: None }));
+                return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused: None }));
             }
             entries = std::mem::take(&mut pages.entries);
             pages.bytes = 0;
@@ -369,7 +380,7 @@ impl RepoInner {
         }
         self.records_changed(changed, false);
         self.refuse_records(channel, refusals);
-        self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news, ahead: None }));
+        self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news, refused: None }));
     }
 
     fn refuse_records(&self, channel: ChannelId, refusals: Vec<(RecordId, RefusalReason, RecordState)>) {
@@ -550,6 +561,13 @@ impl RepoInner {
         self.sync.borrow().records_version().clone()
     }
 
+    /// Returns how many records have something that no other machine has confirmed.
+    pub(super) fn unsynced_records(&self) -> u64 {
+        let confirmed = self.sync.borrow().records_confirmed();
+        let confirmed = confirmed.as_ref();
+        confirmed.map_or(0, |confirmed| self.records.table.borrow().beyond(confirmed))
+    }
+
     pub(super) fn settle_record_waiters(&self) {
         if self.records.waiters.borrow().is_empty() {
             return;
@@ -583,9 +601,12 @@ impl RepoInner {
         self.emit(RepoEvent::Error { error: RepoError::new(ErrorCode::Refused, text), doc: None });
     }
 
-    pub(super) fn record_ahead(&self, record: &RecordId, peer: &PeerId) {
-        let text =
-            format!("records of peer {peer} were not taken: the clock of {record:?} is more than {} ms ahead", self.records.max_drift_ms);
+    pub(super) fn records_not_taken(&self, record: &RecordId, peer: &PeerId, reason: RefusalReason) {
+        let why = match reason {
+            RefusalReason::Full => format!("there is no room for {record:?}"),
+            _ => format!("the clock of {record:?} is more than {} ms ahead", self.records.limits.max_drift_ms),
+        };
+        let text = format!("records of peer {peer} were not taken: {why}");
         self.emit(RepoEvent::Error { error: RepoError::new(ErrorCode::Refused, text), doc: None });
     }
 }

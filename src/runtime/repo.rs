@@ -14,7 +14,7 @@ use super::{
     records::{self, Records},
 };
 use crate::{
-    protocol::{DocId, Features, Identity, PeerId, PeerType, RefusalReason},
+    protocol::{Device, DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
         AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, HistoryLimits, Input, Interest, MemoryBudget, Permissions,
         RecordLimits, Synchronizer, Timestamp, TombstoneLimits,
@@ -211,6 +211,8 @@ pub enum RepoEvent {
         /// The document.
         doc: DocId,
     },
+    /// Other machines have more of the records than before.
+    RecordsConfirmed,
     /// An adapter's state has changed.
     AdapterChanged {
         /// Its number, as in [`Repo::adapters`].
@@ -277,7 +279,7 @@ impl Repo {
             records: config.records,
             device: author.device,
         };
-        let records = Records::new(author, config.records.max_drift_ms);
+        let records = Records::new(author, config.records);
         let gate = config.admission.map(Gate::new);
         // A relay acknowledges what others rely on.
         let safety = if config.interest == Interest::Everything { Safety::Strict } else { Safety::Relaxed };
@@ -354,11 +356,12 @@ impl Repo {
         self.0.pump();
     }
 
-    /// Returns the number of operations that no other machine has confirmed, in documents that are or were in memory.
+    /// Returns the number of operations that no other machine has confirmed, in documents that are or were in memory, and of records
+    /// with something that no other machine has confirmed.
     #[must_use]
     pub fn unsynced(&self) -> u64 {
         let docs: Vec<_> = self.0.docs.borrow().values().cloned().collect();
-        docs.iter().map(|doc| self.0.unsynced(doc)).sum::<u64>() + self.0.sync.borrow().unsent()
+        docs.iter().map(|doc| self.0.unsynced(doc)).sum::<u64>() + self.0.sync.borrow().unsent() + self.0.unsynced_records()
     }
 
     /// Returns every document known here, open or not, by id.
@@ -457,6 +460,16 @@ impl Repo {
     pub fn collection(&self, name: &str, kind: CollectionKind) -> Result<Collection, RepoError> {
         self.check_open()?;
         Collection::open(Rc::clone(&self.0), name, kind)
+    }
+
+    /// Gives the device this repo writes records as: that of its storage, or one of its own without any.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Closed`].
+    #[must_use]
+    pub fn device(&self) -> LocalBoxFuture<Result<Device, RepoError>> {
+        self.0.use_records();
+        self.0.with_records(|repo| Ok(repo.own_device()))
     }
 
     /// Returns how many records there are.

@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// Whether other machines have what was edited here may have changed.
     ConfirmedChanged(DocId),
+    /// Other machines have more of the records than before.
+    RecordsConfirmed,
     /// A peer did not take this repo's change of a record.
     RecordRefused {
         /// The record.
@@ -47,12 +49,14 @@ pub enum Event {
         /// Why.
         reason: RefusalReason,
     },
-    /// A peer's changes of records were not taken: its clock is too far ahead. They are asked for again.
-    RecordClockAhead {
+    /// A peer's changes of records were not taken: its clock is too far ahead, or there is no room. They are asked for again.
+    RecordsNotTaken {
         /// One of the records.
         record: RecordId,
         /// The peer.
         peer: PeerId,
+        /// Why.
+        reason: RefusalReason,
     },
     /// A peer uses this repo's own id; its channel was closed.
     SamePeerId {

@@ -34,12 +34,35 @@ pub struct RecordLimits {
     pub max_drift_ms: u64,
     /// Milliseconds after which a device that was not seen holds nothing back any more.
     pub lapse_ms: u64,
+    /// How much room there is for what peers give: for all records, …
+    pub all: RecordRoom,
+    /// … those of one collection, …
+    pub collection: RecordRoom,
+    /// … and those one device wrote last. Beyond, a message of a peer is refused as a whole, and offered again after growing pauses.
+    pub device: RecordRoom,
+}
+
+/// Room for records, deleted ones that are remembered included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordRoom {
+    /// Records.
+    pub records: usize,
+    /// Bytes of names and values, and 24 for each record.
+    pub bytes: usize,
+}
+
+impl RecordRoom {
+    /// No room.
+    pub const NONE: Self = Self { records: 0, bytes: 0 };
+    /// As much as there is.
+    pub const ANY: Self = Self { records: usize::MAX, bytes: usize::MAX };
 }
 
 impl Default for RecordLimits {
-    /// Five minutes, ninety days.
+    /// Five minutes, ninety days, as much room as there is.
     fn default() -> Self {
-        Self { max_drift_ms: 5 * 60 * 1000, lapse_ms: 90 * 24 * 60 * 60 * 1000 }
+        let (all, collection, device) = (RecordRoom::ANY, RecordRoom::ANY, RecordRoom::ANY);
+        Self { max_drift_ms: 5 * 60 * 1000, lapse_ms: 90 * 24 * 60 * 60 * 1000, all, collection, device }
     }
 }
 
@@ -65,7 +88,7 @@ pub enum RecordInput {
         /// The latest clock minted.
         clock: Clock,
     },
-    /// Records of a peer were merged, or refused for their clock.
+    /// Records of a peer were merged, or refused all together.
     Applied {
         /// Where they came from.
         channel: ChannelId,
@@ -73,8 +96,8 @@ pub enum RecordInput {
         claim: Claim,
         /// Whether anything in them was new.
         news: bool,
-        /// A record whose clock was too far ahead: then nothing may be claimed.
-        ahead: Option<RecordId>,
+        /// A record whose clock was too far ahead, or for which there is no room: then nothing may be claimed.
+        refused: Option<(RecordId, RefusalReason)>,
     },
     /// A store completed a write.
     Stored {
@@ -219,7 +242,7 @@ impl Synchronizer {
             RecordInput::Loaded { channel, stored } => self.records_loaded(channel, stored, now, out),
             RecordInput::LoadFailed { channel } => self.records_not_loaded(channel, out),
             RecordInput::Changed { clock } => self.record_written(clock, now, out),
-            RecordInput::Applied { channel, claim, news, ahead } => self.records_applied(channel, claim, news, ahead, now, out),
+            RecordInput::Applied { channel, claim, news, refused } => self.records_applied(channel, claim, news, refused, now, out),
             RecordInput::Stored { channel, version } => self.records_stored(channel, version, now, out),
             RecordInput::StoreFailed { channel } => self.records_not_stored(channel, out),
         }
@@ -244,7 +267,8 @@ impl Synchronizer {
                 self.records_pushed(channel, claim, entries, now, out);
             }
             Message::RecordsRefusal { record, reason, state } => {
-                let told = reason == RefusalReason::ClockAhead && !self.records_refused_for_clock(channel, now);
+                let all = matches!(reason, RefusalReason::ClockAhead | RefusalReason::Full);
+                let told = all && !self.records_refused_for_now(channel, now);
                 if let Some(peer) = self.model.context(channel).filter(|_| !told) {
                     out.push(Effect::Emit(Event::RecordRefused { record: record.clone(), peer: peer.peer_id.clone(), reason }));
                 }
@@ -422,6 +446,17 @@ impl Synchronizer {
     #[must_use]
     pub fn records_are_open(&self) -> bool {
         self.model.records.state == State::Ready
+    }
+
+    /// Returns what other devices were found to have; `None` if that is all there is.
+    #[must_use]
+    pub fn records_confirmed(&self) -> Option<ClockVector> {
+        let records = &self.model.records;
+        let mut confirmed = records.confirmed.clone();
+        for (_, known) in records.devices.iter().filter(|(device, _)| Some(**device) != records.device) {
+            confirmed.merge(&known.version);
+        }
+        (!confirmed.includes(&records.version)).then_some(confirmed)
     }
 
     /// Returns how safe what `version` covers is.

@@ -16,8 +16,10 @@ export type RepoErrorCode =
   | "refused"
   /** The document was deleted, or forgotten by this repo: its handles are of no more use. */
   | "deleted"
-  /** The document is known here, or was deleted. */
+  /** The document is known here, or was deleted; the record is there. */
   | "exists"
+  /** There is no such record. */
+  | "not-found"
   /** The wasm module is not loaded: `await init()`. Or it could not be. */
   | "not-loaded"
   /** A defect of corella ended the call; the document it was about is closed, and `repo.get` opens it anew. */
@@ -90,16 +92,27 @@ export interface Creator {
   readonly name?: string;
 }
 
-export type Permission = (doc: { readonly id: string }, peer: PermissionPeer) => boolean;
+/**
+ * What a permission is asked about. Of a record `collection`, `record` (its key) and, in an owned collection, `owner` (its device) are there;
+ * its `id` is that of the document it is about in `repo.catalogue`, and empty in other collections.
+ */
+export interface PermissionSubject {
+  readonly id: string;
+  readonly collection?: string;
+  readonly record?: string;
+  readonly owner?: string;
+}
+
+export type Permission = (doc: PermissionSubject, peer: PermissionPeer) => boolean;
 
 /**
  * `creator` is known of documents made here with `repo.create`, and at a relay of those a peer brought; of others it is missing.
  * A repo's peer id is fresh every time it is opened: compare names to recognise a creator who came back.
  */
-export type DeletionPermission = (doc: { readonly id: string; readonly creator?: Creator }, peer: PermissionPeer) => boolean;
+export type DeletionPermission = (doc: PermissionSubject & { readonly creator?: Creator }, peer: PermissionPeer) => boolean;
 
 /**
- * Synchronous predicates asked at every decision. A call into the repo inside one throws "reentrant". What throws, or returns
+ * Synchronous predicates asked at every decision, about documents and about records. A call into the repo inside one throws "reentrant". What throws, or returns
  * anything but true or false, refuses, and is reported once as an "error" event. When they begin to answer differently, call
  * `repo.permissionsChanged()`.
  */
@@ -110,7 +123,10 @@ export interface Permissions {
   mutability: Permission;
   /** May the peer make the document come into being here? Default true. */
   creation: Permission;
-  /** May the peer have the document deleted here? By default only one's own other tabs may: `peer.kind === "tabs"`. */
+  /**
+   * May the peer have the document or record deleted here? By default only one's own other tabs may delete documents,
+   * `peer.kind === "tabs"`, and everybody records.
+   */
   deletion: DeletionPermission;
 }
 
@@ -131,7 +147,12 @@ export type MessageKind =
   | "refusal"
   | "digest"
   | "deleted"
-  | "prune";
+  | "prune"
+  | "records-have"
+  | "records-request"
+  | "records-response"
+  | "records-change"
+  | "records-refusal";
 
 /** A message of a peer, before anything is done with it. */
 export interface AdmissionMessage {
@@ -223,6 +244,8 @@ export type RefusalReason =
   | "invalid"
   /** The peer's disk takes nothing at the moment. */
   | "storage"
+  /** There is no room for it: for records, whose hub bounds what a device may write. */
+  | "full"
   /** That peer keeps only the end of the history, and this repo lacks what is before that: who keeps all has it. */
   | "trimmed";
 
@@ -330,8 +353,8 @@ export interface RepoEvents {
    * Told once per reason, until the peer takes it. Only by peers that speak corella's extension of the protocol.
    */
   refused: { type: "refused"; docId: string; peerId: string; reason: RefusalReason; retryMs: number };
-  /** `handle.unsynced` or `handle.durability` of a document may have changed. `unsynced` is the repo's, over all documents. */
-  "unsynced-changed": { type: "unsynced-changed"; docId: string; unsynced: number };
+  /** `handle.unsynced` or `handle.durability` of a document, or without `docId` those of records, may have changed. `unsynced` is the repo's. */
+  "unsynced-changed": { type: "unsynced-changed"; docId?: string; unsynced: number };
   "adapter-changed": { type: "adapter-changed"; adapter: number };
   error: { type: "error"; error: RepoError; docId?: string };
 }
@@ -402,10 +425,23 @@ export class Repo {
    */
   permissionsChanged(): void;
   /**
-   * The number of operations that no other machine has confirmed, in documents opened since the repo was. A character typed is one
-   * operation.
+   * The number of operations that no other machine has confirmed, in documents opened since the repo was, and of records with something
+   * that no other device is known to have. A character typed is one operation.
    */
   readonly unsynced: number;
+  /**
+   * Opens a collection of records: small facts that are listed and synced without being loaded one by one, and without a history. In an
+   * "owned" one every device writes records of its own, which others read; in a "shared" one everybody writes all, and of two who write
+   * the same field at once the later stands, everywhere. They are kept, synced and backed by the durability ladder as documents are. One
+   * name is one kind everywhere; the same collection for the same name.
+   * @throws RepoError "invalid-argument": also for a name that is open as the other kind
+   */
+  collection<T extends RecordValue = RecordValue>(name: string, options: { kind: "owned" }): OwnedCollection<T>;
+  collection<T extends RecordValue = RecordValue>(name: string, options: { kind: "shared" }): SharedCollection<T>;
+  /** The device records are written as, 16 hexadecimal digits: one for all tabs and sessions of a storage; without storage one of its own. */
+  readonly device: Promise<string>;
+  /** What is known of documents without loading them. From its first use on this repo notes here what it opens, edits and deletes. */
+  readonly catalogue: Catalogue;
   readonly peers: PeerInfo[];
   readonly adapters: AdapterInfo[];
   /** Asks the network peers which documents they have; the answers come as "document-added". */
@@ -421,13 +457,13 @@ export class Repo {
    */
   salvage(docId: string): Promise<RawRecord[]>;
   /**
-   * The whole repo as one file, in pieces: every document with its history, and what is remembered of deleted ones. What is edited
+   * The whole repo as one file, in pieces: every document with its history, what is remembered of deleted ones, and all records. What is edited
    * meanwhile may or may not be in it. The stream fails with "storage", "aborted" or "closed"; half a file is of no use.
    */
   export(options?: BackupOptions): ReadableStream<Uint8Array>;
   /**
    * Merges a file of `export`, as if it came from a peer: nothing here is lost, and what was deleted here stays deleted. Every document is
-   * checked before it is merged. Completes when all is stored, where there is storage.
+   * checked before it is merged. Of owned records those of this device are. Completes when all is stored, where there is storage.
    * @throws RepoError "decode" if it is no backup, damaged, cut off or of a newer version: what came before that is merged;
    * "storage", "aborted", "closed"
    */
@@ -444,6 +480,99 @@ export class Repo {
   /** Flushes, leaves the peers and releases everything. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** JSON, and bytes. Of objects, fields that are `undefined` are left out. */
+export type RecordValue = null | boolean | number | string | Uint8Array | RecordValue[] | { [field: string]: RecordValue | undefined };
+
+/** A record that has changed. */
+export interface RecordChange {
+  key: string;
+  /** Its device, in an owned collection. */
+  owner?: string;
+  /** It is gone; otherwise it was written. */
+  deleted: boolean;
+  /** This repo did it; otherwise another tab, device or the hub. */
+  local: boolean;
+}
+
+/** Records of one name. Every call waits until storage has been read, and all are done in their order. */
+export class Collection<T extends RecordValue = RecordValue> {
+  #private;
+  private constructor();
+  readonly name: string;
+  readonly kind: "owned" | "shared";
+  /**
+   * Writes a whole record: what was there is replaced. A key has 1 to 512 UTF-8 bytes, a record at most 262144 bytes, 1024 fields and
+   * 64 levels.
+   * @throws RepoError "invalid-argument", "closed"
+   */
+  put(key: string, value: T): Promise<void>;
+  /** As `put`. @throws RepoError "exists" */
+  insert(key: string, value: T): Promise<void>;
+  /** Writes some fields of a record that is an object. @throws RepoError "not-found" if it is not there, "invalid-argument", "closed" */
+  update(key: string, fields: Partial<T>): Promise<void>;
+  /** Deletes a record, and tells whether it was there. */
+  delete(key: string): Promise<boolean>;
+  /** Calls `listener` with what has changed, here or elsewhere. */
+  subscribe(listener: (changes: RecordChange[]) => void): () => void;
+  /** How safe all records of the repo are. */
+  durability(): Promise<Durability>;
+  /** Completes when all records of the repo that are here now are as safe as `level` says. @throws RepoError "timeout", "aborted", "closed" */
+  whenDurable(level: Durability, options?: WaitOptions): Promise<void>;
+}
+
+/** Records that everybody writes who may. */
+export interface SharedCollection<T extends RecordValue = RecordValue> extends Collection<T> {
+  readonly kind: "shared";
+  get(key: string): Promise<T | undefined>;
+  /** Lists records by key. Values are decoded for those that are listed only. */
+  entries(filter?: { prefix?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
+}
+
+/** Records that each device writes for itself. */
+export interface OwnedCollection<T extends RecordValue = RecordValue> extends Collection<T> {
+  readonly kind: "owned";
+  /** Reads a record of this device, or of another `owner`. */
+  get(key: string, options?: { owner?: string }): Promise<T | undefined>;
+  /** Lists records by owner and key, of all devices unless told. Values are decoded for those that are listed only. */
+  entries(filter?: { owner?: string; prefix?: string; limit?: number }): Promise<{ key: string; owner: string; value: T }[]>;
+}
+
+/** What is known of a document without loading it. */
+export interface CatalogueEntry {
+  docId: string;
+  title?: string;
+  /** In order. */
+  labels: string[];
+  /** What the application keeps with it. */
+  data?: RecordValue;
+  /** When it was first put into the catalogue, milliseconds since the Unix epoch. */
+  created?: number;
+  /** When it was last written here, or known to be edited elsewhere, within a minute. */
+  updated?: number;
+  /** When devices opened it last, the latest first. `name` is that of the repo that did, `identity.name`. */
+  opened: { device: string; name?: string; at: number }[];
+}
+
+/**
+ * Titles, labels and times of documents, shared with everybody who may see them: permissions are asked with the id of the document. Kept in
+ * the collections "corella:catalogue" and "corella:opened".
+ */
+export class Catalogue {
+  #private;
+  private constructor();
+  /** Of every document that is in the catalogue or in the repo, by id. */
+  list(): Promise<CatalogueEntry[]>;
+  get(docId: string): Promise<CatalogueEntry | undefined>;
+  /** Sets the title, at most 1000 UTF-8 bytes, the labels, 1 to 200 bytes each, the application's data. What is not given stays. */
+  set(docId: string, facts: { title?: string; labels?: string[]; data?: RecordValue }): Promise<void>;
+  /** Notes that a document of the catalogue was edited now; `handle.change` does it by itself. */
+  touch(docId: string): Promise<void>;
+  /** Takes a document out of the catalogue; `repo.delete` does it by itself. */
+  delete(docId: string): Promise<void>;
+  /** Calls `listener` with the ids of documents of which something has changed here. */
+  subscribe(listener: (docIds: string[]) => void): () => void;
 }
 
 export interface WaitOptions {

@@ -147,3 +147,23 @@ export async function lookBack(repo: Repo): Promise<string[]> {
   lines.push(handle.doc.forkAt(handle.history.at(Math.floor(handle.history.end / 2))).getText("text").toString());
   return lines;
 }
+
+type Fact = { title: string; count?: number; bytes?: Uint8Array };
+
+export async function records(repo: Repo): Promise<string | undefined> {
+  const shared = repo.collection<Fact>("facts", { kind: "shared" });
+  await shared.insert("a", { title: "A" });
+  await shared.update("a", { count: 1 });
+  // @ts-expect-error a field of another type
+  await shared.update("a", { count: "1" });
+  // @ts-expect-error nobody owns shared records
+  await shared.get("a", { owner: "x" });
+  const [first] = await shared.entries({ prefix: "a", limit: 1 });
+  const owned = repo.collection<Fact>("own", { kind: "owned" });
+  for (const { owner, value } of await owned.entries({ owner: await repo.device })) owner satisfies string, value satisfies Fact;
+  const end: () => void = owned.subscribe((changes) => changes.forEach(({ key, owner, deleted, local }) => void [key, owner, deleted, local]));
+  end();
+  await repo.catalogue.set("d", { title: "D", labels: ["x"] });
+  const entry = await repo.catalogue.get("d");
+  return first?.value.title ?? entry?.opened[0]?.name;
+}

@@ -9,6 +9,7 @@ mod http;
 mod limits;
 mod power;
 mod process;
+mod records;
 mod sessions;
 mod socket;
 mod sync;

@@ -12,7 +12,7 @@ use corella::{
     Repo, RepoConfig,
     protocol::{Device, Features, Message, PeerType, RecordId, RefusalReason},
     runtime::{Adapter, Collection, CollectionKind, Durability, Env, ErrorCode, RecordChange, RecordFilter, RecordStats, RepoEvent},
-    synchronizer::{ChannelKind, Interest, PeerContext, Permissions, RecordLimits},
+    synchronizer::{ChannelKind, Interest, PeerContext, Permissions, RecordLimits, RecordRoom},
 };
 use loro::LoroValue;
 
@@ -327,6 +327,41 @@ fn a_clock_too_far_ahead_is_refused_and_reported_until_it_is_right() {
     offset.set(0);
     world.run(600_000);
     assert_eq!(get(&mut world, &of_right, "a"), Some(record(&[("x", 1)])), "time has caught up");
+}
+
+#[test]
+fn what_a_relay_has_no_room_for_stays_where_it_was_made_until_there_is_room() {
+    let mut world = World::new(31);
+    let links: Vec<_> = (0..2).map(|_| Link::new(world.env(), ChannelKind::Network, 20)).collect();
+    let records = RecordLimits { device: RecordRoom { records: 20, bytes: 1_000_000 }, ..RecordLimits::default() };
+    let hub = Repo::new(world.env(), RepoConfig { records, ..hub_config(links.iter().map(|link| link.end(1)).collect()) });
+    let (greedy, modest) = (leaf(&world, vec![links[0].end(0)]), leaf(&world, vec![links[1].end(0)]));
+    let (of_greedy, of_modest) = (shared(&greedy), shared(&modest));
+    let (told, reported) = (errors(&greedy), errors(&hub));
+    links.iter().for_each(Link::connect);
+    for number in 0..40 {
+        put(&mut world, &of_greedy, &format!("greedy {number}"), &record(&[("x", number)]));
+        world.run(200);
+    }
+    put(&mut world, &of_modest, "modest", &record(&[("x", 1)]));
+    world.run(3_000);
+    assert_eq!(hub.record_stats().records, 21, "no more than that of one device, and of others all the same");
+    assert_eq!((all(&mut world, &of_greedy).len(), all(&mut world, &of_modest).len()), (41, 21), "nothing is lost");
+    assert!(told.borrow().iter().any(|error| error.contains(": full")), "{told:?}");
+    assert!(reported.borrow().iter().any(|error| error.contains("there is no room for")), "{reported:?}");
+    assert!(greedy.unsynced() > 0);
+    // What is deleted and forgotten by all makes room.
+    for number in 0..15 {
+        world.wait(of_modest.delete(&format!("greedy {number}")), 1_000).unwrap().unwrap();
+    }
+    for number in 15..40 {
+        world.wait(of_greedy.delete(&format!("greedy {number}")), 1_000).unwrap().unwrap();
+    }
+    world.run(20 * 60_000);
+    for side in [&of_greedy, &of_modest] {
+        assert_eq!(all(&mut world, side).into_keys().collect::<Vec<_>>(), ["modest"]);
+    }
+    assert_eq!((hub.record_stats().records, greedy.unsynced()), (1, 0));
 }
 
 #[test]

@@ -3,8 +3,12 @@ use std::rc::Rc;
 use corella::{
     DocId, PeerId, VersionVector,
     browser::{IndexedDbAdapter, Listener},
-    protocol::Tombstone,
-    runtime::{AdapterState, Record, RecordKey, RecordKind, Safety, StorageNotice, StoreError, Write},
+    protocol::{
+        Clock, ClockVector, Device, RecordId, RecordState, Tombstone,
+        clock::{Stamp, Writer},
+        record::{decode_state, encode_state},
+    },
+    runtime::{AdapterState, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, StorageNotice, StoreError, Write},
     synchronizer::Timestamp,
 };
 use futures_channel::oneshot;
@@ -13,7 +17,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbRequest, IdbTransaction, IdbTransactionMode};
 
 use super::env;
-use crate::channels::{Recorder, stores};
+use crate::channels::{Recorder, record_stores, stores};
 
 fn factory() -> IdbFactory {
     js_sys::Reflect::get(&js_sys::global(), &"indexedDB".into()).unwrap().unchecked_into()
@@ -98,6 +102,74 @@ impl stores::Stores for Databases {
 #[wasm_bindgen_test]
 async fn the_indexed_db_store_conforms() {
     stores::all(&Databases).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_indexed_db_store_keeps_records() {
+    record_stores::all(&Databases).await;
+}
+
+fn record_id(number: u32) -> RecordId {
+    RecordId { collection: "facts".into(), owner: None, key: format!("fact-{number}").into() }
+}
+
+fn facts(count: u32) -> RecordsWrite {
+    let clock = |number: u32| Clock { stamp: Stamp(u64::from(number) + 1), writer: Writer { device: Device(1), number: 1 } };
+    let row = |number| encode_state(&RecordState::put(clock(number), [("title".into(), vec![7; 40].into())])).into();
+    let version = ClockVector::from_iter([(clock(0).writer, clock(count).stamp)]);
+    RecordsWrite { records: (0..count).map(|number| (record_id(number), row(number))).collect(), version, ..RecordsWrite::default() }
+}
+
+const OPENING: RecordsOpening = RecordsOpening { device: Device(1), writer: 1 };
+
+#[wasm_bindgen_test]
+async fn ten_thousand_records_lie_in_a_few_rows_and_survive_a_forced_close() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    store.write_records(facts(10_000)).await.unwrap();
+    let database = raw(&name, None).await;
+    assert!(count(&database, "collections").await <= 258);
+    database.close();
+    // An upgrade by somebody else that is given up forces the connection closed; the next use opens another one.
+    let request = factory().open_with_u32(&name, 3).unwrap();
+    let asked = request.clone();
+    let _upgrade = Listener::new(&request, "upgradeneeded", move |_| asked.transaction().unwrap().abort().unwrap());
+    let (send, receive) = oneshot::channel();
+    let send = std::cell::Cell::new(Some(send));
+    let _failed = Listener::new(&request, "error", move |event| {
+        event.prevent_default();
+        let _ = send.take().map(|send| send.send(()));
+    });
+    receive.await.unwrap();
+    side.adapter.stop().await;
+    let side = start(&name);
+    let loaded = side.store().await.load_records(OPENING).await.unwrap().unwrap();
+    let mut ids: Vec<_> = loaded.records.into_iter().map(|(id, _)| id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 10_000);
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_page_of_records_costs_only_what_is_on_it() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    store.write_records(facts(2_000)).await.unwrap();
+    let database = raw(&name, None).await;
+    let table = database.transaction_with_str_and_mode("collections", IdbTransactionMode::Readwrite).unwrap();
+    let table = table.object_store("collections").unwrap();
+    done(&table.put_with_key(&js_sys::Uint8Array::from(&[1, 9, 9][..]), &7.into()).unwrap()).await;
+    database.close();
+    let loaded = store.load_records(OPENING).await.unwrap().unwrap();
+    let readable = loaded.records.iter().filter(|(_, row)| decode_state(row).is_ok()).count();
+    assert!((1_900..2_000).contains(&readable) && loaded.records.len() == readable + 1, "{readable} of {}", loaded.records.len());
+    // It can be written to again.
+    let mut later = facts(4_000);
+    later.records.drain(..2_000);
+    store.write_records(later).await.unwrap();
+    assert!(store.load_records(OPENING).await.unwrap().unwrap().records.iter().all(|(_, row)| decode_state(row).is_ok()));
 }
 
 #[wasm_bindgen_test]

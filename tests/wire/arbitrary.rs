@@ -76,6 +76,7 @@ fn refusal() -> impl Strategy<Value = RefusalReason> {
         Storage,
         Invalid,
         ClockAhead,
+        Full,
     ])
 }
 

@@ -1,8 +1,9 @@
 import "./style.css";
 import * as corella from "corella";
-import { BroadcastChannelAdapter, type DocHandle, IndexedDBAdapter, type LoroMap, Repo, RepoError, WebSocketAdapter } from "corella";
+import { BroadcastChannelAdapter, type DocHandle, IndexedDBAdapter, Repo, RepoError, WebSocketAdapter } from "corella";
 import { HistoryPanel } from "./history.js";
 import type { Editor, EditorKind } from "./kinds.js";
+import { labelsOf, NoteList, noteId } from "./note-list.js";
 import { facts } from "./panel.js";
 import { type Person, Presence, whoAmI } from "./people.js";
 
@@ -11,13 +12,6 @@ const find = <T extends HTMLElement>(selector: string): T => {
   if (!element) throw new Error(`${selector} is missing`);
   return element;
 };
-
-interface Entry {
-  id: string;
-  title: string;
-  created: number;
-  kind: EditorKind["kind"];
-}
 
 interface Open {
   id: string;
@@ -42,14 +36,10 @@ export async function start(editors: EditorKind): Promise<void> {
   const repo = await Repo.open({
     identity: { name: me.name },
     adapters,
-    // A note that anybody deletes is deleted here too; the list of notes is nobody's to delete.
-    permissions: { deletion: ({ id }) => id !== "notebook/index" },
+    // A note that anybody deletes is deleted here too.
+    permissions: { deletion: () => true },
   });
 
-  // The list of notes is itself a document: titles are there offline, and everybody sees a new note at once.
-  const index = repo.get("notebook/index");
-  const notes = (): LoroMap => index.doc.getMap("notes");
-  const noteId = (id: string) => `notebook/note/${id}`;
   /** The page for a kind of note, opened as this one was. */
   const page = (kind: EditorKind["kind"], id?: string) => `${PAGES[kind]}${here.search}${id === undefined ? "" : `#${id}`}`;
 
@@ -71,43 +61,18 @@ export async function start(editors: EditorKind): Promise<void> {
     showStatus();
   });
 
-  function entries(): Entry[] {
-    const list: Entry[] = [];
-    for (const [id, value] of Object.entries(notes().toJSON())) {
-      if (typeof value === "object" && value !== null && "title" in value) {
-        const { title, created, kind } = value as Record<string, unknown>;
-        list.push({ id, title: String(title), created: Number(created), kind: kind === "rich" ? "rich" : "plain" });
-      }
-    }
-    return list.sort((a, b) => b.created - a.created);
-  }
+  const list = new NoteList(repo, ({ id, kind }) => (kind === editors.kind ? `#${id}` : page(kind, id)), () => open?.id, showNote);
 
-  function put(id: string, entry: Partial<Entry>): void {
-    const before = entries().find((known) => known.id === id);
-    const { title = before?.title ?? "", created = before?.created ?? Date.now(), kind = before?.kind ?? editors.kind } = entry;
-    index.change(() => notes().set(id, { title, created, kind }));
-  }
-
-  function showList(): void {
-    const list = find("#notes");
-    const all = entries();
-    list.replaceChildren(
-      ...all.map(({ id, title, kind }) => {
-        const link = document.createElement("a");
-        link.href = kind === editors.kind ? `#${id}` : page(kind, id);
-        link.dataset.kind = kind;
-        link.textContent = title || "Untitled";
-        if (id === open?.id) link.setAttribute("aria-current", "page");
-        const item = document.createElement("li");
-        item.append(link);
-        return item;
-      }),
-    );
-    find("#no-notes").hidden = all.length > 0;
-    const title = find<HTMLInputElement>("#title");
-    const current = all.find(({ id }) => id === open?.id);
-    if (document.activeElement !== title) title.value = current?.title ?? "";
-    title.disabled = !current;
+  /** Shows what the list knows of the open note. */
+  function showNote(): void {
+    const current = list.get(open?.id);
+    const fill = (selector: string, value: string) => {
+      const input = find<HTMLInputElement>(selector);
+      if (document.activeElement !== input) input.value = value;
+      input.disabled = !current;
+    };
+    fill("#title", current?.title ?? "");
+    fill("#labels", current?.labels.join(", ") ?? "");
     find<HTMLButtonElement>("#delete-note").disabled = !current;
     find<HTMLButtonElement>("#history").disabled = !current;
     if (!open) return;
@@ -135,7 +100,8 @@ export async function start(editors: EditorKind): Promise<void> {
     }
     edit();
     document.body.classList.remove("menu");
-    showList();
+    list.draw();
+    showNote();
     showPeople();
     showStatus();
   }
@@ -186,21 +152,21 @@ export async function start(editors: EditorKind): Promise<void> {
   }
 
   function showStatus(): void {
-    const { readyStates: states, durability } = (open ?? { handle: index }).handle;
+    const states = open?.handle.readyStates ?? [];
     const set = (selector: string, state: "good" | "busy" | "bad", text: string) => {
       const element = find(selector);
       element.dataset.state = state;
       element.textContent = text;
     };
-    const disk = states.find(({ kind }) => kind === "storage");
-    if (!storage.ok || (!disk && repo.adapters[0]?.state === "closed")) set("#saved", "bad", "Not saved on this device");
-    else if (disk && durability !== "memory") set("#saved", "good", "Saved on this device");
+    const disk = repo.adapters[0]?.state;
+    if (!storage.ok || disk === "closed") set("#saved", "bad", "Not saved on this device");
+    else if (disk === "open" && open?.handle.durability !== "memory") set("#saved", "good", "Saved on this device");
     else set("#saved", "busy", "Saving…");
     const network = states.filter(({ kind }) => kind === "network");
     if (socket.state !== "open") {
       const why = socket.state === "off" ? "Offline" : "Connecting";
       set("#connection", "busy", `${why} – changes are kept`);
-    } else if (repo.unsynced === 0 && network.some(({ state }) => state === "synced")) set("#connection", "good", "In sync with the hub");
+    } else if (repo.unsynced === 0 && (!open || network.some(({ state }) => state === "synced"))) set("#connection", "good", "In sync with the hub");
     else set("#connection", "busy", "Syncing…");
     const { unsynced } = repo;
     find("#unsynced").hidden = unsynced === 0 || socket.state === "open";
@@ -215,11 +181,10 @@ export async function start(editors: EditorKind): Promise<void> {
     requestAnimationFrame(() => {
       drawing = false;
       showStatus();
-      if (find<HTMLDetailsElement>("#panel").open) find("#facts").replaceChildren(facts(repo, open?.handle ?? index));
+      if (find<HTMLDetailsElement>("#panel").open) find("#facts").replaceChildren(facts(repo, open?.handle));
     });
   }
 
-  index.subscribe(showList);
   repo.on("ready-state-changed", draw);
   repo.on("unsynced-changed", draw);
   repo.on("document-removed", ({ docId }) => {
@@ -234,11 +199,16 @@ export async function start(editors: EditorKind): Promise<void> {
   find("#new-note").addEventListener("click", () => {
     const id = crypto.randomUUID();
     editors.begin(repo.get(noteId(id)));
-    put(id, { title: "New note" });
-    location.hash = id;
+    void list.put(id, { title: "New note", kind: editors.kind }).then(() => (location.hash = id));
   });
   find("#title").addEventListener("input", (event) => {
-    if (open) put(open.id, { title: (event.target as HTMLInputElement).value });
+    if (open) void list.put(open.id, { title: (event.target as HTMLInputElement).value });
+  });
+  find("#labels").addEventListener("change", (event) => {
+    if (open) void list.put(open.id, { labels: labelsOf((event.target as HTMLInputElement).value) });
+  });
+  find("#labels").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") open?.editor?.focus();
   });
   find("#title").addEventListener("keydown", (event) => {
     if (event.key === "Enter") open?.editor?.focus();
@@ -248,7 +218,6 @@ export async function start(editors: EditorKind): Promise<void> {
     const { id } = open;
     show(undefined);
     location.hash = "";
-    index.change(() => notes().delete(id));
     void repo.delete(noteId(id));
   });
   find("#online").addEventListener("change", (event) => {
@@ -271,7 +240,6 @@ export async function start(editors: EditorKind): Promise<void> {
   addEventListener("hashchange", route);
   find("#empty").hidden = false;
   route();
-  showList();
   draw();
 
   if ("serviceWorker" in navigator && import.meta.url.includes("/assets/")) {
@@ -279,5 +247,5 @@ export async function start(editors: EditorKind): Promise<void> {
   }
 
   // For trying things in the console.
-  Object.assign(window, { corella: { ...corella, repo, index, socket } });
+  Object.assign(window, { corella: { ...corella, repo, socket } });
 }

@@ -19,9 +19,9 @@ function table(head: string[], lines: string[][]): HTMLTableElement {
   return element;
 }
 
-export function facts(repo: Repo, handle: DocHandle): DocumentFragment {
+export function facts(repo: Repo, handle: DocHandle | undefined): DocumentFragment {
   const out = document.createDocumentFragment();
-  const states = new Map(handle.readyStates.map((state) => [state.peerId, state]));
+  const states = new Map((handle?.readyStates ?? []).map((state) => [state.peerId, state]));
   const operations = (id: string) => {
     const version = states.get(id)?.version;
     return version ? String([...version.toJSON().values()].reduce((sum, end) => sum + end, 0)) : "–";
@@ -42,7 +42,13 @@ export function facts(repo: Repo, handle: DocHandle): DocumentFragment {
     ),
     table(
       ["This repo", "Document", "Operations here", "Not with the hub", "Safe", "Documents known"],
-      [[repo.peerId.slice(-4), handle.docId, String(handle.doc.opCount()), String(handle.unsynced), handle.durability, String(repo.list().length)]],
+      [
+        [
+          repo.peerId.slice(-4),
+          ...(handle ? [handle.docId, String(handle.doc.opCount()), String(handle.unsynced), handle.durability] : ["–", "–", "–", "–"]),
+          String(repo.list().length),
+        ],
+      ],
     ),
   );
   return out;

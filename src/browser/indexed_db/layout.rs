@@ -6,7 +6,9 @@
 //! `meta`: key "birth", value a random text that tells this database from one of the same name that was deleted; key "synced", rewritten
 //! to bring to disk what was committed before; under other names the small values kept beside the documents, as bytes.
 //!
-//! Versions: 1 had no `meta`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
+//! `collections`: the records beside the documents, see `collections.rs`.
+//!
+//! Versions: 1 had neither `meta` nor `collections`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
 //! a higher [`VERSION`].
 
 use bytes::Bytes;
@@ -26,11 +28,12 @@ pub(super) const VERSION: u32 = 2;
 pub(super) const RECORDS: &str = "records";
 pub(super) const INDEX: &str = "index";
 pub(super) const META: &str = "meta";
+pub(super) const COLLECTIONS: &str = "collections";
 pub(super) const BIRTH: &str = "birth";
 pub(super) const SYNCED: &str = "synced";
 /// Object stores every database of corella's has had from the beginning.
 pub(super) const FIRST: [&str; 2] = [RECORDS, INDEX];
-pub(super) const ALL: [&str; 3] = [RECORDS, INDEX, META];
+pub(super) const ALL: [&str; 4] = [RECORDS, INDEX, META, COLLECTIONS];
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";

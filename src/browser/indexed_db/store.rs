@@ -14,6 +14,7 @@ use web_sys::{Event, IdbDatabase, IdbObjectStore, IdbTransaction, IdbTransaction
 
 use super::{
     super::listener::Listener,
+    collections,
     layout::{self, Index},
     quota,
     request::{self, Outcome, done, explain, lost},
@@ -21,8 +22,8 @@ use super::{
 use crate::{
     protocol::{DocId, Tombstone},
     runtime::{
-        AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, RepoError, Safety,
-        StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
+        AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
+        RecordsWrite, RepoError, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
 };
 
@@ -156,6 +157,16 @@ impl Shared {
         Ok(connection)
     }
 
+    /// Something was to be written: after the first time the browser is asked to keep it.
+    fn tried(&self, error: Option<&StoreError>, nothing: bool) {
+        match error {
+            None if nothing || self.written.replace(true) => {}
+            None => quota::keep(&self.watch.context, &self.name, self.birth.borrow().as_deref()),
+            Some(StoreError::Full(_)) => quota::tell_room(&self.watch.context),
+            Some(_) => {}
+        }
+    }
+
     fn forget(&self, connection: &Rc<Connection>) {
         let mut present = self.connection.borrow_mut();
         if present.as_ref().is_some_and(|present| Rc::ptr_eq(present, connection)) {
@@ -179,7 +190,7 @@ impl Shared {
     }
 }
 
-/// Documents in one IndexedDB database.
+/// Documents and records in one IndexedDB database.
 pub(super) struct IndexedDbStore {
     shared: Rc<Shared>,
     /// Completes when the writes asked for so far have; each write replaces it.
@@ -253,13 +264,7 @@ impl Store for IndexedDbStore {
         let writes = Rc::new(writes);
         self.queue(async move {
             let outcome = shared.with_database(|database| write(database, Rc::clone(&writes), safety)).await;
-            match &outcome {
-                Ok(_) if writes.is_empty() => {}
-                Ok(_) if shared.written.replace(true) => {}
-                Ok(_) => quota::keep(&shared.watch.context, &shared.name, shared.birth.borrow().as_deref()),
-                Err(StoreError::Full(_)) => quota::tell_room(&shared.watch.context),
-                Err(_) => {}
-            }
+            shared.tried(outcome.as_ref().err(), writes.is_empty());
             outcome
         })
     }
@@ -290,6 +295,21 @@ impl Store for IndexedDbStore {
         self.queue(async move { shared.with_database(|database| amend(database, name, Amendment::clone(&change))).await })
     }
 
+    fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        self.queue(async move { shared.with_database(|database| collections::load(database, opening)).await.map(Some) })
+    }
+
+    fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        let shared = Rc::clone(&self.shared);
+        let write = Rc::new(write);
+        self.queue(async move {
+            let outcome = shared.with_database(|database| collections::write(database, Rc::clone(&write))).await;
+            shared.tried(outcome.as_ref().err(), write.records.is_empty());
+            outcome
+        })
+    }
+
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
         self.queue(async move { shared.with_database(|database| remove(database, doc.clone())).await })
@@ -306,7 +326,12 @@ impl Store for IndexedDbStore {
     }
 }
 
-fn transaction(database: &IdbDatabase, stores: &[&str], mode: IdbTransactionMode, safety: Safety) -> Result<IdbTransaction, StoreError> {
+pub(super) fn transaction(
+    database: &IdbDatabase,
+    stores: &[&str],
+    mode: IdbTransactionMode,
+    safety: Safety,
+) -> Result<IdbTransaction, StoreError> {
     let options = Object::new();
     let durability = match safety {
         // "Complete" means that the operating system has it.
@@ -414,7 +439,7 @@ async fn bury(database: IdbDatabase, doc: DocId, tombstone: Tombstone) -> Result
 }
 
 /// Waits until the transaction has ended, which is given up if not all could be requested.
-async fn finish(transaction: &IdbTransaction, outcome: Outcome, requested: Result<(), StoreError>) -> Result<(), StoreError> {
+pub(super) async fn finish(transaction: &IdbTransaction, outcome: Outcome, requested: Result<(), StoreError>) -> Result<(), StoreError> {
     let Err(error) = requested else { return outcome.complete().await };
     // It may have aborted already, with the reason that matters.
     let _ = transaction.abort();

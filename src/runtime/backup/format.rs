@@ -10,6 +10,7 @@
 //! | 2 document | [`DocRow`]; the records after it are its |
 //! | 3 record | kind (1 snapshot, 2 update), then a Loro export |
 //! | 4 damaged record | bytes that were stored and could not be read; kept for somebody to look at |
+//! | 5 facts | records of collections, those that are there; after the documents |
 //! | 0 end | [`End`], once, last: without it the file was cut off |
 //!
 //! Rows are postcard's; unknown tags are an error, so that a newer file is refused and not half read.
@@ -32,6 +33,7 @@ const HEAD: u8 = 1;
 const DOCUMENT: u8 = 2;
 const RECORD: u8 = 3;
 const DAMAGED: u8 = 4;
+const FACTS: u8 = 5;
 
 const SNAPSHOT: u8 = 1;
 const UPDATE: u8 = 2;
@@ -77,6 +79,7 @@ pub(super) enum Entry {
     Document(DocRow),
     Record(RecordKind, Bytes),
     Damaged(Bytes),
+    Facts(Bytes),
     End(End),
 }
 
@@ -124,6 +127,7 @@ impl Writer {
                 (RECORD, [&[kind], &bytes[..]].concat())
             }
             Entry::Damaged(bytes) => (DAMAGED, bytes.to_vec()),
+            Entry::Facts(bytes) => (FACTS, bytes.to_vec()),
             Entry::End(end) => (END, row(end)),
         };
         self.check = check(self.check, tag, &body);
@@ -180,7 +184,7 @@ impl Reader {
             return if self.buffer.is_empty() { Ok(None) } else { Err(damaged) };
         }
         let Some((&tag, length)) = self.buffer.split_first() else { return Ok(None) };
-        if tag > DAMAGED {
+        if tag > FACTS {
             return Err(damaged);
         }
         let Some(length) = length.first_chunk::<4>() else { return Ok(None) };
@@ -213,6 +217,7 @@ impl Reader {
                 Entry::Record(kind, body)
             }
             DAMAGED => Entry::Damaged(body),
+            FACTS => Entry::Facts(body),
             _ => {
                 self.ended = true;
                 Entry::End(parsed(&body).ok_or(damaged)?)

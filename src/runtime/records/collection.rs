@@ -310,7 +310,7 @@ impl Collection {
 }
 
 impl RepoInner {
-    fn own_device(&self) -> Device {
+    pub(in crate::runtime) fn own_device(&self) -> Device {
         self.records.clock.get().writer().device
     }
 }

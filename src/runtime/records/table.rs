@@ -4,7 +4,10 @@
 
 use std::ops::Bound;
 
-use super::RecordStats;
+use super::{
+    RecordStats,
+    room::{Usage, weight},
+};
 use crate::{
     collections::{SortedMap, SortedSet, sort},
     protocol::{
@@ -12,11 +15,11 @@ use crate::{
         clock::Writer,
         record::{MAX_RECORDS, PAGE_BYTES},
     },
-    synchronizer::ChannelId,
+    synchronizer::{ChannelId, RecordLimits},
 };
 
 /// Bytes a record takes in a message beside names and values, roughly.
-const OVERHEAD: usize = 24;
+pub(super) const OVERHEAD: usize = 24;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -28,6 +31,7 @@ pub(super) struct Table {
     dirty: SortedMap<ChannelId, SortedSet<RecordId>>,
     /// Those whose row is to be replaced and not merged with.
     reverted: SortedMap<ChannelId, SortedSet<RecordId>>,
+    usage: Usage,
 }
 
 /// Returns about how many bytes a record takes in a message.
@@ -36,7 +40,7 @@ pub(super) fn size((id, state): &RecordEntry) -> usize {
 }
 
 /// Returns the id that comes before all others.
-fn first_id() -> RecordId {
+pub(super) fn first_id() -> RecordId {
     RecordId { collection: "".into(), owner: None, key: "".into() }
 }
 
@@ -63,18 +67,20 @@ impl Table {
         let known = self.records.get_mut(id);
         let (before, changed) = match known {
             Some(known) => {
-                let before = known.latest();
+                let (before, weighed) = (known.latest(), weight(id, known));
                 if !known.merge(state) {
                     // A store that has exactly this lacks nothing of it.
                     let source = source.filter(|_| *known == *state);
                     source.and_then(|source| self.dirty.get_mut(&source)).map(|dirty| dirty.remove(id));
                     return None;
                 }
+                self.usage.change(id, Some(weighed), Some(weight(id, known)));
                 (before, &*known)
             }
             None if state.is_empty() => return None,
             None => {
                 self.records.insert(id.clone(), state.clone());
+                self.usage.change(id, None, Some(weight(id, state)));
                 (None, state)
             }
         };
@@ -96,6 +102,15 @@ impl Table {
         Some((id.clone(), !alive))
     }
 
+    /// Returns whether there is no room for what a peer gives of a record.
+    pub(super) fn is_full(&self, id: &RecordId, given: &RecordState, limits: &RecordLimits) -> bool {
+        let Some(latest) = given.latest() else { return false };
+        let known = self.records.get(id);
+        // What replaces something at least as large needs no room.
+        let grows = known.is_none_or(|known| given.bytes() > known.bytes());
+        grows && self.usage.is_full(id, latest.writer.device, known.is_some(), limits)
+    }
+
     /// Returns what is left of a record when somebody who has `version` has of it `outline`, if that is less than is here.
     pub(super) fn trimmed(&self, id: &RecordId, outline: &RecordState, version: &ClockVector) -> Option<RecordState> {
         let known = self.records.get(id)?;
@@ -112,6 +127,7 @@ impl Table {
     /// Takes a state in the place of what is here of a record. Returns the record, and whether it is gone, if that can be seen.
     pub(super) fn replace(&mut self, id: &RecordId, state: RecordState) -> Option<(RecordId, bool)> {
         let before = self.records.remove(id)?;
+        self.usage.change(id, Some(weight(id, &before)), None);
         if let Some(latest) = before.latest() {
             self.log.remove(&(latest, id.clone()));
         }
@@ -132,8 +148,10 @@ impl Table {
         for entry in settled {
             self.log.remove(&entry);
             let (_, id) = entry;
-            if self.records.get(&id).is_some_and(|state| !state.is_alive()) {
-                self.records.remove(&id);
+            if self.records.get(&id).is_some_and(|state| !state.is_alive())
+                && let Some(gone) = self.records.remove(&id)
+            {
+                self.usage.change(&id, Some(weight(&id, &gone)), None);
                 self.soil(&id);
             }
         }
@@ -215,6 +233,11 @@ impl Table {
     pub(super) fn dirty_again(&mut self, store: ChannelId, ids: SortedSet<RecordId>, reverted: SortedSet<RecordId>) {
         self.dirty.entry(store).or_default().extend(ids);
         self.reverted.entry(store).or_default().extend(reverted);
+    }
+
+    /// Returns how many records have something that is not in a version.
+    pub(super) fn beyond(&self, version: &ClockVector) -> u64 {
+        self.records.values().filter(|state| !state.is_in(version)).count() as u64
     }
 
     pub(super) fn stats(&self) -> RecordStats {

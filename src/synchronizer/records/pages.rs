@@ -11,7 +11,7 @@ use crate::{
 
 /// Milliseconds a peer may be silent before it is asked again.
 const SILENCE_MS: u64 = 5_000;
-/// Milliseconds until something refused for its clock is asked for again, doubled each time.
+/// Milliseconds until something refused for its clock, or for want of room, is asked for again, doubled each time.
 pub(super) const AHEAD_MS: u64 = 30_000;
 /// Pushes that wait for the end of a reading.
 const MAX_DEFERRED: usize = 1_000;
@@ -222,12 +222,12 @@ impl Synchronizer {
         channel: ChannelId,
         claim: Claim,
         news: bool,
-        ahead: Option<RecordId>,
+        refused: Option<(RecordId, RefusalReason)>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let Some(peer) = self.model.records.peers.get_mut(&channel) else { return };
-        if let Some(record) = ahead {
+        if let Some((record, reason)) = refused {
             let pause = AHEAD_MS << peer.failures.min(6);
             peer.failures = peer.failures.saturating_add(1);
             peer.asked_again = now.plus(pause);
@@ -235,8 +235,7 @@ impl Synchronizer {
                 self.stop_reading(channel, out);
             }
             if let Some(peer) = self.model.context(channel) {
-                let reason = RefusalReason::ClockAhead;
-                out.push(Effect::Emit(Event::RecordClockAhead { record: record.clone(), peer: peer.peer_id.clone() }));
+                out.push(Effect::Emit(Event::RecordsNotTaken { record: record.clone(), peer: peer.peer_id.clone(), reason }));
                 let message = Message::RecordsRefusal { record, reason, state: RecordState::default() };
                 out.push(Effect::Send { channel, message });
             }

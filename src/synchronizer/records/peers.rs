@@ -6,7 +6,7 @@
 use super::{RecordEffect, RecordTimer, State, pages};
 use crate::{
     protocol::{ClockVector, Device, Message, RecordEntry, Role},
-    synchronizer::{ChannelId, Effect, Synchronizer, Timer, Timestamp},
+    synchronizer::{ChannelId, Effect, Event, Synchronizer, Timer, Timestamp},
 };
 
 /// Milliseconds over which changes are gathered, after one that went at once.
@@ -171,6 +171,9 @@ impl Synchronizer {
         }
         let known = peer.known.clone();
         if network {
+            if !records.confirmed.includes(&known) {
+                out.push(Effect::Emit(Event::RecordsConfirmed));
+            }
             records.confirmed.merge(&known);
             if let Some(durable) = &have.durable {
                 records.confirmed_on_disk.merge(durable);
@@ -234,8 +237,8 @@ impl Synchronizer {
         self.model.arm(Timer::Records(RecordTimer::Verify(channel)), verify, out);
     }
 
-    /// A peer takes nothing for its clock: it is offered again after a growing pause.
-    pub(super) fn records_refused_for_clock(&mut self, channel: ChannelId, now: Timestamp) -> bool {
+    /// A peer takes nothing, for its clock or for want of room: it is offered again after a growing pause.
+    pub(super) fn records_refused_for_now(&mut self, channel: ChannelId, now: Timestamp) -> bool {
         let Some(peer) = self.model.records.peers.get_mut(&channel) else { return false };
         if peer.offered_again > now {
             return false;

@@ -113,7 +113,7 @@ impl Records {
                 adapters,
                 peer_type: if it.is_hub { PeerType::Service } else { PeerType::User },
                 interest: if it.is_hub { Interest::Everything } else { Interest::Opened },
-                records: RecordLimits { max_drift_ms: DRIFT_MS, lapse_ms: LAPSE_MS },
+                records: RecordLimits { max_drift_ms: DRIFT_MS, lapse_ms: LAPSE_MS, ..RecordLimits::default() },
                 ..RepoConfig::default()
             },
         );
