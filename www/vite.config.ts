@@ -65,6 +65,8 @@ export default defineConfig({
   base: "./",
   // Packages written for loro-crdt work on this package's documents: one module in the page.
   resolve: { alias: aliases },
+  // The development server would make a second copy of what it prepares.
+  optimizeDeps: { exclude: ["corella", "loro-crdt"] },
   build: { target: "es2022", chunkSizeWarningLimit: 1000, rolldownOptions: { input: PAGES } },
   worker: { format: "es" },
   plugins: [shell(), serviceWorker()],
