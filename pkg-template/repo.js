@@ -18,6 +18,7 @@ const EVENTS = [
   "document-renewed",
   "ready-state-changed",
   "storage-health",
+  "storage-progress",
   "refused",
   "unsynced-changed",
   "adapter-changed",

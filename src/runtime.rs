@@ -29,6 +29,7 @@ pub mod records;
 mod recovery;
 mod repo;
 mod storage;
+mod storage_progress;
 mod trim;
 pub mod utf16;
 
@@ -55,4 +56,5 @@ pub use records::{
     RecordsOpening, RecordsWrite,
 };
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};
+pub use storage_progress::StorageWork;
 pub use trim::{decode_marks, encode_marks};

@@ -134,6 +134,9 @@ fn log_event(event: &RepoEvent) {
         RepoEvent::DocumentRemoved { doc } => tracing::debug!(%doc, "document removed"),
         RepoEvent::PeerConnected { peer } => tracing::info!(%peer, "peer connected"),
         RepoEvent::PeerDisconnected { peer } => tracing::info!(%peer, "peer disconnected"),
+        RepoEvent::StorageProgress { doc, work, bytes, records, done } => {
+            tracing::debug!(%doc, work = work.as_str(), bytes, records, done, "work on a large document's records");
+        }
         RepoEvent::StorageHealth { ok: true, .. } => tracing::info!("storage works again"),
         RepoEvent::StorageHealth { error: Some(error), .. } => tracing::error!(%error, "storage failed"),
         RepoEvent::StorageHealth { error: None, .. } => tracing::error!("storage failed"),

@@ -293,6 +293,14 @@ fn event_to_js(event: &RepoEvent) -> JsValue {
             }
             out
         }
+        RepoEvent::StorageProgress { doc, work, bytes, records, done } => object(&[
+            ("type", "storage-progress".into()),
+            ("docId", doc.as_str().into()),
+            ("work", work.as_str().into()),
+            ("bytes", (*bytes as f64).into()),
+            ("records", (*records).into()),
+            ("done", (*done).into()),
+        ]),
         RepoEvent::Refused { doc, peer, reason, retry_ms } => object(&[
             ("type", "refused".into()),
             ("docId", doc.as_str().into()),

@@ -8,7 +8,7 @@ use futures_channel::oneshot;
 
 use super::{
     Adapter, AdapterState, Admission, ChannelStats, Collection, CollectionKind, DocHandle, Env, ErrorCode, LocalBoxFuture, RawRecord,
-    RecordStats, RepoError, Safety, StorageHealth, StorageProblem,
+    RecordStats, RepoError, Safety, StorageHealth, StorageProblem, StorageWork,
     admission::Gate,
     inner::{FlushWaiter, RepoInner},
     records::{self, Records},
@@ -188,6 +188,19 @@ pub enum RepoEvent {
         error: Option<RepoError>,
         /// The document it concerns, if it is one.
         doc: Option<DocId>,
+    },
+    /// Work on a large document's records has begun, or has ended.
+    StorageProgress {
+        /// The document.
+        doc: DocId,
+        /// What is done.
+        work: StorageWork,
+        /// Bytes read or written.
+        bytes: u64,
+        /// Records read or replaced.
+        records: u32,
+        /// Whether it has ended, well or not.
+        done: bool,
     },
     /// A peer did not take what is here of a document; it is offered again.
     Refused {

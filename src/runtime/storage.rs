@@ -13,7 +13,7 @@ use loro::LoroDoc;
 
 use super::{
     Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
-    StorageProblem, Store, StoredDoc, Write,
+    StorageProblem, StorageWork, Store, StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
     inner::RepoInner,
@@ -35,12 +35,13 @@ const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shelved {
     pub(super) bytes: u64,
+    pub(super) records: u32,
     pub(super) updated: Timestamp,
 }
 
 impl From<&IndexEntry> for Shelved {
     fn from(index: &IndexEntry) -> Self {
-        Self { bytes: index.bytes, updated: index.updated }
+        Self { bytes: index.bytes, records: index.records, updated: index.updated }
     }
 }
 
@@ -136,6 +137,8 @@ impl RepoInner {
         let Some(open) = self.store(channel) else { return };
         let weak = self.weak.clone();
         let leased = self.authors.borrow().leased().is_some();
+        let (bytes, records) = self.stored.borrow().get(&id).map_or((0, 0), |shelved| (shelved.bytes, shelved.records));
+        let told = self.storage_works_on(&id, StorageWork::Load, bytes, records);
         self.env.spawn(Box::pin(async move {
             let loaded = open.store.load(&id).await;
             let Some(inner) = weak.upgrade() else { return };
@@ -158,7 +161,7 @@ impl RepoInner {
                     inner.tell_history(&doc);
                     inner.enqueue(input);
                     if doc.missed.take() {
-                        inner.enqueue(Input::HistoryMissed { doc: id, channel, version: doc.version() });
+                        inner.enqueue(Input::HistoryMissed { doc: id.clone(), channel, version: doc.version() });
                     }
                 }
                 (Err(error), Some(_)) => {
@@ -167,8 +170,11 @@ impl RepoInner {
                         StorageProblem::Corrupt => inner.quarantine(&id, storage_error(&what, error)),
                         problem => inner.storage_failed(problem, storage_error(&what, error)),
                     }
-                    inner.enqueue(Input::LoadFailed { channel, doc: id });
+                    inner.enqueue(Input::LoadFailed { channel, doc: id.clone() });
                 }
+            }
+            if told {
+                inner.storage_worked_on(&id, StorageWork::Load, bytes, records);
             }
             inner.pump();
         }));
@@ -242,6 +248,7 @@ impl RepoInner {
         let at = self.env.now();
         let mut writes = Vec::new();
         let mut pending = Vec::new();
+        let mut compacted = Vec::new();
         for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator, trim } in docs {
             let Some(doc) = self.doc(&id) else { continue };
             let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
@@ -260,6 +267,10 @@ impl RepoInner {
                 known.settle(&version);
                 replaces.clone_from(&known.keys);
             }
+            let replaced = u32::try_from(replaces.len()).unwrap_or(u32::MAX);
+            if snapshot && self.storage_works_on(&id, StorageWork::Compaction, record.bytes.len() as u64, replaced) {
+                compacted.push((id.clone(), record.bytes.len() as u64, replaced));
+            }
             writes.push(Write {
                 doc: id.clone(),
                 record: record.clone(),
@@ -277,6 +288,9 @@ impl RepoInner {
         self.env.spawn(Box::pin(async move {
             let outcome = written.await;
             let Some(inner) = weak.upgrade() else { return };
+            for (doc, bytes, records) in compacted {
+                inner.storage_worked_on(&doc, StorageWork::Compaction, bytes, records);
+            }
             match outcome {
                 Ok(committed) => inner.wrote(channel, &open, pending, committed),
                 Err(error) => {
@@ -317,9 +331,10 @@ impl RepoInner {
             let own = u32::try_from(known.keys.len()).unwrap_or(u32::MAX);
             known.size.records = totals.get(&doc).copied().unwrap_or(own).max(own);
             known.size.foreign = known.size.records - own;
-            self.stored
-                .borrow_mut()
-                .insert(doc.clone(), Shelved { bytes: known.size.snapshot_bytes + known.size.update_bytes, updated: now });
+            self.stored.borrow_mut().insert(
+                doc.clone(),
+                Shelved { bytes: known.size.snapshot_bytes + known.size.update_bytes, records: known.size.records, updated: now },
+            );
             docs.push((doc, version, known.size));
         }
         self.enqueue(Input::Stored { channel, docs, refused });

@@ -349,6 +349,11 @@ export interface RepoEvents {
   /** `repo.storageHealth` has changed. With `ok` storage works again, or there is no bad news. Of one document's records it says `docId`. */
   "storage-health": { type: "storage-health"; ok: boolean; problem?: StorageProblem; error?: RepoError; docId?: string };
   /**
+   * The records of a document of a mebibyte or more are read, or one snapshot takes their place: told when that begins, and with `done`
+   * when it has ended. `bytes` are those read or written, `records` those read or replaced.
+   */
+  "storage-progress": { type: "storage-progress"; docId: string; work: "load" | "compaction"; bytes: number; records: number; done: boolean };
+  /**
    * A peer did not take what is here of a document: it stays unsynced, is kept here, and is offered again in `retryMs` milliseconds.
    * Told once per reason, until the peer takes it. Only by peers that speak corella's extension of the protocol.
    */

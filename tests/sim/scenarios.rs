@@ -5,7 +5,7 @@ use std::rc::Rc;
 use corella::{
     DocHandle, Repo, RepoConfig,
     protocol::PeerType,
-    runtime::{Adapter, Durability, ErrorCode, ReadyStatus, RepoEvent, SyncKind, WaitOptions},
+    runtime::{Adapter, Durability, ErrorCode, ReadyStatus, RepoEvent, StorageWork, SyncKind, WaitOptions},
     synchronizer::{ChannelKind, DIGEST_PERIOD_MS, Interest, MemoryBudget},
 };
 
@@ -348,6 +348,51 @@ fn a_failing_disk_is_reported_and_gets_the_edits_once_it_works_again() {
     assert_eq!(health.borrow().first(), Some(&false));
     assert_eq!(health.borrow().last(), Some(&true));
     assert_eq!(disk.records("d"), 1);
+}
+
+#[test]
+fn long_work_on_the_records_of_a_large_document_is_told_when_it_begins_and_when_it_ends() {
+    let mut world = World::new(14);
+    let disk = Disk::new();
+    let start = |world: &World| {
+        let repo = repo(world, Interest::Opened, vec![Drive::new(&disk, world.env(), 3, 5)]);
+        let told = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let heard = Rc::clone(&told);
+        repo.on_event(move |event| {
+            if let RepoEvent::StorageProgress { doc, work, bytes, records, done } = event {
+                assert!(*bytes >= 1024 * 1024, "{bytes} bytes");
+                heard.borrow_mut().push((doc.to_string(), *work, *records, *done));
+            }
+        })
+        .detach();
+        (repo, told)
+    };
+    let (one, told) = start(&world);
+    let (large, small) = (one.get("large").unwrap(), one.get("small").unwrap());
+    insert(&small, 0, "x");
+    let mut state = 1_u32;
+    let noise: String = (0..2_000_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b' ' + (state >> 24) as u8 % 95)
+        })
+        .collect();
+    for part in [&noise[..1_000_000], &noise[1_000_000..]].into_iter().chain(["."; 8]) {
+        insert(&large, 0, part);
+        world.run(1_000);
+    }
+    let close = one.close();
+    world.wait(close, 1_000).expect("in time").expect("flushed");
+    let compacted = |done| ("large".to_owned(), StorageWork::Compaction, 9, done);
+    assert_eq!(*told.borrow(), [compacted(false), compacted(true)]);
+
+    let (two, told) = start(&world);
+    world.run(100);
+    let handle = two.get("large").unwrap();
+    world.run(100);
+    assert_eq!(text(&handle).len(), 2_000_008);
+    let loaded = |done| ("large".to_owned(), StorageWork::Load, disk.records("large") as u32, done);
+    assert_eq!(*told.borrow(), [loaded(false), loaded(true)]);
 }
 
 #[test]
