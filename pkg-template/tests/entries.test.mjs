@@ -55,7 +55,7 @@ test("the entry of the document API has what loro-crdt has, and nothing of the r
   const corella = await import("../../pkg/index.js");
   const loro = await import("../../pkg/loro.js");
   const only = Object.keys(corella).filter((name) => !(name in loro));
-  assert.deepEqual(only.sort(), ["BroadcastChannelAdapter", "DocHandle", "IndexedDBAdapter", "RateLimiter", "Repo", "WebSocketAdapter"]);
+  assert.deepEqual(only.sort(), ["BroadcastChannelAdapter", "Catalogue", "Collection", "DocHandle", "IndexedDBAdapter", "RateLimiter", "Repo", "WebSocketAdapter"]);
 });
 
 test("code written for loro-crdt's web build runs unchanged", () => {

@@ -11,7 +11,8 @@ import { type Browser, chromium, expect, type Page, test } from "@playwright/tes
 const root = resolve(import.meta.dirname, "../..");
 const types: Record<string, string> = { ".js": "text/javascript", ".wasm": "application/wasm" };
 const soak = process.env.CORELLA_SOAK !== undefined;
-const ROUNDS = soak ? 100 : 3;
+const CRASHES = soak ? 200 : 20;
+const KILLS = soak ? 100 : 3;
 
 type Corella = typeof import("corella");
 type Repo = import("corella").Repo;
@@ -103,14 +104,14 @@ test("a browser killed while typing has everything that was said to be on disk",
   test.setTimeout(soak ? 3_600_000 : 240_000);
   const profile = mkdtempSync(join(tmpdir(), "corella-kill-"));
   const said: string[] = [];
-  for (let round = 0; round <= ROUNDS; round += 1) {
+  for (let round = 0; round <= KILLS; round += 1) {
     const { browser, child } = await start(profile);
     try {
       const page = await browser.contexts()[0].newPage();
       await page.exposeFunction("said", (token: string) => void said.push(token));
       const text = await stored(page);
       for (const token of said) expect(text, `${token} of ${said.length}`).toContain(token);
-      if (round === ROUNDS) break;
+      if (round === KILLS) break;
       const before = said.length;
       await page.evaluate(typing, `r${round}`);
       await expect.poll(() => said.length - before, { timeout: 60_000 }).toBeGreaterThan(5);
@@ -127,7 +128,7 @@ test("a tab that crashes while typing has everything that was said to be on disk
   test.setTimeout(soak ? 3_600_000 : 240_000);
   const said: string[] = [];
   await context.exposeFunction("said", (token: string) => void said.push(token));
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < CRASHES; round += 1) {
     const page = await context.newPage();
     const text = await stored(page);
     for (const token of said) expect(text).toContain(token);
@@ -245,4 +246,28 @@ test("thousands of stored documents with few open need the memory of few", async
     return { known: repo.list().length, open: repo.list().filter((info) => info.open).length, text: handle.doc.getText("text").toString() };
   });
   expect(result).toEqual({ known: 3_000, open: 11, text: "document 2999" });
+});
+
+test("ten thousand times a document of a repo opened, edited and closed leave the module's memory at a plateau", async ({ page }) => {
+  test.setTimeout(240_000);
+  await open(page, JSON.stringify({ memory: { documents: 50 } }));
+  const sizes = await page.evaluate(async () => {
+    const { repo } = window as unknown as Room;
+    const glue = await import("/pkg/corella.js" as string);
+    const { memory } = (await glue.default()) as { memory: WebAssembly.Memory };
+    const sizes: number[] = [];
+    for (let i = 0; i < 10_000; i += 1) {
+      const handle = repo.get(`doc-${i % 2_500}`);
+      await handle.waitForSync({ kind: "storage" });
+      handle.change((doc) => doc.getText("text").insert(0, `${i} `));
+      handle.close();
+      if (i % 2_500 === 2_499) {
+        await repo.flush();
+        while (repo.list().filter((info) => info.loaded).length > 60) await new Promise((resolve) => setTimeout(resolve, 50));
+        sizes.push(memory.buffer.byteLength);
+      }
+    }
+    return sizes;
+  });
+  expect(sizes[3], sizes.map((size) => `${Math.round(size / 1024)} KiB`).join(", ")).toBeLessThanOrEqual(sizes[1] * 1.1);
 });
