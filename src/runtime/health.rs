@@ -214,10 +214,12 @@ impl RepoInner {
             }
             StorageNotice::Blocked(error) => {
                 self.fail_flushes(&error);
+                self.settle_unheard(|_| true, &Err(error.clone()));
                 self.storage_failed(StorageProblem::Blocked, error);
             }
             StorageNotice::Superseded(error) => {
                 self.fail_flushes(&error);
+                self.settle_unheard(|_| true, &Err(error.clone()));
                 self.storage_failed(StorageProblem::Superseded, error);
             }
             StorageNotice::Lost(error) => self.storage_failed(StorageProblem::ConnectionLost, error),

@@ -22,12 +22,12 @@ use super::{
     ephemeral_doc::PresenceTable,
     health::Health,
     records::Records,
-    storage::{OpenStore, Shelved},
+    storage::{OpenStore, Removal, Shelved, Unheard},
 };
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{ClockVector, DocId, Message, PeerId, Transmission, VersionVector, extension::AuthorRange},
-    synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer},
+    synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer, Timer},
 };
 
 /// Payload that is gathered before it is sent; less is sent when nothing is left to do.
@@ -82,7 +82,9 @@ pub(super) struct RepoInner {
     pub(super) waiters: RefCell<Vec<Waiter>>,
     pub(super) flushes: RefCell<Vec<FlushWaiter>>,
     /// Deletions under way, taken by whoever asked for them.
-    pub(super) removals: RefCell<Vec<oneshot::Receiver<Result<(), RepoError>>>>,
+    pub(super) removals: RefCell<Vec<Removal>>,
+    /// Those that stores are still to hear of.
+    pub(super) unheard: RefCell<Vec<Unheard>>,
     pub(super) deliveries: RefCell<VecDeque<Delivery>>,
     pub(super) changed: mpsc::UnboundedSender<DocId>,
     pub(super) writer: u64,
@@ -96,6 +98,8 @@ pub(super) struct RepoInner {
     /// Which store the lease is of.
     pub(super) lease_store: Cell<Option<ChannelId>>,
     pub(super) lease_waiters: RefCell<Vec<oneshot::Sender<()>>>,
+    /// Which timer of each name is the one that was set last.
+    timers: RefCell<SortedMap<Timer, u64>>,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
@@ -135,6 +139,7 @@ impl RepoInner {
             waiters: RefCell::default(),
             flushes: RefCell::default(),
             removals: RefCell::default(),
+            unheard: RefCell::default(),
             deliveries: RefCell::default(),
             changed,
             writer,
@@ -146,6 +151,7 @@ impl RepoInner {
             authors,
             lease_store: Cell::new(None),
             lease_waiters: RefCell::default(),
+            timers: RefCell::default(),
             queue: RefCell::default(),
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
@@ -360,7 +366,16 @@ impl RepoInner {
             Effect::RemoveEphemeral { channel, peer, forget } => self.remove_ephemeral(channel, peer.as_ref(), forget),
             Effect::SetTimer { timer, after_ms } => {
                 let sleep = self.env.sleep(after_ms);
-                self.later(async move |inner: Rc<Self>| inner.enqueue(Input::TimerFired(timer)), sleep);
+                let id = self.next_id();
+                self.timers.borrow_mut().insert(timer.clone(), id);
+                let fire = async move |inner: Rc<Self>| {
+                    // One that was set again since does not fire for the earlier time.
+                    if inner.timers.borrow().get(&timer) == Some(&id) {
+                        inner.timers.borrow_mut().remove(&timer);
+                        inner.enqueue(Input::TimerFired(timer));
+                    }
+                };
+                self.later(fire, sleep);
             }
             Effect::Records(effect) => self.execute_records(effect),
             Effect::Emit(event) => self.emit_decision(event),
@@ -491,7 +506,11 @@ impl RepoInner {
         let Some(doc) = self.doc(&id) else { return };
         self.forget_exports(&id);
         let mut pending = VersionVector::new();
+        let mut own = None;
         let imported = self.guarded(&doc, |doc| {
+            // The engine would commit what the application has not, and it would seem to come from the peer.
+            doc.doc.commit();
+            own = doc.news();
             #[cfg(feature = "failpoints")]
             super::failpoint::hit("import", &doc.doc);
             let status = doc.doc.import(data)?;
@@ -504,6 +523,10 @@ impl RepoInner {
             }
             loro::LoroResult::Ok(())
         });
+        if let Some(version) = own {
+            self.authors.borrow_mut().note(&id, &version);
+            self.enqueue(Input::DocChanged { doc: id.clone(), version });
+        }
         match imported {
             Ok(Ok(())) => {
                 self.tell_history(&doc);
@@ -688,6 +711,8 @@ impl AdapterSink for RepoInner {
         let unavailable = matches!(entry.state(), AdapterState::Off | AdapterState::Waiting | AdapterState::Closed);
         if entry.kind() == ChannelKind::Storage && unavailable {
             self.enqueue(Input::StoreUnavailable { adapter });
+            // As if it had not been expected.
+            self.settle_unheard(|unheard| unheard.adapter == adapter, &Ok(()));
             self.fail_flushes(&RepoError::new(ErrorCode::Storage, format!("the {} store is not available", entry.name())));
         }
         self.emit(RepoEvent::AdapterChanged { adapter });

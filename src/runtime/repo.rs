@@ -415,15 +415,19 @@ impl Repo {
             Ok(id) => id,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
+        let unheard = self.0.await_unheard(&id);
         self.0.removals.borrow_mut().clear();
         self.0.enqueue(how(id));
         self.0.pump();
         let removals = std::mem::take(&mut *self.0.removals.borrow_mut());
         Box::pin(async move {
-            for removal in removals {
+            for (_, removal) in removals {
                 if let Ok(outcome) = removal.await {
                     outcome?;
                 }
+            }
+            for heard in unheard {
+                heard.await.unwrap_or_else(|_| Err(closed()))?;
             }
             Ok(())
         })

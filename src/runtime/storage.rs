@@ -12,7 +12,7 @@ use futures_channel::oneshot;
 use loro::LoroDoc;
 
 use super::{
-    Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
+    AdapterState, Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
     StorageProblem, StorageWork, Store, StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{DocId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, Input, Mark, StoreDoc, Stored, StoredSize, Timestamp},
+    synchronizer::{ChannelId, ChannelKind, Input, Mark, StoreDoc, Stored, StoredSize, Timestamp},
 };
 
 /// Records of one document that may wait for operations of others.
@@ -85,6 +85,16 @@ impl Records {
     }
 }
 
+/// A removal under way, and what tells its end.
+pub(super) type Removal = (DocId, oneshot::Receiver<Result<(), RepoError>>);
+
+/// A removal that a store hears of when it is open.
+pub(super) struct Unheard {
+    pub(super) adapter: usize,
+    pub(super) doc: DocId,
+    pub(super) done: oneshot::Sender<Result<(), RepoError>>,
+}
+
 /// What is written of one document, remembered until the store confirms it.
 struct Pending {
     doc: DocId,
@@ -123,6 +133,7 @@ impl RepoInner {
                     inner.storage_works(true);
                     inner.stored.borrow_mut().extend(live.map(|info| (info.doc, Shelved::from(&info.index))));
                     inner.enqueue(Input::Listed { channel, docs });
+                    return inner.remove_unheard(open.adapter);
                 }
                 Err(error) => {
                     inner.storage_failed(StorageProblem::from(&error), storage_error("list documents", error));
@@ -147,7 +158,7 @@ impl RepoInner {
                 (Ok(stored), Some(doc)) => {
                     inner.storage_works(true);
                     // It is there to be read; who wants to know that it was, hears so when it is known under whose name it is written.
-                    let input = inner.take_stored(channel, &open, &doc, stored);
+                    let mut input = inner.take_stored(channel, &open, &doc, stored);
                     let doc = inner.doc(&id).unwrap_or(doc);
                     if inner.authors.borrow().is_asking() {
                         inner.lease_settled().await;
@@ -156,6 +167,12 @@ impl RepoInner {
                         inner.settle_author(&doc);
                     } else {
                         inner.check_author(&doc).await;
+                    }
+                    // What was typed and what came while that was asked is in it, too.
+                    let doc = inner.doc(&id).unwrap_or(doc);
+                    inner.notice(&doc);
+                    if let Input::Loaded { version, .. } = &mut input {
+                        *version = doc.version();
                     }
                     inner.note_written(&doc);
                     inner.tell_history(&doc);
@@ -414,11 +431,57 @@ impl RepoInner {
         }));
     }
 
+    /// Returns what tells that a removal is done in the stores that are still opening, and hear of it then.
+    pub(super) fn await_unheard(&self, doc: &DocId) -> Vec<oneshot::Receiver<Result<(), RepoError>>> {
+        let adapters = self.adapters.borrow();
+        let opening = adapters
+            .iter()
+            .enumerate()
+            .filter(|(_, adapter)| adapter.kind() == ChannelKind::Storage && adapter.state() == AdapterState::Connecting);
+        opening
+            .map(|(adapter, _)| {
+                let (done, heard) = oneshot::channel();
+                self.unheard.borrow_mut().push(Unheard { adapter, doc: doc.clone(), done });
+                heard
+            })
+            .collect()
+    }
+
+    /// Tells those who wait for a store to hear of a removal what came of it.
+    pub(super) fn settle_unheard(&self, which: impl Fn(&Unheard) -> bool, outcome: &Result<(), RepoError>) {
+        let settled: Vec<_> = self.unheard.borrow_mut().extract_if(.., |unheard| which(unheard)).collect();
+        for unheard in settled {
+            let _ = unheard.done.send(outcome.clone());
+        }
+    }
+
+    /// A store has told what it has, and so hears of what was deleted and dropped before: whoever waits for that is told when it is done.
+    fn remove_unheard(&self, adapter: usize) {
+        self.removals.borrow_mut().clear();
+        self.pump();
+        let removals = std::mem::take(&mut *self.removals.borrow_mut());
+        let waiting: Vec<_> = self.unheard.borrow_mut().extract_if(.., |unheard| unheard.adapter == adapter).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        self.env.spawn(Box::pin(async move {
+            let mut failed = SortedMap::new();
+            for (doc, removal) in removals {
+                if let Ok(Err(error)) = removal.await {
+                    failed.insert(doc, error);
+                }
+            }
+            for Unheard { doc, done, .. } in waiting {
+                let _ = done.send(failed.get(&doc).map_or(Ok(()), |error| Err(error.clone())));
+            }
+        }));
+    }
+
     /// Deletes a document from a store, with or without leaving a tombstone.
     pub(super) fn remove_doc(&self, channel: ChannelId, doc: DocId, tombstone: Option<Tombstone>) {
         let Some(open) = self.store(channel) else { return };
         let (done, removed) = oneshot::channel();
-        self.removals.borrow_mut().push(removed);
+        self.removals.borrow_mut().push((doc.clone(), removed));
         open.records.borrow_mut().remove(&doc);
         self.release(&doc);
         let weak = self.weak.clone();

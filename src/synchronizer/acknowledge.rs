@@ -226,6 +226,10 @@ impl Synchronizer {
             link.absent = true;
             link.subscribed = false;
             link.unconfirmed_since = None;
+            // It has nothing any more of what it may have had.
+            link.known = None;
+            link.durable = VersionVector::new();
+            link.settled = VersionVector::new();
             return;
         }
         // What was sent did not arrive: the next offer starts from what the peer said it has.

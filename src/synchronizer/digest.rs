@@ -60,13 +60,22 @@ impl Synchronizer {
                 .is_some_and(|peer| self.config.identity.peer_id < peer.peer_id);
             if begins {
                 // Who is asked nothing says nothing: of what others wrote it is not known otherwise that it is on the relay's disk.
-                let reply = self.misses_disk(channel);
+                let reply = self.misses_disk(channel) || self.misses_word(channel);
                 self.begin_digest(channel, reply, out);
             }
         }
         if any {
             self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
         }
+    }
+
+    /// Returns whether a peer has not said of a document that it has what is here: it may have come to it from somebody else.
+    fn misses_word(&self, channel: ChannelId) -> bool {
+        self.model.docs_of(channel).iter().any(|doc| {
+            let Some(link) = self.model.peek(channel, doc) else { return false };
+            let doubtful = || self.model.held(doc).is_some_and(|(_, version)| !link.confirms(version));
+            link.is_followed() && link.is_agreed() && doubtful()
+        })
     }
 
     /// Returns whether a relay has documents of which it is not known that all is on another machine's disk.

@@ -250,7 +250,7 @@ pub enum Effect {
         /// Nobody else is connected: nothing needs to be remembered of them, and all is welcome when it comes again.
         forget: bool,
     },
-    /// Hand `timer` back after a while.
+    /// Hand `timer` back after a while: once, also if it was set before and that time is not over.
     SetTimer {
         /// Which.
         timer: Timer,

@@ -152,8 +152,20 @@ impl Synchronizer {
             for doc in docs {
                 self.ask(channel, &doc, true, out);
             }
+            self.compare_kept(channel, now, out);
         }
         self.offer_stranded(channel, now, out);
+    }
+
+    /// Compares what is kept here and not in memory with another relay, where no sum does it.
+    fn compare_kept(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        let relay = self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+        if !relay || self.role() != Role::Relay || self.speaks_digest(channel) {
+            return;
+        }
+        let unmentioned = |doc: &&DocId| self.model.peek(channel, doc).is_none_or(|link| link.known.is_none() && link.is_agreed());
+        let kept: Vec<_> = self.model.catalogue.keys().filter(unmentioned).cloned().collect();
+        self.compare_away(channel, kept, now, out);
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.
@@ -187,6 +199,7 @@ impl Synchronizer {
             |doc: &DocId| self.model.peek(channel, doc).is_some_and(|link| link.subscribed && link.known.is_none() && link.is_agreed());
         let away: Vec<_> = self.model.docs_of(channel).into_iter().filter(unmentioned).collect();
         self.compare_away(channel, away, now, out);
+        self.compare_kept(channel, now, out);
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {

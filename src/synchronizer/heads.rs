@@ -120,6 +120,10 @@ impl Synchronizer {
         if same {
             // Stores have just that: there is no need to read it.
             self.follow(channel, &doc, version);
+            if let Some(link) = self.model.link(channel, &doc) {
+                link.waiting = false;
+                link.attempts = 0;
+            }
             if reply {
                 self.tell_heads(channel, &doc, false, out);
                 self.vouch(channel, &doc, out);
@@ -148,6 +152,7 @@ impl Synchronizer {
         let Some(link) = self.model.link(channel, doc) else { return };
         link.subscribed = true;
         link.absent = false;
+        self.model.unlearn(channel, doc, version);
         self.model.learn(channel, doc, version);
     }
 

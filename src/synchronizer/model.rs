@@ -730,6 +730,16 @@ impl Model {
         self.confirm(channel, doc, version);
     }
 
+    /// A peer says that it has `version` and no more: what it had beyond that, and is not here either, it cannot give any more.
+    pub(super) fn unlearn(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
+        let ours = self.here(doc);
+        let Some(known) = self.link(channel, doc).and_then(|link| link.known.as_mut()) else { return };
+        if !version.includes(known) && !ours.includes(known) {
+            let end = |(author, end): (u64, i32)| (author, end.min(version.get(author).max(ours.get(author))));
+            *known = known.iter().map(end).filter(|(_, end)| *end > 0).collect();
+        }
+    }
+
     /// Another machine says it has `version`. Only what is here counts: nobody has what is not made yet.
     pub(super) fn confirm(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
         if self.channels.get(&channel).is_none_or(|entry| entry.kind != ChannelKind::Network) {

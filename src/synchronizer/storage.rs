@@ -463,7 +463,7 @@ impl Synchronizer {
         }
         let extended = self.model.is_extended(channel);
         for doc in self.model.stranded() {
-            if !self.sees(channel, &doc) || self.model.peek(channel, &doc).is_some_and(|link| link.known.is_some()) {
+            if !self.sees(channel, &doc) || self.model.peek(channel, &doc).is_some_and(|link| link.known.is_some() || link.waiting) {
                 continue;
             }
             if extended {

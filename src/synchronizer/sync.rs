@@ -420,8 +420,11 @@ impl Synchronizer {
 
     /// Asks whether what was sent has arrived, or once more for what is missing.
     pub(super) fn verify(&mut self, channel: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.model.is_ready(doc) || self.model.peek(channel, doc).is_none() {
+        if self.model.peek(channel, doc).is_none() {
             return;
+        }
+        if !self.model.is_ready(doc) {
+            return self.verify_away(channel, doc, out);
         }
         let ours = self.model.version(doc);
         let delay = self.config.verify_delay_ms;
@@ -448,6 +451,19 @@ impl Synchronizer {
             link.unconfirmed_since = Some(now);
         }
         self.ask(channel, doc, true, out);
+    }
+
+    /// Asks again about a document that left memory, if there was no answer. One that is being read is asked about when it has been.
+    fn verify_away(&mut self, channel: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
+        if self.model.docs.contains_key(doc) || self.model.held(doc).is_none() {
+            return;
+        }
+        if let Some(link) = self.model.link(channel, doc)
+            && std::mem::take(&mut link.waiting)
+            && link.refused.is_none()
+        {
+            self.ask(channel, doc, true, out);
+        }
     }
 
     pub(super) fn sync_wanted(&mut self, doc: &DocId, kind: ChannelKind, out: &mut Vec<Effect>) {

@@ -202,7 +202,14 @@ impl Synchronizer {
     ) {
         for doc in docs {
             let Some((lineage, _)) = self.model.held(&doc) else { continue };
-            if self.model.docs.contains_key(&doc) || !self.sees(channel, &doc) {
+            if !self.sees(channel, &doc) {
+                continue;
+            }
+            if let Some(entry) = self.model.docs.get_mut(&doc) {
+                // It is on its way back.
+                if let DocState::Loading { ask, .. } = &mut entry.state {
+                    ask.insert(channel);
+                }
                 continue;
             }
             if self.model.is_extended(channel) {

@@ -17,7 +17,7 @@ use corella::{
     },
     synchronizer::ChannelKind,
 };
-use loro::{LoroDoc, LoroError};
+use loro::{LoroDoc, LoroError, VersionVector};
 
 use crate::life::Life;
 
@@ -81,6 +81,24 @@ impl Disk {
             }
         }
         contents
+    }
+
+    /// Returns what the records of a document hold, those included that can be used only when what was trimmed has been fetched again.
+    pub fn version(&self, doc: &str) -> VersionVector {
+        let mut version = self.contents(doc).oplog_vv();
+        let docs = self.docs.borrow();
+        let records = docs.get(&DocId::new(doc).unwrap()).into_iter().flat_map(|stored| stored.records.values());
+        let spans: Vec<_> = records.filter_map(|record| LoroDoc::decode_import_blob_meta(&record.bytes, false).ok()).collect();
+        // One may begin where another one ends.
+        for _ in 0..spans.len() {
+            for span in &spans {
+                let begins = |(author, start): (&u64, &i32)| *start <= version.get(author).copied().unwrap_or(0);
+                if span.partial_start_vv.iter().all(begins) {
+                    version.merge(&span.partial_end_vv);
+                }
+            }
+        }
+        version
     }
 }
 

@@ -101,12 +101,18 @@ impl World {
         self.clock.now.set(end);
     }
 
-    /// Runs until `future` is done, at most `ms` milliseconds.
-    pub fn wait<T: 'static>(&mut self, future: LocalBoxFuture<T>, ms: u64) -> Option<T> {
-        let (done, mut over) = oneshot::channel();
+    /// Begins `future`, and returns what tells its end.
+    pub fn begin<T: 'static>(&self, future: LocalBoxFuture<T>) -> oneshot::Receiver<T> {
+        let (done, over) = oneshot::channel();
         self.clock.spawn(Box::pin(async move {
             let _ = done.send(future.await);
         }));
+        over
+    }
+
+    /// Runs until `future` is done, at most `ms` milliseconds.
+    pub fn wait<T: 'static>(&mut self, future: LocalBoxFuture<T>, ms: u64) -> Option<T> {
+        let mut over = self.begin(future);
         for _ in 0..ms.div_ceil(10) {
             self.run(10);
             if let Ok(Some(value)) = over.try_recv() {

@@ -250,3 +250,19 @@ fn parts_that_do_not_exist_are_ignored() {
     assert_eq!(effects, []);
     let _ = Capabilities::own(Role::Leaf);
 }
+
+#[test]
+fn a_peer_that_has_not_said_that_it_has_what_is_here_is_asked_to() {
+    for (said, asked) in [(vv(&[(7, 1)]), false), (vv(&[]), true)] {
+        let mut bench = super::extended::bench(Interest::Opened, AllowAll);
+        let peer = super::extended::pipe(&mut bench, 1, "2");
+        let _ = bench.open("d");
+        let _ = bench.receive(peer, Message::Heads { heads: vec![super::extended::head("d", said)], reply: true });
+        let effects = bench.on(Input::TimerFired(Timer::Digest));
+        let reply = effects.iter().find_map(|effect| match effect {
+            Effect::Send { message: Message::Digest { reply, .. }, .. } => Some(*reply),
+            _ => None,
+        });
+        assert_eq!(reply, Some(asked));
+    }
+}

@@ -189,3 +189,35 @@ fn a_document_without_content_is_compared_though_it_left() {
     let _ = bench.on(Input::DocOpened { doc: doc("d") });
     assert_eq!(bench.sync.model.held(&doc("d")), None, "until it has been read again");
 }
+
+/// A relay with document "d" away, and another relay that shares all but sums.
+fn away_from_relay() -> (Bench, ChannelId, Vec<Effect>) {
+    let memory = MemoryBudget { documents: 0, bytes: 0 };
+    let features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
+    let config = Config { memory, features, ..Config::new(id("1", PeerType::Service), Interest::Everything) };
+    let mut bench = Bench { sync: Synchronizer::new(config, Rc::new(AllowAll)) };
+    bench.store();
+    stored(&mut bench, "d", NOW);
+    close(&mut bench, "d", NOW);
+    assert_eq!(look(&mut bench, &[], later(1)), ["d"]);
+    let peer = ChannelId(1);
+    let _ = bench.on(Input::ChannelOpened { channel: peer, kind: ChannelKind::Network, initiate: true });
+    let greeting = super::extended::extended("2", crate::protocol::Role::Relay);
+    let effects = bench.receive(peer, Message::EstablishResponse(greeting));
+    (bench, peer, effects)
+}
+
+#[test]
+fn a_relay_is_told_what_left_memory_where_no_sum_says_it_and_told_again_if_it_does_not_answer() {
+    let heads = |channel| {
+        let heads = vec![super::extended::head("d", vv(&[(7, 1)]))];
+        Effect::Send { channel, message: Message::Heads { heads, reply: true } }
+    };
+    let (mut bench, peer, effects) = away_from_relay();
+    assert!(effects.contains(&heads(peer)), "{effects:?}");
+    let verify = Input::TimerFired(Timer::Verify(peer, doc("d")));
+    assert!(bench.at(verify.clone(), later(3)).contains(&heads(peer)), "again");
+    let answer = Message::Heads { heads: vec![super::extended::head("d", vv(&[(7, 1)]))], reply: false };
+    let _ = bench.at(Input::Received { channel: peer, message: answer }, later(4));
+    assert_eq!(bench.at(verify, later(9)), [], "it has said what it has");
+}

@@ -4,9 +4,9 @@ use std::{cell::Cell, rc::Rc};
 
 use corella::{
     DocHandle, DocId, Repo, RepoConfig,
-    protocol::{Message, PeerType},
+    protocol::{Features, Message, PeerType},
     runtime::{Adapter, ErrorCode, ReadyStatus, SyncKind, WaitOptions},
-    synchronizer::{ChannelKind, Interest},
+    synchronizer::{ChannelKind, Interest, MemoryBudget},
 };
 
 use super::{
@@ -51,17 +51,28 @@ impl Bench {
 
     /// Starts a repo of group `node` at its side of every wire.
     fn repo(&self, node: usize, interest: Interest, wires: &[&Rc<Wire>], store: Option<Rc<dyn Adapter>>) -> Repo {
+        self.repo_that(node, interest, wires, store, |config| config)
+    }
+
+    fn repo_that(
+        &self,
+        node: usize,
+        interest: Interest,
+        wires: &[&Rc<Wire>],
+        store: Option<Rc<dyn Adapter>>,
+        differs: impl FnOnce(RepoConfig) -> RepoConfig,
+    ) -> Repo {
         let life = Life::new();
         let ends = wires.iter().filter_map(|wire| Some(wire.attach(wire.side_of(node)?, &life)));
         let repo = Repo::new(
             self.world.env(),
-            RepoConfig {
+            differs(RepoConfig {
                 interest,
                 peer_type: if interest == Interest::Everything { PeerType::Service } else { PeerType::User },
                 adapters: store.into_iter().chain(ends).collect(),
                 permissions: Rc::new(Seat { table: Rc::clone(&self.table), group: node }),
                 ..RepoConfig::default()
-            },
+            }),
         );
         self.table.enter(repo.peer_id().clone(), node);
         repo
@@ -288,4 +299,127 @@ fn making_a_document_does_not_delete_one_that_is_being_read_for_a_peer() {
     let made = slow.create("d", false).unwrap();
     bench.world.run(20_000);
     assert_eq!((text(&made), text(&asking)), ("stored".to_owned(), "stored".to_owned()));
+}
+
+/// Compares documents by their heads, and not by sums.
+const HEADS_ONLY: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
+
+#[test]
+fn relays_without_sums_compare_what_left_memory() {
+    for initiates in [0, 1] {
+        let mut bench = Bench::new();
+        let wire = bench.wire([initiates, 1 - initiates]);
+        let store = |disk: &Rc<Disk>| -> Option<Rc<dyn Adapter>> { Some(Drive::new(disk, bench.world.env(), 1, 0)) };
+        let frugal = |config| RepoConfig { features: HEADS_ONLY, memory: MemoryBudget { documents: 0, bytes: 0 }, ..config };
+        let (full, empty) = (Disk::new(), Disk::new());
+        let one = bench.repo_that(0, Interest::Everything, &[&wire], store(&full), frugal);
+        let other = bench.repo_that(1, Interest::Everything, &[&wire], store(&empty), frugal);
+        let handle = one.get("d").unwrap();
+        write(&handle, "written before");
+        handle.close();
+        drop(handle);
+        bench.world.run(60_000);
+        assert!(one.list().iter().all(|info| !info.loaded), "it left memory");
+        wire.connect();
+        bench.world.run(30_000);
+        assert_eq!(empty.contents("d").get_text("text").to_string(), "written before");
+        drop(other);
+    }
+}
+
+#[test]
+fn what_is_typed_at_any_time_while_a_document_is_read_reaches_others() {
+    for pause in (0..3_000).step_by(100) {
+        let mut bench = Bench::new();
+        let disk = Disk::new();
+        let wire = bench.wire([0, 1]);
+        let leaf = bench.repo(0, Interest::Opened, &[&wire], Some(Drive::new(&disk, bench.world.env(), 500, 0)));
+        let hub = bench.hub(1, &[&wire]);
+        wire.connect();
+        let handle = leaf.get("d").unwrap();
+        bench.world.run(pause);
+        write(&handle, "typed");
+        bench.world.run(30_000);
+        assert_eq!(text(&hub.get("d").unwrap()), "typed", "after {pause} ms");
+        assert!(handle.ready_states().iter().all(|state| state.state == ReadyStatus::Synced), "after {pause} ms");
+    }
+}
+
+#[test]
+fn a_deletion_is_done_when_a_store_that_was_still_opening_has_it() {
+    let mut bench = Bench::new();
+    let disk = Disk::new();
+    let repo = bench.repo(0, Interest::Opened, &[], Some(Drive::new(&disk, bench.world.env(), 1, 500)));
+    let mut deleted = bench.world.begin(repo.delete("d"));
+    bench.world.run(400);
+    assert!(deleted.try_recv().unwrap().is_none(), "no store has heard of it");
+    bench.world.run(1_000);
+    assert!(deleted.try_recv().unwrap().expect("told").is_ok());
+    assert!(disk.remembers_deletion("d"));
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_not_asked_more_often_after_every_edit() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let plain = |config| RepoConfig { features: Features::default(), ..config };
+    let writer = bench.repo_that(0, Interest::Opened, &[&wire], None, plain);
+    let reader = bench.repo_that(1, Interest::Opened, &[&wire], None, plain);
+    bench.table.forbid_changes("d", 0, true);
+    let (typed, _read) = (writer.get("d").unwrap(), reader.get("d").unwrap());
+    wire.connect();
+    for _ in 0..20 {
+        write(&typed, "x");
+        bench.world.run(6_000);
+    }
+    bench.world.run(120_000);
+    let said = bench.said_in_a_minute(&wire);
+    assert!(said <= 8, "{said} messages in a minute in which nothing happened");
+}
+
+#[test]
+fn what_a_peer_had_before_it_dropped_the_document_is_not_wanted_from_it_for_ever() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (a, b) = (bench.leaf(0, &[&wire]), bench.leaf(1, &[&wire]));
+    bench.table.forbid_changes("d", 1, true);
+    let (here, there) = (a.get("d").unwrap(), b.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    write(&here, "kept");
+    bench.world.run(1_000);
+    write(&there, "dropped");
+    bench.world.run(5_000);
+    drop(b.forget("d"));
+    let again = b.get("d").unwrap();
+    bench.world.run(5_000);
+    bench.table.forbid_changes("d", 1, false);
+    a.permissions_changed();
+    b.permissions_changed();
+    let said = bench.said_in_a_minute(&wire);
+    assert!(said <= 8, "{said} messages in a minute in which nothing happened");
+    assert_eq!((text(&here), text(&again)), ("kept".to_owned(), "kept".to_owned()));
+    assert!(here.ready_states().iter().all(|state| state.state == ReadyStatus::Synced), "{:?}", here.ready_states());
+}
+
+#[test]
+fn what_was_not_committed_when_a_change_came_does_not_count_as_the_peers() {
+    let mut bench = Bench::new();
+    let wire = bench.wire([0, 1]);
+    let (leaf, hub) = (bench.leaf(0, &[&wire]), bench.hub(1, &[&wire]));
+    let (here, there) = (leaf.get("d").unwrap(), hub.get("d").unwrap());
+    wire.connect();
+    bench.world.run(1_000);
+    here.doc().get_text("text").insert(0, "typed").unwrap();
+    write(&there, "given ");
+    // The hub dies with all it had before it could say that it keeps anything.
+    bench.world.run(15);
+    wire.disconnect();
+    drop((there, hub));
+    assert!(text(&here).contains("given") && text(&here).contains("typed"));
+    here.close();
+    let next = bench.hub(1, &[&wire]);
+    wire.connect();
+    bench.world.run(30_000);
+    assert!(text(&next.get("d").unwrap()).contains("typed"));
 }

@@ -38,6 +38,8 @@ pub struct Promise {
     pub disk: usize,
     pub doc: usize,
     pub version: VersionVector,
+    /// How often the document had been dropped from the disk when the promise was asked for.
+    pub drops: u32,
 }
 
 /// A machine other than the one that typed it has this on disk.
@@ -60,6 +62,10 @@ pub struct Model {
     pub buried: BTreeSet<(usize, usize)>,
     /// Documents made anew after they were there, or were deleted.
     pub recreated: BTreeSet<usize>,
+    /// Documents somebody dropped its copy of: what it said of that may not have been taken back yet.
+    pub dropped: BTreeSet<usize>,
+    /// How often a document was dropped from a disk: what was promised of it before is void.
+    drops: BTreeMap<(usize, usize), u32>,
     pub fates: BTreeMap<Run, Fate>,
     /// Documents somebody deleted: nothing is promised about what is in them.
     pub deleted: BTreeSet<usize>,
@@ -83,17 +89,26 @@ impl Model {
     }
 
     /// A flush of `run`, begun when there were `tokens` tokens, has completed.
-    pub fn flushed(&mut self, run: Run, tokens: usize, docs: &BTreeSet<usize>, promises: Vec<Promise>) {
+    pub fn flushed(&mut self, run: Run, tokens: usize, docs: &BTreeSet<usize>, mut promises: Vec<Promise>) {
+        promises.retain(|promise| promise.drops == self.drops(promise.disk, promise.doc));
         for token in self.tokens[..tokens].iter_mut().filter(|token| token.run == run && docs.contains(&token.doc)) {
             token.flushed = true;
         }
         self.promises.extend(promises);
     }
 
+    pub fn drops(&self, disk: usize, doc: usize) -> u32 {
+        self.drops.get(&(disk, doc)).copied().unwrap_or(0)
+    }
+
     /// A node has dropped its copy of a document: what only it had is gone.
     pub fn forgotten(&mut self, node: usize, disk: Option<usize>, doc: usize) {
         for token in self.tokens.iter_mut().filter(|token| token.run.node == node && token.doc == doc) {
             token.erased = true;
+        }
+        self.dropped.insert(doc);
+        if let Some(disk) = disk {
+            *self.drops.entry((disk, doc)).or_default() += 1;
         }
         self.promises.retain(|promise| promise.doc != doc || Some(promise.disk) != disk);
         self.remote_promises.retain(|promise| promise.doc != doc || !disk.is_some_and(|disk| promise.disks.contains(&disk)));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use corella::{
-    DocId, PeerId, Repo, RepoConfig,
+    DocHandle, DocId, PeerId, Repo, RepoConfig,
     protocol::{Message, PeerType, Transmission},
     runtime::{Adapter, Env, ErrorCode, RepoEvent, SyncKind, WaitOptions},
     synchronizer::{ChannelKind, Durability, Interest},
@@ -235,9 +235,13 @@ impl Chaos {
         drop(model);
         let deleted = alive.repo.delete(&self.plan.docs[doc]);
         let (model, disk) = (Rc::clone(&self.model), self.nodes[node].plan.disk);
+        let drops = disk.map(|disk| model.borrow().drops(disk, doc));
         self.world.clock.spawn(Box::pin(async move {
             if let (Ok(()), Some(disk)) = (deleted.await, disk) {
-                model.borrow_mut().buried.insert((disk, doc));
+                let mut model = model.borrow_mut();
+                if drops == Some(model.drops(disk, doc)) {
+                    model.buried.insert((disk, doc));
+                }
             }
         }));
         self.drop_handles(node, doc);
@@ -262,6 +266,7 @@ impl Chaos {
         if replace {
             model.deleted.insert(doc);
             model.recreated.insert(doc);
+            model.dropped.insert(doc);
         }
         let Ok(handle) = alive.repo.create(name, replace) else { return };
         model.deleted_by.remove(&(run, doc));
@@ -316,10 +321,11 @@ impl Chaos {
                 return;
             }
             let mut model = model.borrow_mut();
-            if model.deleted.contains(&doc) {
+            let dropped = level == Durability::HubDisk && model.dropped.contains(&doc);
+            if model.deleted.contains(&doc) || dropped {
                 return;
             }
-            let kept = disks.iter().any(|disk| includes(&all[*disk].contents(&name).oplog_vv(), &version));
+            let kept = disks.iter().any(|disk| includes(&all[*disk].version(&name), &version));
             if !kept {
                 model.violations.push(format!("{name}: node {node} is told {level:?} of {version:?}, and no disk of {disks:?} has it"));
             }
@@ -336,7 +342,7 @@ impl Chaos {
         for (doc, handle) in alive.handles.iter().chain(&alive.closed).filter(|(_, handle)| !handle.is_gone()) {
             handle.doc().commit();
             docs.insert(*doc);
-            promises.push(Promise { disk, doc: *doc, version: handle.doc().oplog_vv() });
+            promises.push(Promise { disk, doc: *doc, version: handle.doc().oplog_vv(), drops: self.model.borrow().drops(disk, *doc) });
         }
         Some((alive.run, self.model.borrow().tokens.len(), docs, promises))
     }
@@ -370,15 +376,20 @@ impl Chaos {
             .filter_map(|wire| Some((wire, wire.other(node)?)))
             .map(|(wire, peer)| {
                 let life = Rc::clone(&self.nodes[peer].working()?.life);
-                wire.is_up().then_some((life, self.nodes[peer].handle(doc)?.clone()))
+                wire.is_up().then_some((life, self.nodes[peer].handle(doc)?.clone(), self.nodes[peer].plan.disk))
             })
             .collect();
-        let (model, name) = (Rc::clone(&self.model), self.plan.docs[doc].clone());
+        let (model, name, disks) = (Rc::clone(&self.model), self.plan.docs[doc].clone(), self.disks.clone());
         self.world.clock.spawn(Box::pin(async move {
             let (Ok(()), Some(peers)) = (wait.await, peers) else { return };
             let mut model = model.borrow_mut();
-            let gone = peers.iter().any(|(life, handle)| !life.is_alive() || handle.is_gone());
-            if !gone && !peers.iter().any(|(_, handle)| includes(&handle.doc().oplog_vv(), &version)) {
+            let gone = peers.iter().any(|(life, handle, _)| !life.is_alive() || handle.is_gone());
+            // One that has just started has on its disk what it has not read yet.
+            let has = |handle: &DocHandle, disk: &Option<usize>| {
+                let stored = || disk.is_some_and(|disk| includes(&disks[disk].version(&name), &version));
+                includes(&handle.doc().oplog_vv(), &version) || stored()
+            };
+            if !gone && !model.dropped.contains(&doc) && !peers.iter().any(|(_, handle, disk)| has(handle, disk)) {
                 model.violations.push(format!("{name}: node {node} is told that a peer has {version:?}, and none has"));
             }
         }));
