@@ -43,7 +43,7 @@ fn device_from_js(device: Option<String>) -> Option<Device> {
     device.and_then(|digits| u64::from_str_radix(&digits, 16).ok()).map(Device)
 }
 
-fn owned(out: &js_sys::Object, owner: Option<Device>) {
+pub(super) fn owned(out: &js_sys::Object, owner: Option<Device>) {
     if let Some(owner) = owner {
         set(out, "owner", &device_to_js(owner));
     }

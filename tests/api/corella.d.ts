@@ -324,6 +324,11 @@ export interface StorageHealth {
   evicted: boolean;
   /** Documents with stored bytes that cannot be read. The bytes are kept, the rest works. */
   quarantined: string[];
+  /**
+   * Rows of records that cannot be read. Their records are asked for again, from whoever is connected; until then the bytes are kept.
+   * Without a collection and key where even that cannot be read.
+   */
+  damagedRecords: { collection?: string; key?: string; owner?: string; bytes: Uint8Array }[];
 }
 
 /** A stored record as it is. */
