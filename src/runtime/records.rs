@@ -3,6 +3,7 @@
 //! Decides nothing about who gets what. Carries out what the synchronizer says of records, and tells the application what has changed.
 
 mod collection;
+mod json;
 mod restore;
 mod room;
 mod rows;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use siphasher::sip::SipHasher13;
 
-pub use collection::{Collection, CollectionKind, RecordFilter, RecordInfo};
+pub use collection::{Collection, CollectionKind, RecordFilter, RecordInfo, RecordTexts};
 pub use rows::{LoadedRecords, MemoryRecords, RecordsMeta, RecordsOpening, RecordsWrite, forget_row, merge_row};
 
 use super::{

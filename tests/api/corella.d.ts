@@ -538,6 +538,8 @@ export interface SharedCollection<T extends RecordValue = RecordValue> extends C
   get(key: string): Promise<T | undefined>;
   /** Lists records by key. Values are decoded for those that are listed only. */
   entries(filter?: { prefix?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
+  /** The same without values, which are not even decoded. */
+  keys(filter?: { prefix?: string; limit?: number }): Promise<{ key: string }[]>;
 }
 
 /** Records that each device writes for itself. */
@@ -547,6 +549,8 @@ export interface OwnedCollection<T extends RecordValue = RecordValue> extends Co
   get(key: string, options?: { owner?: string }): Promise<T | undefined>;
   /** Lists records by owner and key, of all devices unless told. Values are decoded for those that are listed only. */
   entries(filter?: { owner?: string; prefix?: string; limit?: number }): Promise<{ key: string; owner: string; value: T }[]>;
+  /** The same without values, which are not even decoded. */
+  keys(filter?: { owner?: string; prefix?: string; limit?: number }): Promise<{ key: string; owner: string }[]>;
 }
 
 /** What is known of a document without loading it. */

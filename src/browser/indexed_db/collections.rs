@@ -22,6 +22,7 @@ use super::{
     store::{finish, transaction},
 };
 use crate::{
+    collections::{sort, sort_by},
     protocol::{ClockVector, Device, RecordId},
     runtime::{
         LoadedRecords, RecordsMeta, RecordsOpening, RecordsWrite, Safety, StoreError,
@@ -238,7 +239,7 @@ async fn write_to(store: &IdbObjectStore, write: &RecordsWrite) -> Result<(), St
 /// Reads the pages of all records that are written, by number.
 async fn read_pages(store: &IdbObjectStore, write: &RecordsWrite) -> Result<Vec<Page>, StoreError> {
     let mut numbers: Vec<u8> = write.records.iter().map(|(id, _)| id).chain(&write.forget).map(page_of).collect();
-    numbers.sort_unstable();
+    sort(&mut numbers);
     numbers.dedup();
     let mut requests = Vec::with_capacity(numbers.len());
     for number in &numbers {
@@ -251,7 +252,7 @@ async fn read_pages(store: &IdbObjectStore, write: &RecordsWrite) -> Result<Vec<
         if !value.is_undefined() {
             read_page(number, &value, &mut rows);
         }
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        sort_by(&mut rows, |a, b| a.0.cmp(&b.0));
         pages.push(Page { number, rows, changed: false });
     }
     Ok(pages)
