@@ -1,10 +1,16 @@
 // What records cost in the page's module, beside yjs holding the same records in one document.
 //
-//   node bench/records.mjs        needs pkg/ and bench/node_modules
+//   node bench/records.mjs        needs pkg/, bench/node_modules and Chromium
 //
-// Two repos in one process, joined by a pair of sockets; RECORDS changes the number, measured at ten times as many as well.
+// Two repos in one process, joined by a pair of sockets, and a start on IndexedDB in Chromium; RECORDS changes the number, measured at ten
+// times as many as well.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { dirname, extname, join, normalize, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { chromium } from "playwright-core";
 import * as Y from "yjs";
 import { init, Repo, WebSocketAdapter } from "../pkg/index.js";
 import * as glue from "../pkg/corella.js";
@@ -129,4 +135,61 @@ const table = [["", ...columns.map(([name]) => name)], ...rows.map(([label, key]
 const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
 console.log(`\nrecords in Node ${process.versions.node}: the page's module, two repos joined by sockets in one process; yjs without any transport\n`);
 for (const row of table) console.log(row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join("   "));
+
+/** Runs in the page: keeps records, opens them again and lists them, a few times. Each start begins with a module that is there. */
+async function started(count) {
+  const { init, IndexedDBAdapter, Repo } = await import("/pkg/index.js");
+  await init();
+  const database = `records-${count}`;
+  const open = async () => {
+    const repo = await Repo.open({ adapters: [new IndexedDBAdapter({ database })] });
+    return [repo, repo.collection("facts", { kind: "shared" })];
+  };
+  const [repo, facts] = await open();
+  await Promise.all(Array.from({ length: count }, (_, at) => facts.put(`record/${at}`, { title: `Title ${at}`, at, done: false })));
+  await repo.flush();
+  await repo.close();
+  const took = [];
+  for (let round = 0; round < 7; round += 1) {
+    const begin = performance.now();
+    const [repo, facts] = await open();
+    const keys = await facts.keys();
+    const listed = performance.now();
+    const entries = await facts.entries();
+    took.push([listed - begin, performance.now() - listed]);
+    if (keys.length !== count || entries.length !== count) throw new Error(`${keys.length} keys, ${entries.length} records`);
+    await repo.close();
+  }
+  const median = (column) => took.map((round) => round[column]).sort((a, b) => a - b)[3];
+  return { start: median(0), values: median(1) };
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const server = createServer(async (request, response) => {
+  const path = normalize(join(root, decodeURIComponent(new URL(request.url, "http://x").pathname)));
+  if (request.url === "/") return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>bench</title>");
+  try {
+    if (!path.startsWith(root + sep)) throw new Error("outside");
+    const type = { ".js": "text/javascript", ".wasm": "application/wasm" }[extname(path)] ?? "application/octet-stream";
+    const bytes = await readFile(path);
+    response.writeHead(200, { "content-type": type }).end(bytes);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+console.log("\nrecords in Chromium, from opening the repo on IndexedDB\n");
+for (const count of [RECORDS, RECORDS * 10]) {
+  const context = await browser.newContext();
+  const tab = await context.newPage();
+  await tab.goto(`http://127.0.0.1:${server.address().port}/`);
+  const { start, values } = await tab.evaluate(started, count);
+  console.log(`${number(count).padStart(7)} keys listed, ms${count === 10_000 ? " (aim: at most 50)" : ""}   ${number(start)}   and then all values, ms   ${number(values)}`);
+  await context.close();
+}
+await browser.close();
 process.exit(0);

@@ -70,7 +70,14 @@ export class Collection {
   async entries(filter) {
     this.#repo.check();
     const { owner, prefix, limit } = options(filter, ["owner", "prefix", "limit"]);
-    return this.#inner.entries(owner, prefix, limit);
+    return this.#inner.entries(owner, prefix, limit, true);
+  }
+
+  /** Lists the keys of records, without reading their values. */
+  async keys(filter) {
+    this.#repo.check();
+    const { owner, prefix, limit } = options(filter, ["owner", "prefix", "limit"]);
+    return this.#inner.entries(owner, prefix, limit, false);
   }
 
   /** Calls `listener` with what has changed; returns the function that ends it. */

@@ -324,6 +324,11 @@ export interface StorageHealth {
   evicted: boolean;
   /** Documents with stored bytes that cannot be read. The bytes are kept, the rest works. */
   quarantined: string[];
+  /**
+   * Rows of records that cannot be read. Their records are asked for again, from whoever is connected; until then the bytes are kept.
+   * Without a collection and key where even that cannot be read.
+   */
+  damagedRecords: { collection?: string; key?: string; owner?: string; bytes: Uint8Array }[];
 }
 
 /** A stored record as it is. */
@@ -533,6 +538,8 @@ export interface SharedCollection<T extends RecordValue = RecordValue> extends C
   get(key: string): Promise<T | undefined>;
   /** Lists records by key. Values are decoded for those that are listed only. */
   entries(filter?: { prefix?: string; limit?: number }): Promise<{ key: string; value: T }[]>;
+  /** The same without values, which are not even decoded. */
+  keys(filter?: { prefix?: string; limit?: number }): Promise<{ key: string }[]>;
 }
 
 /** Records that each device writes for itself. */
@@ -542,6 +549,8 @@ export interface OwnedCollection<T extends RecordValue = RecordValue> extends Co
   get(key: string, options?: { owner?: string }): Promise<T | undefined>;
   /** Lists records by owner and key, of all devices unless told. Values are decoded for those that are listed only. */
   entries(filter?: { owner?: string; prefix?: string; limit?: number }): Promise<{ key: string; owner: string; value: T }[]>;
+  /** The same without values, which are not even decoded. */
+  keys(filter?: { owner?: string; prefix?: string; limit?: number }): Promise<{ key: string; owner: string }[]>;
 }
 
 /** What is known of a document without loading it. */

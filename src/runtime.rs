@@ -52,8 +52,8 @@ pub use history::{History, HistoryPlace};
 pub use leadership::{Leadership, LeadershipAction, LeadershipInput, Service, Stance, Word};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use records::{
-    Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordsMeta,
-    RecordsOpening, RecordsWrite,
+    Collection, CollectionKind, LoadedRecords, MemoryRecords, RecordChange, RecordFilter, RecordInfo, RecordStats, RecordTexts,
+    RecordsMeta, RecordsOpening, RecordsWrite,
 };
 pub use repo::{AdapterInfo, ChannelInfo, DocInfo, PeerInfo, Repo, RepoConfig, RepoEvent, Subscription};
 pub use storage_progress::StorageWork;

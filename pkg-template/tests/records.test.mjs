@@ -54,6 +54,26 @@ test("values come back as they were", async (t) => {
   assert.equal(await shared.get("missing"), undefined);
 });
 
+test("a list has the same values as single records, in any number of parts, and keys come without", async (t) => {
+  const shared = (await alone(t)).collection("facts", { kind: "shared" });
+  const values = {
+    bytes: new Uint8Array([0, 1, 255]),
+    deep: { inside: [{ bytes: new Uint8Array([7]) }], __proto__: null },
+    empty: {},
+    large: "\\ \" \n \u0000 🦜 ".repeat(20_000),
+    larger: { text: "x".repeat(250_000) },
+    list: [1, -0.5, 1e300, 5e-324, 2 ** 53 - 1, -(2 ** 53 - 1), true, null, "", [[]]],
+    'quoted "key"\n': { 'a "field"\\': 1 },
+  };
+  for (let at = 0; at < 8; at += 1) values[`part/${at}`] = { text: "x".repeat(250_000), bytes: new Uint8Array([at]), at };
+  await Promise.all(Object.entries(values).map(([key, value]) => shared.put(key, value)));
+  const entries = await shared.entries();
+  assert.deepEqual(entries.map(({ key }) => key), Object.keys(values).sort());
+  for (const { key, value } of entries) assert.deepEqual(value, await shared.get(key), key);
+  assert.deepEqual(await shared.keys(), Object.keys(values).sort().map((key) => ({ key })));
+  assert.deepEqual(await shared.keys({ prefix: "part/", limit: 1 }), [{ key: "part/0" }]);
+});
+
 test("records are inserted once, updated by field, replaced and deleted", async (t) => {
   const shared = (await alone(t)).collection("facts", { kind: "shared" });
   await shared.insert("a", { title: "A", count: 1 });
@@ -77,6 +97,7 @@ test("records are listed by owner and key, by prefix, so many", async (t) => {
   assert.deepEqual(await owned.entries({ limit: 1 }), [{ key: "a", owner: device, value: "a" }]);
   assert.deepEqual([await keys(), await keys({ prefix: "b/" }), await keys({ owner: device, prefix: "b/", limit: 1 })], [["a", "b/1", "b/2"], ["b/1", "b/2"], ["b/1"]]);
   assert.deepEqual(await keys({ owner: "0".repeat(16) }), []);
+  assert.deepEqual(await owned.keys({ prefix: "b/", limit: 1 }), [{ key: "b/1", owner: device }]);
   assert.equal(await owned.get("a", { owner: device }), "a");
 });
 

@@ -13,7 +13,7 @@ use corella::{
     DocId,
     hub::{self, Checked, DeletionRule, Hub, HubConfig, HubLimits, OriginRule, Problem, Stats, StorageConfig},
     runtime::{Progress, StoreError},
-    synchronizer::{MemoryBudget, Timestamp},
+    synchronizer::{MemoryBudget, RecordRoom, Timestamp},
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,6 +71,31 @@ struct Arguments {
     /// Who may delete documents for everybody: nobody, creator, anyone
     #[arg(long, env = "CORELLA_DELETION", default_value = "creator", value_name = "WHO")]
     deletion: DeletionRule,
+    #[command(flatten)]
+    records: RecordArguments,
+}
+
+/// Room for the records of collections, names and deletions that are remembered included; what does not fit is refused, and offered again.
+#[derive(Args, Debug)]
+struct RecordArguments {
+    /// Records of collections; they are kept in memory
+    #[arg(long, env = "CORELLA_MAX_RECORDS", default_value_t = HubLimits::default().records.records, value_name = "N")]
+    max_records: usize,
+    /// Bytes of them
+    #[arg(long, env = "CORELLA_MAX_RECORDS_BYTES", default_value_t = HubLimits::default().records.bytes, value_name = "N")]
+    max_records_bytes: usize,
+    /// Records of one collection
+    #[arg(long, env = "CORELLA_MAX_COLLECTION_RECORDS", default_value_t = HubLimits::default().collection_records.records, value_name = "N")]
+    max_collection_records: usize,
+    /// Bytes of them
+    #[arg(long, env = "CORELLA_MAX_COLLECTION_BYTES", default_value_t = HubLimits::default().collection_records.bytes, value_name = "N")]
+    max_collection_bytes: usize,
+    /// Records one device wrote last
+    #[arg(long, env = "CORELLA_MAX_DEVICE_RECORDS", default_value_t = HubLimits::default().device_records.records, value_name = "N")]
+    max_device_records: usize,
+    /// Bytes of them
+    #[arg(long, env = "CORELLA_MAX_DEVICE_BYTES", default_value_t = HubLimits::default().device_records.bytes, value_name = "N")]
+    max_device_bytes: usize,
 }
 
 /// What is done with a data folder while no hub uses it.
@@ -212,6 +237,7 @@ fn at_least_one(number: usize) -> NonZeroUsize {
 
 impl Arguments {
     fn into_config(self) -> HubConfig {
+        let room = self.records;
         HubConfig {
             listen: self.listen,
             storage: if self.in_memory { StorageConfig::Memory } else { StorageConfig::Directory(self.data) },
@@ -220,6 +246,9 @@ impl Arguments {
             limits: HubLimits {
                 message_bytes: self.max_message_bytes.get(),
                 connections: self.max_connections.get(),
+                records: RecordRoom { records: room.max_records, bytes: room.max_records_bytes },
+                collection_records: RecordRoom { records: room.max_collection_records, bytes: room.max_collection_bytes },
+                device_records: RecordRoom { records: room.max_device_records, bytes: room.max_device_bytes },
                 rate_messages: self.rate_messages,
                 rate_bytes: self.rate_bytes,
                 ..HubLimits::default()

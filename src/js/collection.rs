@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, JSON, Promise};
 use loro::LoroValue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -43,7 +43,7 @@ fn device_from_js(device: Option<String>) -> Option<Device> {
     device.and_then(|digits| u64::from_str_radix(&digits, 16).ok()).map(Device)
 }
 
-fn owned(out: &js_sys::Object, owner: Option<Device>) {
+pub(super) fn owned(out: &js_sys::Object, owner: Option<Device>) {
     if let Some(owner) = owner {
         set(out, "owner", &device_to_js(owner));
     }
@@ -96,11 +96,20 @@ impl WasmCollection {
         promised(Box::pin(async move { Ok(deleting.await?.into()) }))
     }
 
-    /// Lists records.
-    pub fn entries(&self, owner: Option<String>, prefix: Option<String>, limit: Option<f64>) -> Promise {
+    /// Lists records, with values or without.
+    pub fn entries(&self, owner: Option<String>, prefix: Option<String>, limit: Option<f64>, values: bool) -> Promise {
         let limit = limit.map(|limit| limit as usize);
-        let listing = self.0.entries(RecordFilter { owner: device_from_js(owner), prefix, limit });
-        promised(Box::pin(async move { Ok(listing.await?.iter().map(info_to_js).collect::<Array>().into()) }))
+        let listing = self.0.texts(RecordFilter { owner: device_from_js(owner), prefix, limit }, values);
+        promised(Box::pin(async move {
+            let listed = listing.await?;
+            let mut out = Array::new();
+            for text in &listed.texts {
+                let part = JSON::parse(text).map_err(|_| RepoError::new(ErrorCode::Decode, "the list of records cannot be parsed"))?;
+                out = if out.length() == 0 { part.into() } else { out.concat(&part.into()) };
+            }
+            listed.others.iter().for_each(|(place, info)| out.set(*place as u32, info_to_js(info)));
+            Ok(out.into())
+        }))
     }
 
     /// Calls `listener` with every change; returns the function that ends it.

@@ -8,7 +8,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::{
     backup::{WasmExport, WasmImport, import_loro_extended},
-    collection::{WasmCollection, device},
+    collection::{self, WasmCollection, device},
     doc_handle::WasmDocHandle,
     error, events,
     loro::{object, set},
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     browser::{BrowserEnv, WebSocketAdapter, env::contained},
+    protocol::RecordId,
     runtime::{
         ChannelInfo, DocInfo, ErrorCode, LocalBoxFuture, PeerInfo, RawRecord, RecordKind, Repo, RepoError, RepoEvent, StorageHealth,
         Subscription,
@@ -199,7 +200,13 @@ impl WasmRepo {
 
 fn health_to_js(health: &StorageHealth) -> JsValue {
     let quarantined: Array = health.quarantined.iter().map(|doc| JsValue::from(doc.as_str())).collect();
-    let out = object(&[("state", health.state.as_str().into()), ("evicted", health.evicted.into()), ("quarantined", quarantined.into())]);
+    let records: Array = health.damaged_records.iter().map(|(id, row)| damaged_to_js(id, row)).collect();
+    let out = object(&[
+        ("state", health.state.as_str().into()),
+        ("evicted", health.evicted.into()),
+        ("quarantined", quarantined.into()),
+        ("damagedRecords", records.into()),
+    ]);
     if let Some(problem) = health.problem {
         set(&out, "problem", &problem.as_str().into());
     }
@@ -213,6 +220,16 @@ fn health_to_js(health: &StorageHealth) -> JsValue {
         if let Some(bytes) = bytes {
             set(&out, key, &(bytes as f64).into());
         }
+    }
+    out.into()
+}
+
+fn damaged_to_js(id: &RecordId, row: &[u8]) -> JsValue {
+    let out = object(&[("bytes", Uint8Array::from(row).into())]);
+    if id.is_valid() {
+        set(&out, "collection", &(&*id.collection).into());
+        set(&out, "key", &(&*id.key).into());
+        collection::owned(&out, id.owner);
     }
     out.into()
 }

@@ -16,7 +16,7 @@ pub use codec::{RecordsError, decode_entries, decode_state, encode_entries, enco
 pub use vector::ClockVector;
 
 use super::{Clock, Device};
-use crate::collections::sort;
+use crate::collections::{sort, sort_by};
 
 /// Largest record in bytes: names and values of its fields.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;
@@ -261,7 +261,7 @@ impl RecordState {
 
 fn fields_of(clock: Clock, fields: impl IntoIterator<Item = (Arc<str>, Bytes)>) -> Vec<Field> {
     let mut fields: Vec<_> = fields.into_iter().map(|(name, value)| Field { name, clock, value }).collect();
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut fields, |a, b| a.name.cmp(&b.name));
     // The last of a name given twice.
     fields.reverse();
     fields.dedup_by(|a, b| a.name == b.name);

@@ -4,8 +4,14 @@
 
 use std::cell::RefCell;
 
+use bytes::Bytes;
+
 use super::{AdapterState, ErrorCode, RepoError, RepoEvent, StorageNotice, StoreError, inner::RepoInner};
-use crate::{collections::SortedMap, protocol::DocId, synchronizer::ChannelKind};
+use crate::{
+    collections::SortedMap,
+    protocol::{DocId, RecordId},
+    synchronizer::ChannelKind,
+};
 
 /// Whether what is edited is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +116,8 @@ pub struct StorageHealth {
     pub evicted: bool,
     /// Documents with stored bytes that cannot be read; the bytes are kept.
     pub quarantined: Vec<DocId>,
+    /// Rows of records that cannot be read: kept until their records came again from another store or from peers.
+    pub damaged_records: Vec<(RecordId, Bytes)>,
 }
 
 /// What is known about storage.
@@ -137,6 +145,7 @@ impl RepoInner {
             quota: known.room.map(|(_, quota)| quota),
             evicted: known.evicted,
             quarantined: known.quarantined.keys().cloned().collect(),
+            damaged_records: self.damaged_records(),
         }
     }
 
@@ -173,6 +182,13 @@ impl RepoInner {
     /// Some stored bytes that belong to no document cannot be read; the rest works.
     pub(super) fn storage_damaged(&self, error: RepoError) {
         self.tell_health(Some(StorageProblem::Corrupt), Some(error), None);
+    }
+
+    /// What could not be read and belongs to no document is there again.
+    pub(super) fn storage_mended(&self) {
+        let problem = self.health.0.borrow().problem.clone();
+        let (problem, error) = problem.unzip();
+        self.tell_health(problem, error, None);
     }
 
     /// Stored bytes of a document cannot be read.

@@ -3,6 +3,7 @@
 //! Decides nothing about who gets what. Carries out what the synchronizer says of records, and tells the application what has changed.
 
 mod collection;
+mod json;
 mod restore;
 mod room;
 mod rows;
@@ -20,14 +21,14 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use siphasher::sip::SipHasher13;
 
-pub use collection::{Collection, CollectionKind, RecordFilter, RecordInfo};
+pub use collection::{Collection, CollectionKind, RecordFilter, RecordInfo, RecordTexts};
 pub use rows::{LoadedRecords, MemoryRecords, RecordsMeta, RecordsOpening, RecordsWrite, forget_row, merge_row};
 
 use super::{
     ErrorCode, LocalBoxFuture, RepoError, RepoEvent, StorageProblem, StoreError, health::storage_error, inner::RepoInner, repo::closed,
 };
 use crate::{
-    collections::SortedMap,
+    collections::{SortedMap, SortedSet},
     protocol::{
         Clock, ClockVector, Device, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason,
         clock::{HybridClock, Stamp, Writer, check_drift},
@@ -83,6 +84,8 @@ pub(super) struct Records {
     /// The latest stamp in stores, and the writers they gave.
     stored_stamp: Cell<Stamp>,
     granted: RefCell<SortedMap<ChannelId, u32>>,
+    /// Rows of stores that cannot be read and may hold something that is not here.
+    lost: RefCell<SortedMap<RecordId, Bytes>>,
     /// Pages of a peer that are not yet all here.
     paged: RefCell<SortedMap<PeerId, Pages>>,
     listeners: RefCell<SortedMap<u64, (Arc<str>, Listener)>>,
@@ -120,6 +123,7 @@ impl Records {
             operations: RefCell::default(),
             stored_stamp: Cell::default(),
             granted: RefCell::default(),
+            lost: RefCell::default(),
             paged: RefCell::default(),
             listeners: RefCell::default(),
             changes: RefCell::default(),
@@ -154,6 +158,11 @@ impl RepoInner {
                 let changed = table.replace(&record, reverted);
                 drop(table);
                 self.records_changed(changed.into_iter().collect(), false);
+            }
+            RecordEffect::Recovered => {
+                let lost = std::mem::take(&mut *self.records.lost.borrow_mut());
+                self.records.table.borrow_mut().rewrite(lost.keys());
+                self.storage_mended();
             }
             RecordEffect::Prune { stable } => self.records.table.borrow_mut().prune(&stable),
         }
@@ -222,14 +231,18 @@ impl RepoInner {
         let LoadedRecords { mut stored, clock, writer, records } = loaded;
         self.records.stored_stamp.set(self.records.stored_stamp.get().max(clock));
         self.records.granted.borrow_mut().entry(channel).or_insert(writer);
-        let mut damaged = 0u64;
+        let mut damaged: SortedMap<RecordId, Bytes> = SortedMap::default();
         let mut changed = Vec::new();
         {
             let mut table = self.records.table.borrow_mut();
             table.add_store(channel, &stored.pruned);
+            let open = self.records.open.get();
             for (id, row) in records {
-                let Ok(state) = decode_state(&row) else {
-                    damaged += 1;
+                let Some(state) = decode_state(&row).ok().filter(|_| id.is_valid()) else {
+                    // While records are open, one that is here is here as a whole, and is written again.
+                    if !open || table.get(&id).is_none() {
+                        damaged.insert(id, row);
+                    }
                     continue;
                 };
                 // What this device wrote is complete in its own storage, also where the last word of it was not written.
@@ -243,8 +256,10 @@ impl RepoInner {
             }
         }
         self.records_changed(changed, false);
-        if damaged > 0 {
-            let error = StoreError::Corrupt(format!("{damaged} records are not what was written"));
+        stored.damaged = !damaged.is_empty();
+        if stored.damaged {
+            let error = StoreError::Corrupt(format!("{} records are not what was written; they are asked for again", damaged.len()));
+            self.records.lost.borrow_mut().extend(damaged);
             self.storage_damaged(storage_error("read records", error));
         }
         stored
@@ -256,7 +271,18 @@ impl RepoInner {
         if let Some(minted) = self.records.minted.get() {
             version.raise(minted);
         }
-        let (dirty, reverted) = self.records.table.borrow_mut().take_dirty(channel);
+        let (mut dirty, mut reverted) = self.records.table.borrow_mut().take_dirty(channel);
+        // Damaged rows stay until it is known that everything they may have held is here.
+        let lost = self.records.lost.borrow();
+        if !lost.is_empty() {
+            let keep = |ids: &mut SortedSet<RecordId>| {
+                let kept = ids.iter().filter(|id| lost.contains_key(*id)).cloned().collect();
+                ids.retain(|id| !lost.contains_key(id));
+                kept
+            };
+            self.records.table.borrow_mut().dirty_again(channel, keep(&mut dirty), keep(&mut reverted));
+        }
+        drop(lost);
         let mut write =
             RecordsWrite { version: version.clone(), pruned, devices, clock: self.records.clock.get().last(), ..RecordsWrite::default() };
         {
@@ -339,16 +365,17 @@ impl RepoInner {
             pages.bytes = 0;
         }
         let whole = claim.page.as_ref().is_some_and(|page| page.whole.is_some());
-        let mut refusals = Vec::new();
-        let mut changed = Vec::new();
-        let mut news = false;
+        let (mut refusals, mut changed, mut news) = (Vec::new(), Vec::new(), false);
+        let nothing = ClockVector::new();
         {
             let sync = self.sync.borrow();
             let mut table = self.records.table.borrow_mut();
             let mut clock = self.records.clock.get();
             for (id, state) in entries {
-                // What counts as had and is not here was replaced or deleted, and stays so.
-                let content = if whole { state.content(sync.records_version()) } else { state.missing(sync.records_version()) };
+                // What counts as had and is not here was replaced or deleted, and stays so, unless it could not be read.
+                let lost = self.may_be_lost(&table, &id);
+                let had = if lost { &nothing } else { sync.records_version() };
+                let content = if whole { state.content(had) } else { state.missing(had) };
                 let given = (id, content.unwrap_or_default());
                 if !given.1.is_empty() {
                     let invalid =
@@ -373,6 +400,10 @@ impl RepoInner {
                     }
                 }
                 change = table.merge(&id, &content, None).or(change);
+                if lost && change.is_some() {
+                    // Stores take it although they count it as had.
+                    table.restore(&id);
+                }
                 news |= change.is_some();
                 changed.extend(change);
             }
@@ -381,6 +412,13 @@ impl RepoInner {
         self.records_changed(changed, false);
         self.refuse_records(channel, refusals);
         self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news, refused: None }));
+    }
+
+    /// Returns whether what counts as had of a record may be in a row that cannot be read.
+    fn may_be_lost(&self, table: &Table, id: &RecordId) -> bool {
+        let lost = self.records.lost.borrow();
+        // A row whose name cannot be read may be any that is not here.
+        lost.contains_key(id) || lost.keys().any(|id| !id.is_valid()) && table.get(id).is_none()
     }
 
     fn refuse_records(&self, channel: ChannelId, refusals: Vec<(RecordId, RefusalReason, RecordState)>) {
@@ -480,7 +518,7 @@ impl RepoInner {
         let sync = self.sync.borrow();
         let before = entries.len();
         let shown: Vec<_> = entries.into_iter().filter(|(id, _)| sync.shows_record(channel, id)).collect();
-        let partial = shown.len() < before;
+        let partial = shown.len() < before || !self.records.lost.borrow().is_empty();
         (shown, partial)
     }
 
@@ -549,7 +587,12 @@ impl RepoInner {
         };
         self.records.clock.set(clock);
         self.records.minted.set(Some(minted));
-        let changed = self.records.table.borrow_mut().merge(id, &state(minted), None);
+        let state = state(minted);
+        if state.base.is_some() {
+            // Nothing of what was there before is left.
+            self.records.lost.borrow_mut().remove(id);
+        }
+        let changed = self.records.table.borrow_mut().merge(id, &state, None);
         self.records_changed(changed.into_iter().collect(), true);
         self.enqueue(Input::Records(RecordInput::Changed { clock: minted }));
         self.pump();
@@ -589,6 +632,11 @@ impl RepoInner {
         for waiter in std::mem::take(&mut *self.records.waiters.borrow_mut()) {
             let _ = waiter.done.send(Err(closed()));
         }
+    }
+
+    /// Returns the rows that could not be read, and whose records are still to come again.
+    pub(super) fn damaged_records(&self) -> Vec<(RecordId, Bytes)> {
+        self.records.lost.borrow().iter().map(|(id, row)| (id.clone(), row.clone())).collect()
     }
 
     /// Returns how many records there are.

@@ -180,7 +180,8 @@ impl Synchronizer {
                 continue;
             }
             let concerned = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || self.is_announced(doc);
-            let relay = self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+            // Who only stores it has not said so: everybody hears it from a relay.
+            let relay = self.role() == Role::Relay || self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
             if self.model.is_extended(channel) && (concerned || relay) {
                 out.push(Effect::Send { channel, message: Message::Deleted { docs: vec![(doc.clone(), tombstone.clone())] } });
             } else if concerned {

@@ -9,6 +9,7 @@
 mod pages;
 mod peers;
 mod pruning;
+mod recovery;
 mod stores;
 
 use super::{
@@ -196,6 +197,8 @@ pub enum RecordEffect {
         /// What of this side's is not taken.
         version: ClockVector,
     },
+    /// What could not be read of stores came again, as far as it is anywhere: stores get what is here in its place.
+    Recovered,
     /// Forget deletions that are in `stable`, and index no more what is.
     Prune {
         /// What every known device has.
@@ -222,6 +225,8 @@ pub(super) struct Records {
     devices: SortedMap<Device, pruning::Known>,
     /// Pages that a broken connection interrupted.
     interrupted: SortedMap<PeerId, pages::Reading>,
+    /// Something that counts as had could not be read of a store.
+    lost: Option<recovery::Lost>,
 }
 
 /// How far the records are.

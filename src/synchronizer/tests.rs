@@ -10,6 +10,7 @@ mod extended;
 mod hostile;
 mod inputs;
 mod loss;
+mod records;
 mod trimmed;
 mod unload;
 

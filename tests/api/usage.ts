@@ -159,7 +159,9 @@ export async function records(repo: Repo): Promise<string | undefined> {
   // @ts-expect-error nobody owns shared records
   await shared.get("a", { owner: "x" });
   const [first] = await shared.entries({ prefix: "a", limit: 1 });
+  for (const { key } of await shared.keys({ prefix: "a" })) key satisfies string;
   const owned = repo.collection<Fact>("own", { kind: "owned" });
+  for (const { key, owner } of await owned.keys()) [key, owner] satisfies string[];
   for (const { owner, value } of await owned.entries({ owner: await repo.device })) owner satisfies string, value satisfies Fact;
   const end: () => void = owned.subscribe((changes) => changes.forEach(({ key, owner, deleted, local }) => void [key, owner, deleted, local]));
   end();

@@ -26,6 +26,7 @@ pub async fn all(stores: &impl Stores) {
     names_with_common_beginnings_do_not_mix(stores, &database("names")).await;
     what_is_forgotten_is_gone_and_does_not_come_back(stores, &database("forget")).await;
     a_row_that_replaces_is_not_merged_with(stores, &database("replace")).await;
+    a_damaged_row_stays_as_it_is_until_it_is_replaced_or_forgotten(stores, &database("damaged")).await;
     many_rows_and_a_large_one(stores, &database("many")).await;
     a_closed_store_says_so(stores, &database("closed")).await;
 }
@@ -178,6 +179,33 @@ async fn a_row_that_replaces_is_not_merged_with(stores: &impl Stores, database: 
     };
     store.write_records(revert).await.unwrap();
     assert_eq!(states(&load(&store).await), [(record, before)]);
+}
+
+async fn a_damaged_row_stays_as_it_is_until_it_is_replaced_or_forgotten(stores: &impl Stores, database: &str) {
+    let side = stores.open(database).await;
+    let store = side.store().await;
+    let ids: Vec<_> = ["a", "b", "c"].map(|key| id("c", None, key)).into();
+    let damaged = Bytes::from_static(b"damaged");
+    let records = ids.iter().map(|id| (id.clone(), damaged.clone())).collect();
+    store.write_records(RecordsWrite { records, version: upto(&[clock(9, 1)]), ..RecordsWrite::default() }).await.unwrap();
+    // Enough others that they share whatever the store puts together.
+    let others =
+        (0..600).map(|number| (id("c", None, &format!("other {number}")), encode_state(&put(clock(10, 1), b"x")).into())).collect();
+    store.write_records(RecordsWrite { records: others, version: upto(&[clock(10, 1)]), ..RecordsWrite::default() }).await.unwrap();
+    let rows = async |id: &RecordId| {
+        let loaded = load(&store).await;
+        loaded.records.into_iter().find(|(known, _)| known == id).map(|(_, row)| row)
+    };
+    for id in &ids {
+        assert_eq!(rows(id).await, Some(damaged.clone()));
+    }
+    let state = put(clock(5, 1), b"again");
+    let replace =
+        RecordsWrite { forget: vec![ids[0].clone()], restored: vec![ids[0].clone()], ..write(&ids[0], &state, ClockVector::new()) };
+    store.write_records(replace).await.unwrap();
+    store.write_records(RecordsWrite { forget: vec![ids[1].clone()], ..RecordsWrite::default() }).await.unwrap();
+    assert_eq!(rows(&ids[0]).await, Some(encode_state(&state).into()), "it counts although the store's version covers it");
+    assert_eq!((rows(&ids[1]).await, rows(&ids[2]).await), (None, Some(damaged)));
 }
 
 async fn many_rows_and_a_large_one(stores: &impl Stores, database: &str) {

@@ -17,7 +17,7 @@ use loro::{ExportMode, LoroDoc};
 
 use crate::{
     client::{Client, End, text, version, write},
-    memory,
+    memory, records,
 };
 
 /// The binary, killed when dropped.
@@ -166,6 +166,24 @@ async fn the_binary_limits_clients_as_its_arguments_say() {
     client.until(|message| matches!(message, Message::Refusal { reason: RefusalReason::RateLimited, .. }).then_some(())).await;
 }
 
+#[tokio::test]
+async fn the_binary_bounds_records_as_its_arguments_say() {
+    let data = tempfile::tempdir().unwrap();
+    for (argument, refused) in [
+        ("--max-records", true),
+        ("--max-collection-records", true),
+        ("--max-device-records", true),
+        ("--max-records-bytes", true),
+        ("--max-collection-bytes", true),
+        ("--max-device-bytes", true),
+        ("--max-connections", false),
+    ] {
+        let hub = Process::with(data.path(), &["--in-memory", argument, "1"]);
+        let mut client = Client::corella(hub.address, 1).await;
+        assert_eq!(records::two_are_refused(&mut client).await, refused, "{argument}");
+    }
+}
+
 #[test]
 fn what_cannot_be_used_is_named_in_one_line() {
     let data = tempfile::tempdir().unwrap();
@@ -196,6 +214,7 @@ fn what_cannot_be_used_is_named_in_one_line() {
         (vec!["--max-connections", "0"], "--max-connections"),
         (vec!["--max-message-bytes", "0"], "--max-message-bytes"),
         (vec!["--rate-messages", "many"], "--rate-messages"),
+        (vec!["--max-device-records", "many"], "--max-device-records"),
         (vec!["--rate-bytes", "1.5"], "--rate-bytes"),
         (vec!["--allow-origin", "example.com"], "an origin looks like"),
         (vec!["--log", "a=b=c"], "--log a=b=c"),

@@ -131,6 +131,33 @@ async fn one_device_fills_its_room_only_and_is_told_why() {
     hub.stop().await.unwrap();
 }
 
+/// Returns whether one of two small records is refused for want of room.
+pub(crate) async fn two_are_refused(client: &mut Client) -> bool {
+    greet(client, 1).await;
+    let (first, second) = (clock(1, 1), clock(1, 2));
+    give(client, vec![put(id(None, "first"), first)]).await;
+    let outcome = async |client: &mut Client, last: Clock| {
+        client
+            .until(|message| match message {
+                Message::RecordsRefusal { reason: RefusalReason::Full, .. } => Some(true),
+                Message::RecordsHave { version, .. } if version.has(last) => Some(false),
+                _ => None,
+            })
+            .await
+    };
+    if outcome(client, first).await {
+        return true;
+    }
+    let push = Message::RecordsChange {
+        since: upto(&[first]),
+        version: upto(&[second]),
+        entries: vec![put(id(None, "second"), second)],
+        partial: false,
+    };
+    client.send(&[push]).await;
+    outcome(client, second).await
+}
+
 /// Waits until the hub says that it has something of the device's.
 async fn until_held(client: &mut Client) {
     client

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use corella::{
     DocId, PeerId,
-    hub::{DeletionRule, Hub, HubConfig, HubLimits},
+    hub::{DeletionRule, Hub, HubConfig, HubLimits, StorageConfig},
     protocol::{
         DeleteStatus, EphemeralPayload, Identity, Limits, Message, PeerType,
         frame::{Reassembler, encode_transport},
@@ -171,5 +171,44 @@ async fn the_creator_may_delete_a_document_and_others_as_configured() {
             assert_eq!(status == DeleteStatus::Deleted, allowed, "{deletion:?}, peer {peer}");
             hub.stop().await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn a_creator_that_comes_back_under_a_new_id_may_delete_after_the_hub_restarted() {
+    for bob_first in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let config = || HubConfig { storage: StorageConfig::Directory(data.path().to_owned()), ..memory() };
+        let hub = Hub::start(config()).await.unwrap();
+        let (doc, theirs) = (LoroDoc::new(), LoroDoc::new());
+        write(&doc, "mine");
+        let mut alice = Client::named(hub.address(), 1, "alice").await;
+        alice.share("d", &doc).await;
+        alice.until_held("d").await;
+        let mut bob = Client::named(hub.address(), 2, "bob").await;
+        bob.share("d", &theirs).await;
+        while text(&theirs) != "mine" {
+            bob.next().await;
+        }
+        drop((alice, bob));
+        hub.stop().await.unwrap();
+        let hub = Hub::start(config()).await.unwrap();
+        let mut bob = Client::named(hub.address(), 12, "bob").await;
+        if bob_first {
+            // It asks before the hub has read the document.
+            bob.share("d", &theirs).await;
+        }
+        let mut alice = Client::named(hub.address(), 11, "alice").await;
+        if !bob_first {
+            alice.share("d", &doc).await;
+            alice.until_held("d").await;
+            bob.share("d", &theirs).await;
+        }
+        bob.until(|message| matches!(message, Message::SyncResponse { .. }).then_some(())).await;
+        alice.send(&[Message::DeleteRequest { doc: DocId::new("d").unwrap() }]).await;
+        let status = alice.until(|message| if let Message::DeleteResponse { status, .. } = message { Some(*status) } else { None }).await;
+        assert_eq!(status, DeleteStatus::Deleted, "bob first: {bob_first}");
+        bob.until(|message| matches!(message, Message::DeleteRequest { .. }).then_some(())).await;
+        hub.stop().await.unwrap();
     }
 }

@@ -8,6 +8,7 @@ mod backup;
 mod chance;
 mod chaos;
 mod confirmed;
+mod deletion;
 mod disk;
 mod extension;
 mod history;

@@ -8,10 +8,13 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
 use corella::{
     Repo, RepoConfig,
     protocol::{Device, Features, Message, PeerType, RecordId, RefusalReason},
-    runtime::{Adapter, Collection, CollectionKind, Durability, Env, ErrorCode, RecordChange, RecordFilter, RecordStats, RepoEvent},
+    runtime::{
+        Adapter, Collection, CollectionKind, Durability, Env, ErrorCode, RecordChange, RecordFilter, RecordStats, RepoEvent, StorageProblem,
+    },
     synchronizer::{ChannelKind, Interest, PeerContext, Permissions, RecordLimits, RecordRoom},
 };
 use loro::LoroValue;
@@ -279,6 +282,152 @@ fn records_survive_a_restart_and_what_was_written_offline_is_sent() {
     assert_eq!(get(&mut world, &owned(&second), "b"), Some(LoroValue::Bool(true)));
     assert_eq!(world.wait(notes.device(), 10).unwrap().unwrap(), device);
     world.wait(notes.when_durable(Durability::Hub, Some(5_000)), 6_000).unwrap().unwrap();
+}
+
+/// Writes records on a disk and damages the rows that `damage` picks.
+fn damaged_disk(world: &mut World, link: &Rc<Link>, damage: impl Fn(&RecordId) -> bool) -> Rc<Disk> {
+    let disk = Disk::new();
+    let first = leaf(world, vec![Drive::new(&disk, world.env(), 5, 10), link.end(0)]);
+    let (notes, here) = (shared(&first), owned(&first));
+    link.connect();
+    for key in ["a", "b", "gone"] {
+        put(world, &notes, key, &record(&[("x", 1)]));
+    }
+    put(world, &here, "d", &LoroValue::Bool(true));
+    assert!(delete(world, &notes, "gone"));
+    world.wait(notes.when_durable(Durability::Hub, Some(5_000)), 6_000).unwrap().unwrap();
+    world.run(5_000);
+    link.disconnect();
+    put(world, &notes, "offline", &record(&[("x", 1)]));
+    world.wait(first.close(), 1_000).unwrap().unwrap();
+    disk.records.borrow_mut().change_rows(|id, row| {
+        if damage(id) {
+            *row = Bytes::from_static(b"damaged");
+        }
+    });
+    disk
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_told_of_kept_and_fetched_again() {
+    let mut world = World::new(71);
+    let (link, other) = (Link::new(world.env(), ChannelKind::Network, 20), Link::new(world.env(), ChannelKind::Network, 20));
+    let hub = hub(&world, vec![link.end(1), other.end(1)]);
+    let disk = damaged_disk(&mut world, &link, |id| matches!(&*id.key, "a" | "d"));
+    let open = |world: &World| leaf(world, vec![Drive::new(&disk, world.env(), 5, 10), link.end(0)]);
+    // Without anybody to ask it stays as it is, over any number of starts and changes.
+    for number in 0..2 {
+        let repo = open(&world);
+        let problems: Rc<RefCell<Vec<_>>> = Rc::default();
+        let kept = Rc::clone(&problems);
+        repo.on_event(move |event| {
+            if let RepoEvent::StorageHealth { problem: Some(problem), .. } = event {
+                kept.borrow_mut().push(*problem);
+            }
+        })
+        .detach();
+        let notes = shared(&repo);
+        assert_eq!(get(&mut world, &notes, "a"), None);
+        put(&mut world, &notes, "b", &record(&[("x", number)]));
+        world.wait(repo.flush(), 1_000).unwrap().unwrap();
+        assert_eq!(*problems.borrow(), [StorageProblem::Corrupt]);
+        let damaged = repo.storage_health().damaged_records;
+        assert_eq!(damaged.iter().map(|(id, row)| (&*id.key, &row[..])).collect::<Vec<_>>(), [("d", &b"damaged"[..]), ("a", b"damaged")]);
+        world.wait(repo.close(), 1_000).unwrap().unwrap();
+    }
+    let third = open(&world);
+    let notes = shared(&third);
+    link.connect();
+    world.run(5_000);
+    assert_eq!(get(&mut world, &notes, "a"), Some(record(&[("x", 1)])));
+    assert_eq!(get(&mut world, &owned(&third), "d"), Some(LoroValue::Bool(true)));
+    assert_eq!(get(&mut world, &notes, "gone"), None, "what was deleted stays so");
+    assert!(third.storage_health().damaged_records.is_empty());
+    // What was written meanwhile counts, for everybody.
+    let fourth = leaf(&world, vec![other.end(0)]);
+    let theirs = shared(&fourth);
+    other.connect();
+    world.wait(notes.when_durable(Durability::Hub, Some(5_000)), 6_000).unwrap().unwrap();
+    world.run(2_000);
+    assert_eq!(all(&mut world, &theirs), all(&mut world, &notes));
+    assert_eq!(hub.record_stats().records, 4);
+    assert_eq!([&third, &fourth, &hub].map(|repo| repo.record_stats().unacknowledged), [0; 3]);
+    // And it is on disk again.
+    link.disconnect();
+    world.wait(third.close(), 1_000).unwrap().unwrap();
+    let fifth = open(&world);
+    let notes = shared(&fifth);
+    assert_eq!(get(&mut world, &notes, "a"), Some(record(&[("x", 1)])));
+    assert!(fifth.storage_health().damaged_records.is_empty());
+}
+
+#[test]
+fn a_row_whose_name_is_damaged_too_is_fetched_again() {
+    let mut world = World::new(72);
+    let link = Link::new(world.env(), ChannelKind::Network, 20);
+    let _hub = hub(&world, vec![link.end(1)]);
+    let disk = damaged_disk(&mut world, &link, |_| false);
+    disk.records.borrow_mut().rename_row(|id| &*id.key == "a", RecordId { collection: "".into(), owner: None, key: "7".into() });
+    let open = |world: &World| leaf(world, vec![Drive::new(&disk, world.env(), 5, 10), link.end(0)]);
+    let repo = open(&world);
+    let notes = shared(&repo);
+    link.connect();
+    world.run(5_000);
+    assert_eq!(get(&mut world, &notes, "a"), Some(record(&[("x", 1)])));
+    assert_eq!(get(&mut world, &notes, "gone"), None);
+    link.disconnect();
+    world.wait(repo.close(), 1_000).unwrap().unwrap();
+    let again = open(&world);
+    let notes = shared(&again);
+    assert_eq!(get(&mut world, &notes, "a"), Some(record(&[("x", 1)])));
+    assert!(again.storage_health().damaged_records.is_empty());
+}
+
+#[test]
+fn what_a_hub_cannot_read_comes_from_whoever_has_it_and_is_lost_to_nobody() {
+    let mut world = World::new(73);
+    let links: Vec<_> = (0..3).map(|_| Link::new(world.env(), ChannelKind::Network, 20)).collect();
+    let disk = Disk::new();
+    let open = |world: &World| {
+        let mut adapters: Vec<Rc<dyn Adapter>> = links.iter().map(|link| link.end(1) as Rc<dyn Adapter>).collect();
+        adapters.push(Drive::new(&disk, world.env(), 5, 10));
+        hub(world, adapters)
+    };
+    let first = open(&world);
+    let repos: Vec<_> = links.iter().map(|link| leaf(&world, vec![link.end(0)])).collect();
+    let notes: Vec<_> = repos[..2].iter().map(shared).collect();
+    links[..2].iter().for_each(Link::connect);
+    for key in ["a", "b"] {
+        put(&mut world, &notes[0], key, &record(&[("x", 1)]));
+        world.run(5_000);
+    }
+    put(&mut world, &notes[1], "gone", &record(&[("x", 1)]));
+    world.run(1_000);
+    assert!(delete(&mut world, &notes[0], "gone"));
+    world.run(5_000);
+    links[..2].iter().for_each(|link| link.disconnect());
+    world.wait(first.close(), 1_000).unwrap().unwrap();
+    disk.records.borrow_mut().change_rows(|id, row| {
+        if &*id.key == "a" {
+            *row = Bytes::from_static(b"damaged");
+        }
+    });
+    let second = open(&world);
+    // One that has nothing comes first, takes what there is, and does not make others drop the rest.
+    let fresh = shared(&repos[2]);
+    links[2].connect();
+    world.run(5_000);
+    assert_eq!(all(&mut world, &fresh).keys().collect::<Vec<_>>(), ["b"]);
+    links[..2].iter().for_each(Link::connect);
+    world.run(10_000);
+    for notes in notes.iter().chain([&fresh]) {
+        assert_eq!(all(&mut world, notes).keys().collect::<Vec<_>>(), ["a", "b"]);
+    }
+    put(&mut world, &fresh, "c", &record(&[("x", 1)]));
+    world.run(5_000);
+    for repo in repos.iter().chain([&second]) {
+        assert_eq!(repo.record_stats(), RecordStats { records: 3, deletions: 0, unacknowledged: 0 });
+    }
 }
 
 #[test]

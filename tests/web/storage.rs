@@ -5,9 +5,10 @@ use std::{cell::RefCell, rc::Rc};
 use corella::{
     DocHandle, Repo, RepoConfig,
     browser::IndexedDbAdapter,
-    runtime::{RepoEvent, StorageProblem, StorageState, SyncKind, WaitOptions},
+    runtime::{CollectionKind, Durability, RecordFilter, RepoEvent, StorageProblem, StorageState, SyncKind, WaitOptions},
 };
 use futures_util::future::join_all;
+use loro::LoroValue;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{
@@ -74,6 +75,34 @@ async fn what_is_in_memory_is_stored_again_when_the_database_was_deleted() {
     assert!(told.borrow().contains(&Some(StorageProblem::Evicted)), "{:?}", told.borrow());
     repo.close().await.unwrap();
     assert_eq!(read(&name, "d").await, "after before");
+}
+
+#[wasm_bindgen_test]
+async fn records_are_stored_again_when_the_database_was_deleted_and_the_connection_closed() {
+    let name = fresh_name();
+    let repo = open(&name);
+    let told = problems(&repo);
+    let facts = repo.collection("facts", CollectionKind::Shared).unwrap();
+    for number in 0..100 {
+        facts.put(&format!("before {number}"), &LoroValue::I64(number)).await.unwrap();
+    }
+    repo.flush().await.unwrap();
+    delete(&name).await;
+    // A record never fails because of storage.
+    facts.put("after", &LoroValue::I64(100)).await.unwrap();
+    for _ in 0..200 {
+        if repo.storage_health().evicted && repo.storage_health().state == StorageState::Working {
+            break;
+        }
+        env().sleep(20).await;
+    }
+    facts.when_durable(Durability::Disk, Some(20_000)).await.unwrap();
+    assert!(told.borrow().contains(&Some(StorageProblem::Evicted)), "{:?}", told.borrow());
+    repo.close().await.unwrap();
+    let again = open(&name);
+    let facts = again.collection("facts", CollectionKind::Shared).unwrap();
+    assert_eq!(facts.entries(RecordFilter::default()).await.unwrap().len(), 101);
+    again.close().await.unwrap();
 }
 
 #[wasm_bindgen_test]

@@ -2,7 +2,7 @@
 //!
 //! A request costs more than a small record, so records lie together: under a number from 0 to 255, picked by a sum over the record's names, a
 //! *page* with the rows of all those records. A row that is large lies alone, under its names as bytes, and its page says so by an empty
-//! row. Under "meta" lies the row of meta data, under "device" and a number in hexadecimal digits what is known of another device.
+//! row. What cannot be read of a page stays as an entry without a collection, whose key is the page's number. Under "meta" lies the row of meta data, under "device" and a number in hexadecimal digits what is known of another device.
 //!
 //! ```text
 //! page  = 1 entry*
@@ -22,6 +22,7 @@ use super::{
     store::{finish, transaction},
 };
 use crate::{
+    collections::{sort, sort_by},
     protocol::{ClockVector, Device, RecordId},
     runtime::{
         LoadedRecords, RecordsMeta, RecordsOpening, RecordsWrite, Safety, StoreError,
@@ -48,7 +49,15 @@ struct Page {
     changed: bool,
 }
 
+/// Names what of a page cannot be read.
+fn damaged(number: u8) -> RecordId {
+    RecordId { collection: "".into(), owner: None, key: number.to_string().into() }
+}
+
 fn page_of(id: &RecordId) -> u8 {
+    if id.collection.is_empty() {
+        return id.key.parse().unwrap_or_default();
+    }
     let mut sum = 0x811c_9dc5_u32;
     for byte in place(id) {
         sum = (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
@@ -74,13 +83,13 @@ fn write_entry(out: &mut Vec<u8>, id: &RecordId, row: &[u8]) {
     out.extend(row);
 }
 
-/// Reads entries. What cannot be read is one row under no name, which nobody takes for a record.
-fn read_entries(mut rest: Bytes, rows: &mut Vec<Row>) {
+/// Reads entries. What cannot be read is one row under a name that no record has.
+fn read_entries(number: u8, mut rest: Bytes, rows: &mut Vec<Row>) {
     let mut collection: Arc<str> = "".into();
     while !rest.is_empty() {
         let entry = read_entry(&rest, &mut collection);
         let Some((id, row, length)) = entry else {
-            rows.push((RecordId { collection: "".into(), owner: None, key: "".into() }, rest));
+            rows.push((damaged(number), rest));
             return;
         };
         rows.push((id, rest.slice(row..length)));
@@ -104,12 +113,13 @@ fn read_entry(bytes: &[u8], collection: &mut Arc<str>) -> Option<(RecordId, usiz
     Some((RecordId { collection: Arc::clone(collection), owner, key: text(names, row)?.into() }, row, end))
 }
 
-fn read_page(value: &JsValue, rows: &mut Vec<Row>) {
+fn read_page(number: u8, value: &JsValue, rows: &mut Vec<Row>) {
     let bytes = Bytes::from(layout::bytes_from_js(value).unwrap_or_default());
     match bytes.first() {
-        Some(&FORMAT) => read_entries(bytes.slice(1..), rows),
-        // Not even empty: a page is never.
-        _ => rows.push((RecordId { collection: "".into(), owner: None, key: "".into() }, bytes)),
+        Some(&FORMAT) => read_entries(number, bytes.slice(1..), rows),
+        // Not even empty: a page is never, and an empty row says something else.
+        None => rows.push((damaged(number), Bytes::from_static(&[0]))),
+        Some(_) => rows.push((damaged(number), bytes)),
     }
 }
 
@@ -165,8 +175,8 @@ async fn load_from(store: &IdbObjectStore, opening: RecordsOpening) -> Result<Lo
     let (keys, values) = (Array::from(&done(&keys).await?), Array::from(&done(&values).await?));
     let (mut records, mut devices) = (Vec::new(), Vec::new());
     for (key, value) in keys.iter().zip(values.iter()) {
-        if key.as_f64().is_some() {
-            read_page(&value, &mut records);
+        if let Some(number) = key.as_f64() {
+            read_page(number as u8, &value, &mut records);
         } else if let Some(name) = key.as_string() {
             let device = name.strip_prefix(DEVICE).and_then(|digits| u64::from_str_radix(digits, 16).ok());
             let row = layout::bytes_from_js(&value).unwrap_or_default();
@@ -229,7 +239,7 @@ async fn write_to(store: &IdbObjectStore, write: &RecordsWrite) -> Result<(), St
 /// Reads the pages of all records that are written, by number.
 async fn read_pages(store: &IdbObjectStore, write: &RecordsWrite) -> Result<Vec<Page>, StoreError> {
     let mut numbers: Vec<u8> = write.records.iter().map(|(id, _)| id).chain(&write.forget).map(page_of).collect();
-    numbers.sort_unstable();
+    sort(&mut numbers);
     numbers.dedup();
     let mut requests = Vec::with_capacity(numbers.len());
     for number in &numbers {
@@ -240,10 +250,9 @@ async fn read_pages(store: &IdbObjectStore, write: &RecordsWrite) -> Result<Vec<
         let value = done(&request).await?;
         let mut rows = Vec::new();
         if !value.is_undefined() {
-            read_page(&value, &mut rows);
+            read_page(number, &value, &mut rows);
         }
-        rows.retain(|(id, _)| id.is_valid());
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        sort_by(&mut rows, |a, b| a.0.cmp(&b.0));
         pages.push(Page { number, rows, changed: false });
     }
     Ok(pages)

@@ -6,7 +6,10 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use loro::LoroValue;
 
-use super::{RecordChange, Waiter, name, value};
+use super::{
+    RecordChange, Waiter, json, name,
+    value::{self, NoValue},
+};
 use crate::{
     protocol::{
         Device, RecordId, RecordState,
@@ -15,6 +18,9 @@ use crate::{
     runtime::{ErrorCode, LocalBoxFuture, RepoError, inner::RepoInner, repo::Subscription},
     synchronizer::Durability,
 };
+
+/// Bytes after which another text is begun.
+const MAX_TEXT: usize = 1024 * 1024;
 
 /// Who writes the records of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,6 +70,15 @@ pub struct RecordInfo {
     pub owner: Option<Device>,
     /// Its value.
     pub value: LoroValue,
+}
+
+/// Records as JSON, and those that JSON cannot say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordTexts {
+    /// Arrays, one after the other: objects with a key, an owner in an owned collection, and a value. In the place of others is null.
+    pub texts: Vec<String>,
+    /// The others, with their places.
+    pub others: Vec<(usize, RecordInfo)>,
 }
 
 impl fmt::Debug for Collection {
@@ -206,6 +221,54 @@ impl Collection {
     /// [`ErrorCode::InvalidArgument`] for an owner in a shared collection, [`ErrorCode::Decode`] for a record that cannot be read,
     /// [`ErrorCode::Closed`].
     pub fn entries(&self, filter: RecordFilter) -> LocalBoxFuture<Result<Vec<RecordInfo>, RepoError>> {
+        self.each(filter, Vec::new(), |out, id, state| {
+            out.push(info(id, state)?);
+            Ok(())
+        })
+    }
+
+    /// The same as text, with values or without; without, none is decoded.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub fn texts(&self, filter: RecordFilter, values: bool) -> LocalBoxFuture<Result<RecordTexts, RepoError>> {
+        let listing = self.each(filter, (RecordTexts::default(), 0), move |(out, count), id, state| {
+            let place = std::mem::replace(count, *count + 1);
+            if out.texts.last().is_none_or(|text| text.len() > MAX_TEXT) {
+                out.texts.iter_mut().last().into_iter().for_each(|text| text.push(']'));
+                out.texts.push("[".to_owned());
+            } else {
+                out.texts.iter_mut().last().into_iter().for_each(|text| text.push(','));
+            }
+            let Some(text) = out.texts.last_mut() else { return Ok(()) };
+            let before = text.len();
+            json::write_name(text, id);
+            if values {
+                text.push_str(",\"value\":");
+                if !json::write_value(text, state).map_err(|NoValue| unreadable(id))? {
+                    text.truncate(before);
+                    text.push_str("null");
+                    out.others.push((place, info(id, state)?));
+                    return Ok(());
+                }
+            }
+            text.push('}');
+            Ok(())
+        });
+        Box::pin(async move {
+            let (mut out, _) = listing.await?;
+            out.texts.iter_mut().last().into_iter().for_each(|text| text.push(']'));
+            Ok(out)
+        })
+    }
+
+    /// Takes all records that a filter picks into `out`, by owner and key.
+    fn each<T: 'static>(
+        &self,
+        filter: RecordFilter,
+        mut out: T,
+        mut take: impl FnMut(&mut T, &RecordId, &RecordState) -> Result<(), RepoError> + 'static,
+    ) -> LocalBoxFuture<Result<T, RepoError>> {
         if let Err(error) = self.check_owner(filter.owner) {
             return Box::pin(std::future::ready(Err(error)));
         }
@@ -224,8 +287,8 @@ impl Collection {
                 .take_while(|(id, _)| key.is_empty() || id.key.starts_with(key))
                 .filter(|(id, state)| state.is_alive() && id.key.starts_with(prefix))
                 .take(filter.limit.unwrap_or(usize::MAX))
-                .map(|(id, state)| Ok(RecordInfo { key: Arc::clone(&id.key), owner: id.owner, value: read(id, state)? }))
-                .collect()
+                .try_for_each(|(id, state)| take(&mut out, id, state))?;
+            Ok(out)
         })
     }
 
@@ -315,6 +378,14 @@ impl RepoInner {
     }
 }
 
+fn info(id: &RecordId, state: &RecordState) -> Result<RecordInfo, RepoError> {
+    Ok(RecordInfo { key: Arc::clone(&id.key), owner: id.owner, value: read(id, state)? })
+}
+
+fn unreadable(id: &RecordId) -> RepoError {
+    RepoError::new(ErrorCode::Decode, format!("record {id:?} holds a value that cannot be read"))
+}
+
 fn read(id: &RecordId, state: &RecordState) -> Result<LoroValue, RepoError> {
-    value::of_fields(state).map_err(|_| RepoError::new(ErrorCode::Decode, format!("record {id:?} holds a value that cannot be read")))
+    value::of_fields(state).map_err(|NoValue| unreadable(id))
 }

@@ -118,7 +118,7 @@ impl RecordsMeta {
     #[must_use]
     pub fn loaded(&self, writer: u32, devices: Vec<StoredDevice>, records: Vec<(RecordId, Bytes)>) -> LoadedRecords {
         let device = self.device.unwrap_or_default();
-        let stored = StoredRecords { device, version: self.version.clone(), pruned: self.pruned.clone(), devices };
+        let stored = StoredRecords { device, version: self.version.clone(), pruned: self.pruned.clone(), devices, damaged: false };
         LoadedRecords { stored, clock: self.clock, writer, records }
     }
 
@@ -240,6 +240,18 @@ impl MemoryRecords {
             }
         }
         self.devices.extend(write.devices.into_iter().map(|device| (device.device, device)));
+    }
+
+    /// Gives every row to `change`; for tests of what becomes of damaged ones.
+    pub fn change_rows(&mut self, mut change: impl FnMut(&RecordId, &mut Bytes)) {
+        self.rows.iter_mut().for_each(|(id, row)| change(id, row));
+    }
+
+    /// Puts the first row that `pick` picks under another name; for tests.
+    pub fn rename_row(&mut self, pick: impl Fn(&RecordId) -> bool, name: RecordId) {
+        let picked = self.rows.keys().find(|id| pick(id)).cloned();
+        let row = picked.and_then(|id| self.rows.remove(&id));
+        self.rows.extend(row.map(|row| (name, row)));
     }
 
     /// Returns the number of rows of records.

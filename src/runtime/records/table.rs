@@ -134,9 +134,7 @@ impl Table {
         let alive = state.is_alive();
         self.merge(id, &state, None);
         self.soil(id);
-        for store in self.dirty.keys() {
-            self.reverted.entry(*store).or_default().insert(id.clone());
-        }
+        self.restore(id);
         (alive || before.is_alive()).then(|| (id.clone(), !alive))
     }
 
@@ -215,6 +213,18 @@ impl Table {
         }
         sort(&mut order);
         order
+    }
+
+    /// The row of a record that is to be written takes the place of what stores have, or count as had.
+    pub(super) fn restore(&mut self, id: &RecordId) {
+        for store in self.dirty.keys() {
+            self.reverted.entry(*store).or_default().insert(id.clone());
+        }
+    }
+
+    /// Rows of records are written anew, or removed where there is nothing.
+    pub(super) fn rewrite<'a>(&mut self, ids: impl Iterator<Item = &'a RecordId>) {
+        ids.for_each(|id| self.soil(id));
     }
 
     /// Every store lacks the record as it is now.

@@ -9,13 +9,16 @@ use loro::LoroValue;
 use minicbor::{Decoder, Encoder, data::Type, encode::Error};
 
 use super::{ErrorCode, RepoError};
-use crate::protocol::{
-    RecordState,
-    record::{MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_RECORD_BYTES},
+use crate::{
+    collections::sort_by_key,
+    protocol::{
+        RecordState,
+        record::{MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_RECORD_BYTES},
+    },
 };
 
 /// Deepest nesting of a value.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// The bytes are no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +95,7 @@ fn write(out: &mut Encoder<Vec<u8>>, value: &LoroValue, depth: usize) -> Result<
             let _ = out.map(entries.len() as u64);
             // In order: the same value has the same bytes.
             let mut entries: Vec<_> = entries.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
+            sort_by_key(&mut entries, |(key, _)| *key);
             return entries.into_iter().try_for_each(|(key, value)| {
                 let _ = out.str(key);
                 write(out, value, depth)

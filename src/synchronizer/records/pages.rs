@@ -47,7 +47,7 @@ pub struct ClaimedPage {
 /// Pages being read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reading {
-    since: ClockVector,
+    pub(super) since: ClockVector,
     after: Option<Clock>,
     whole: bool,
     /// What the first page said of all.
@@ -84,7 +84,7 @@ impl Synchronizer {
 
     fn lacks_records_of(&self, channel: ChannelId) -> bool {
         let base = self.records_base(channel);
-        self.model.records.peers.get(&channel).is_some_and(|peer| !base.includes(&peer.known))
+        self.restores_records(channel) || self.model.records.peers.get(&channel).is_some_and(|peer| !base.includes(&peer.known))
     }
 
     /// Sees to it that what a peer has comes, after a while in which it may come by itself.
@@ -122,7 +122,7 @@ impl Synchronizer {
         if self.model.records.state != State::Ready {
             return;
         }
-        let since = self.records_base(channel);
+        let since = if self.restores_records(channel) { ClockVector::new() } else { self.records_base(channel) };
         let id = self.model.context(channel).map(|peer| peer.peer_id.clone());
         let interrupted = id.and_then(|id| self.model.records.interrupted.remove(&id));
         let Some(peer) = self.model.records.peers.get_mut(&channel) else { return };
@@ -253,7 +253,7 @@ impl Synchronizer {
             return self.ask_for_page(channel, out);
         }
         peer.failures = 0;
-        let had = peer.reading.take().map(|reading| reading.had).unwrap_or_default();
+        let Reading { had, since, .. } = peer.reading.take().unwrap_or_default();
         let deferred = std::mem::take(&mut peer.deferred);
         // Whoever does not show everything does not say what was deleted either.
         if let Some(pruned) = page.whole.as_ref().filter(|_| !claim.partial) {
@@ -263,6 +263,9 @@ impl Synchronizer {
             out.push(Effect::Records(RecordEffect::Sweep { channel, peer, version, had, forgotten }));
         } else {
             out.push(Effect::Records(RecordEffect::DropPages { peer: page.peer.clone() }));
+        }
+        if since.is_empty() {
+            self.records_restored(channel, &claim, out);
         }
         self.claim(channel, &claim, now, out);
         for (claim, entries) in deferred {

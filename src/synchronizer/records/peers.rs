@@ -50,6 +50,8 @@ pub(super) struct Peer {
     pub(super) deferred: Vec<(pages::Claim, Vec<RecordEntry>)>,
     /// What it gave without showing everything: had of it, and not claimed towards others.
     pub(super) partial: ClockVector,
+    /// It gave everything, also what counted as had, since something was lost.
+    pub(super) restored: bool,
     /// What is being merged.
     pub(super) merging: ClockVector,
     /// How often in a row something of it was refused for its clock, and when it is asked for again.

@@ -25,6 +25,8 @@ pub struct StoredRecords {
     pub pruned: ClockVector,
     /// Other devices.
     pub devices: Vec<StoredDevice>,
+    /// Some of what it has could not be read.
+    pub damaged: bool,
 }
 
 /// What is remembered of another device.
@@ -79,11 +81,14 @@ impl Synchronizer {
     }
 
     pub(super) fn records_loaded(&mut self, channel: ChannelId, stored: Option<StoredRecords>, now: Timestamp, out: &mut Vec<Effect>) {
+        if let Some(stored) = &stored {
+            self.note_damage(stored, out);
+        }
         let records = &mut self.model.records;
         let Some(store) = records.stores.get_mut(&channel) else { return };
         store.failures = 0;
         // A store that keeps no records is asked for nothing more.
-        store.load = if stored.is_some() { Load::Done { whole: true } } else { Load::Idle };
+        store.load = stored.as_ref().map_or(Load::Idle, |stored| Load::Done { whole: !stored.damaged });
         if let Some(stored) = stored {
             store.known = stored.version.clone();
             if records.state != State::Ready {
