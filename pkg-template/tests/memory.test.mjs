@@ -19,16 +19,19 @@ async function collect() {
   }
 }
 
-/** Does the work of each part and asserts that the memory of the second half is within a tenth of that of the first. */
+/**
+ * Does the work of each part and asserts that there comes a time from which on half as many parts add less than a tenth. When what was
+ * dropped is collected is not for us to say: a late collection is a step, and no slope.
+ */
 async function plateau(parts, part) {
   const sizes = [];
-  for (let i = 0; i < parts; i += 1) {
+  const grows = () => sizes.length < parts || sizes.at(-1) > sizes.at(-1 - parts / 2) * 1.1;
+  for (let i = 0; grows() && i < 3 * parts; i += 1) {
     await part(i);
     await collect();
     sizes.push(memory.buffer.byteLength);
   }
-  const [middle, end] = [sizes[parts / 2], sizes.at(-1)];
-  assert.ok(end <= middle * 1.1, `the memory grows: ${sizes.map((size) => Math.round(size / 1024)).join(", ")} KiB`);
+  assert.ok(!grows(), `the memory grows: ${sizes.map((size) => Math.round(size / 1024)).join(", ")} KiB`);
 }
 
 test("a million handles of containers, made and dropped", async () => {

@@ -374,7 +374,7 @@ test("a repo is exported as a stream and merged from any kind of file", async ()
 
 test("storage that is not there is a state, not an error", async () => {
   const repo = await Repo.open();
-  assert.deepEqual(repo.storageHealth, { state: "none", evicted: false, quarantined: [] });
+  assert.deepEqual(repo.storageHealth, { state: "none", evicted: false, quarantined: [], damagedRecords: [] });
   assert.deepEqual(await repo.salvage("d"), []);
   await repo.close();
   const without = await Repo.open({ adapters: [new IndexedDBAdapter()] });

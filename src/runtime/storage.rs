@@ -418,6 +418,8 @@ impl RepoInner {
         let Some(open) = self.store(channel) else { return };
         let names: Vec<_> = docs.iter().map(|(doc, ..)| doc.clone()).collect();
         let confirmed = |(doc, lineage, version, marks)| Confirmed { doc, lineage, version, marks };
+        // A flush waits for it.
+        open.relaxed.set(true);
         let noted = open.store.confirm(docs.into_iter().map(confirmed).collect());
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {

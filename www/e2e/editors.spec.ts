@@ -141,8 +141,11 @@ test("rich: marks, headings and lists arrive, and marks set at the same time bot
   await same([a, b], `<h1>Title</h1><p>plain <strong>bold</strong> text</p>${list}`);
   // At the same time: while neither hears of the other.
   await a.locator("#online").uncheck();
-  await select(a, "plain");
-  await a.keyboard.press("Control+i");
+  await expect(async () => {
+    await select(a, "plain");
+    await a.keyboard.press("Control+i");
+    await expect.poll(() => shown(a), { timeout: 3_000 }).toContain("<em>plain</em>");
+  }).toPass();
   await select(b, "text");
   await b.getByRole("button", { name: "Bold" }).click();
   await same([b], `<h1>Title</h1><p>plain <strong>bold</strong> <strong>text</strong></p>${list}`);
