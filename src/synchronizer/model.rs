@@ -785,9 +785,8 @@ impl Model {
             let both = here.unwrap_or(&known.version).common(version);
             if !known.kept.includes(&both) {
                 known.kept.merge(&both);
-                if !known.version.is_empty() {
-                    self.unnoted.insert(doc.clone());
-                }
+                // Also while the store is still writing the document for the first time: that write does not carry it.
+                self.unnoted.insert(doc.clone());
             }
         }
         if let Some(entry) = self.docs.get_mut(doc)
