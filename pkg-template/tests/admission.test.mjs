@@ -1,28 +1,10 @@
 // Judging what peers send, by two repos of the built package, joined in Node by a pair of sockets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RateLimiter, Repo, RepoError, WebSocketAdapter } from "../../pkg/index.js";
-import { SocketPair } from "./socket-pair.mjs";
+import { RateLimiter, Repo, WebSocketAdapter } from "../../pkg/index.js";
+import { code, sleep, until } from "./joining.mjs";
 
-globalThis.WebSocket = SocketPair;
-// The long timers of a closed repo end by themselves, but the process need not wait for them.
-const { setTimeout: timer } = globalThis;
-globalThis.setTimeout = (work, ms, ...rest) => {
-  const id = timer(work, ms, ...rest);
-  return ms < 2_000 ? id : id.unref();
-};
-
-const code = (expected) => (error) => error instanceof RepoError && error.code === expected;
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 let pairs = 0;
-
-async function until(what, condition) {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, `waited in vain until ${what}`);
-    await sleep(5);
-  }
-}
 
 /** Opens a relay that judges and a leaf, connected; ends them with the test. */
 async function join(t, admission) {

@@ -1,28 +1,10 @@
 // Records of the built package in Node: what collections take, what two repos have of each other's, permissions, the catalogue.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Repo, RepoError, WebSocketAdapter } from "../../pkg/index.js";
-import { SocketPair } from "./socket-pair.mjs";
+import { Repo, WebSocketAdapter } from "../../pkg/index.js";
+import { code, until } from "./joining.mjs";
 
-globalThis.WebSocket = SocketPair;
-// The long timers of a closed repo end by themselves, but the process need not wait for them.
-const { setTimeout: timer } = globalThis;
-globalThis.setTimeout = (work, ms, ...rest) => {
-  const id = timer(work, ms, ...rest);
-  return ms < 2_000 ? id : id.unref();
-};
-
-const code = (expected) => (error) => error instanceof RepoError && error.code === expected;
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 let pairs = 0;
-
-async function until(what, condition) {
-  const deadline = Date.now() + 10_000;
-  while (!(await condition())) {
-    assert.ok(Date.now() < deadline, `waited in vain until ${what}`);
-    await sleep(5);
-  }
-}
 
 /** Opens a relay without storage and a leaf, connected; ends them with the test. */
 async function join(t, { relay = {}, leaf = {} } = {}) {
