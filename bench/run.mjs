@@ -170,7 +170,7 @@ say(`the document API in Node, ${DOCUMENT_ROUNDS} rounds (minutes)`);
 const documentsInNode = await inNode({ trace, rounds: DOCUMENT_ROUNDS });
 
 say("compressing");
-const weighed = weights();
+const weighed = await weights();
 
 const row = (label, name) => [label, ...[name, `${name} spread`].flatMap((key) => [median(typed[key]).toFixed(1), `${Math.min(...typed[key]).toFixed(1)}-${Math.max(...typed[key]).toFixed(1)}`])];
 console.log(`\nµs per keystroke, median and range of ${ROUNDS} rounds of ${KEYS} keys, in one Chromium run\n`);

@@ -27,25 +27,28 @@ dir=$profile
 [ $profile != dev ] || dir=debug
 say() { printf '==> %s\n' "$*" >&2; }
 
-# The core build is the smallest there is: all of it at "z".
-if [ $build = core ]; then
-  for package in generic-btree loro-common loro-delta loro-internal loro-rle; do
-    features+=(--config "profile.wasm.package.$package.opt-level=\"z\"")
-  done
-fi
-
-# Messages name source files: the same on every machine.
-sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
-if [ $profile = wasm ] && [[ $sources != *\ * ]]; then
-  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} --remap-path-prefix=$sources="
+cargo=(cargo) settings=() flags=()
+if [ $profile = wasm ]; then
+  # Small functions are not copied into each place that calls them.
+  flags+=(-Cllvm-args=-inline-threshold=15 -Cllvm-args=-inlinehint-threshold=60)
+  # Messages name source files: the same on every machine.
+  sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
+  [[ $sources == *\ * ]] || flags+=("--remap-path-prefix=$sources=")
+  if [ -n "${WASM_SIZED-}" ]; then
+    # A panic is a bare trap here: what it says, and where, is in the development build.
+    read -ra cargo <<<"$WASM_SIZED cargo"
+    settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
+    flags+=(-Zlocation-detail=none)
+  fi
+  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} ${flags[*]}"
 fi
 
 say "building the wasm module ($build, $profile)"
 # As a cdylib alone: beside an rlib it is not optimised when linked, and a keystroke costs a third more.
 # The stack pointer is exported so that the glue can put it back after a panic.
-cargo rustc --quiet --profile $profile --target $T --lib --crate-type cdylib "${features[@]}" -- -C link-arg=--export=__stack_pointer
+"${cargo[@]}" rustc --quiet --profile $profile --target $T --lib --crate-type cdylib "${features[@]}" "${settings[@]}" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs scripts/shrink-glue.mjs | sha256sum | cut -d' ' -f1)"
+stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs tools/package-lock.json | sha256sum | cut -d' ' -f1)"
 if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "$out/ is up to date"
   exit 0
@@ -64,7 +67,10 @@ if [ $profile = wasm ]; then
 fi
 node scripts/guard-glue.mjs $out.new/corella.js
 node scripts/guard-strings.mjs $out.new/corella.js
-[ $profile != wasm ] || node scripts/shrink-glue.mjs $out.new/corella.js
+if [ $profile = wasm ]; then
+  # What it does is documented in the types; the names of classes show in errors.
+  tools/node_modules/.bin/terser $out.new/corella.js --module --compress passes=2 --mangle --keep-classnames --output $out.new/corella.js
+fi
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE $out.new/
 if [ $build = core ]; then
   rm $out.new/jsonpath.js

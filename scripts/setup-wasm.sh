@@ -7,6 +7,7 @@
 #
 # Idempotent and quiet; about a second when all is there. Settings:
 #   WASM_TOOLCHAIN   auto (default) | rustup | debian   where the compiler for wasm32 comes from
+#   WASM_STD         auto (default) | stock             stock: the published package links the compiler's own std too
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
@@ -61,18 +62,29 @@ if [ "$mode" != debian ]; then
   elif [ "$mode" = rustup ]; then die "the active Rust toolchain has no $T and rustup could not add it"
   fi
 fi
-if [ -z "$route" ]; then
-  route=debian
+debian_compiler() {
+  local vv llvm host
   install_packages rustc-web cargo-web rust-web-src
   vv=$(/usr/bin/rustc -vV)
   host=$(sed -n 's/^host: //p' <<<"$vv")
   llvm=$(sed -n 's/^LLVM version: \([0-9]*\).*/\1/p' <<<"$vv")
   install_packages "lld-$llvm" # the linker has to match the compiler's LLVM
+  [ -w /usr/lib/rustlib ] || die "root is needed to write /usr/lib/rustlib"
+  mkdir -p "/usr/lib/rustlib/$host/bin"
+  ln -sfn "/usr/lib/llvm-$llvm/bin/lld" "/usr/lib/rustlib/$host/bin/rust-lld"
+  if have rustup; then
+    rustup toolchain list 2>/dev/null | grep -qE '^web( |$)' || run rustup toolchain link web /usr || die "rustup toolchain link failed"
+  fi
+}
+debian_env() { if have rustup; then echo "RUSTUP_TOOLCHAIN=web"; else echo "PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc"; fi; }
+if [ -z "$route" ]; then
+  route=debian
+  debian_compiler
+  vv=$(/usr/bin/rustc -vV)
   lib=/usr/lib/rustlib/$T/lib
   stamp="$vv v1"
   if [ "$(cat "$lib/.stamp" 2>/dev/null)" != "$stamp" ]; then
     say "building the standard library for $T once (about a minute)"
-    [ -w /usr/lib/rustlib ] || die "root is needed to write $lib"
     work=$(mktemp -d "${TMPDIR:-/tmp}/corella-std.XXXXXX")
     mkdir "$work/src"
     : >"$work/src/lib.rs"
@@ -88,11 +100,27 @@ if [ -z "$route" ]; then
     rm -rf "$lib" && mv "$lib.new" "$lib"
     rm -rf "$work" && work=
   fi
-  mkdir -p "/usr/lib/rustlib/$host/bin"
-  ln -sfn "/usr/lib/llvm-$llvm/bin/lld" "/usr/lib/rustlib/$host/bin/rust-lld"
-  if have rustup; then
-    rustup toolchain list 2>/dev/null | grep -qE '^web( |$)' || run rustup toolchain link web /usr || die "rustup toolchain link failed"
+fi
+
+# ---- a compiler that can build std along, for the published package ----
+# A std made for size, without the texts of panics, makes the package a sixth smaller. It takes the source of std, and settings that a stable
+# compiler has under RUSTC_BOOTSTRAP only: without them the package is the same, but larger.
+builds_std() {
+  [ -f "$("$@" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/std/Cargo.toml" ] &&
+    RUSTC_BOOTSTRAP=1 "$@" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none --print cfg --target $T >/dev/null 2>&1
+}
+sized=
+refused=target/.no-rust-src # rustup waits long for what it cannot reach
+if [ "${WASM_STD:-auto}" = auto ]; then
+  if [ $route = rustup ] && builds_std rustc; then sized=active
+  elif [ -x /usr/bin/rustc ] && builds_std /usr/bin/rustc; then sized=debian
+  elif [ $route = rustup ] && [ ! -e $refused ]; then
+    say "adding the source of Rust's standard library, for a smaller package"
+    if have rustup && run timeout -k 5 180 rustup component add rust-src && builds_std rustc; then sized=active
+    elif [ "$mode" = auto ] && [ "$(id -u)" = 0 ] && have apt-get && (debian_compiler) && builds_std /usr/bin/rustc; then sized=debian
+    else mkdir -p target && touch $refused; fi
   fi
+  [ -n "$sized" ] || say "no source of the standard library for this compiler: the package will be larger"
 fi
 
 # cargo does not see that std was replaced under an unchanged compiler, so what was built on another one goes
@@ -132,7 +160,12 @@ fi
 mkdir -p target
 {
   echo "# Written by scripts/setup-wasm.sh; route: $route"
-  [ $route = rustup ] || { have rustup && echo 'export RUSTUP_TOOLCHAIN=web' || echo 'export PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc'; }
+  [ $route = rustup ] || echo "export $(debian_env)"
+  # What goes before cargo when the published package is built with a std made for size.
+  case $sized in
+    active) echo 'export WASM_SIZED="env RUSTC_BOOTSTRAP=1"' ;;
+    debian) echo "export WASM_SIZED=\"env RUSTC_BOOTSTRAP=1 $(debian_env)\"" ;;
+  esac
   printf 'export PATH=%q:%q:"$PATH"\n' "$root/bin" "$PWD/tools/node_modules/.bin"
   printf 'export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=%q\n' "$(command -v wasm-bindgen-test-runner)"
   [ -z "$driver" ] || printf 'export CHROMEDRIVER=%q\n' "$driver"

@@ -1,9 +1,10 @@
-// What a built package weighs, every file compressed by itself, beside npm's loro-crdt where it is installed.
+// What a built package weighs, every file compressed by itself and JavaScript minified first, beside npm's loro-crdt where it is installed.
 //
 //   node scripts/size.mjs [--check] [folder]     pkg/ unless told; --check fails above the limits
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { minify } from "../tools/node_modules/terser/main.js";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -12,10 +13,11 @@ const LIMITS = { full: { gzip: 1_060_000, brotli: 780_000 }, core: { brotli: 700
 /** What is never part of a page. */
 const ELSEWHERE = ["aliases.js", "register.js", "index.node.js", "loro.node.js", "ready.node.js"];
 
-export function weigh(files) {
+export async function weigh(files) {
   const total = { raw: 0, gzip: 0, brotli: 0 };
   for (const file of files) {
-    const bytes = readFileSync(file);
+    let bytes = readFileSync(file);
+    if (file.endsWith(".js")) bytes = Buffer.from((await minify(bytes.toString(), { module: true })).code);
     total.raw += bytes.length;
     total.gzip += gzipSync(bytes, { level: 9 }).length;
     total.brotli += brotliCompressSync(bytes, {
@@ -26,18 +28,18 @@ export function weigh(files) {
 }
 
 /** The table of a package's bytes, with npm's for comparison. */
-export function weights(folder = join(root, "pkg")) {
+export async function weights(folder = join(root, "pkg")) {
   const scripts = readdirSync(folder).filter((name) => name.endsWith(".js") && !ELSEWHERE.includes(name));
   const rows = [
-    ["corella, wasm", weigh([join(folder, "corella_bg.wasm")])],
-    ["corella, JavaScript", weigh(scripts.map((name) => join(folder, name)))],
+    ["corella, wasm", await weigh([join(folder, "corella_bg.wasm")])],
+    ["corella, JavaScript", await weigh(scripts.map((name) => join(folder, name)))],
   ];
   const sum = (a, b) => ({ raw: a.raw + b.raw, gzip: a.gzip + b.gzip, brotli: a.brotli + b.brotli });
   rows.push(["corella, wasm + JavaScript", sum(rows[0][1], rows[1][1])]);
   const npm = join(root, "bench/node_modules/loro-crdt/web");
   if (existsSync(npm)) {
-    rows.push(["loro-crdt 1.17.1 (npm, web), wasm", weigh([join(npm, "loro_wasm_bg.wasm")])]);
-    rows.push(["loro-crdt, wasm + JavaScript", weigh(["loro_wasm_bg.wasm", "loro_wasm.js", "index.js"].map((name) => join(npm, name)))]);
+    rows.push(["loro-crdt 1.17.1 (npm, web), wasm", await weigh([join(npm, "loro_wasm_bg.wasm")])]);
+    rows.push(["loro-crdt, wasm + JavaScript", await weigh(["loro_wasm_bg.wasm", "loro_wasm.js", "index.js"].map((name) => join(npm, name)))]);
   }
   return rows;
 }
@@ -45,7 +47,7 @@ export function weights(folder = join(root, "pkg")) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
   const folder = args.find((arg) => !arg.startsWith("--")) ?? join(root, "pkg");
-  const rows = weights(folder);
+  const rows = await weights(folder);
   const number = (value) => value.toLocaleString("en-US").padStart(10);
   console.log(`${"bytes".padEnd(36)}${["raw", "gzip -9", "brotli 11"].map((head) => head.padStart(10)).join("")}`);
   for (const [name, { raw, gzip, brotli }] of rows) console.log(`${name.padEnd(36)}${number(raw)}${number(gzip)}${number(brotli)}`);

@@ -44,12 +44,15 @@ beforeEach(() => {
   __failpoint("import", 0);
 });
 
+// A module built for size keeps no texts of panics.
+const said = /^a defect of corella ended this call: (.*failpoint text\.insert|unreachable$)/s;
+
 test("a panic in a call is that call's error, with what it said", () => {
   const doc = new LoroDoc();
   __failpoint("text.insert", 1);
   assert.throws(
     () => doc.getText("t").insert(0, "x"),
-    (error) => code("panic")(error) && /failpoint text\.insert/.test(error.message) && error.cause instanceof WebAssembly.RuntimeError,
+    (error) => code("panic")(error) && said.test(error.message) && error.cause instanceof WebAssembly.RuntimeError,
   );
 });
 
