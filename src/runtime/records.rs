@@ -32,7 +32,7 @@ use crate::{
     protocol::{
         Clock, ClockVector, Device, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason,
         clock::{HybridClock, Stamp, Writer, check_drift},
-        record::{MAX_RECORDS, PAGE_BYTES, decode_state, encode_state},
+        record::{MAX_RECORDS, PAGE_BYTES, decode_row, decode_state, encode_state},
     },
     synchronizer::{ChannelId, Claim, Durability, Input, RecordEffect, RecordInput, RecordLimits, StoredDevice},
 };
@@ -237,8 +237,9 @@ impl RepoInner {
             let mut table = self.records.table.borrow_mut();
             table.add_store(channel, &stored.pruned);
             let open = self.records.open.get();
+            let mut names = Vec::new();
             for (id, row) in records {
-                let Some(state) = decode_state(&row).ok().filter(|_| id.is_valid()) else {
+                let Some(state) = decode_row(&row, &mut names).ok().filter(|_| id.is_valid()) else {
                     // While records are open, one that is here is here as a whole, and is written again.
                     if !open || table.get(&id).is_none() {
                         damaged.insert(id, row);
@@ -252,7 +253,7 @@ impl RepoInner {
                         stored.version.raise(clock);
                     }
                 }
-                changed.extend(table.merge(&id, &state, Some(channel)));
+                changed.extend(table.merge(id, state, Some(channel)));
             }
         }
         self.records_changed(changed, false);
@@ -399,7 +400,7 @@ impl RepoInner {
                         None => change = table.replace(&id, trimmed),
                     }
                 }
-                change = table.merge(&id, &content, None).or(change);
+                change = table.merge(id.clone(), content, None).or(change);
                 if lost && change.is_some() {
                     // Stores take it although they count it as had.
                     table.restore(&id);
@@ -474,8 +475,8 @@ impl RepoInner {
                     // What counts as had and is not here is gone, and its row is about to be.
                     let version = inner.records_version();
                     let mut table = inner.records.table.borrow_mut();
-                    let states = loaded.records.iter().filter_map(|(id, row)| Some((id, decode_state(row).ok()?.missing(&version)?)));
-                    states.filter_map(|(id, state)| table.merge(id, &state, Some(channel))).collect()
+                    let states = loaded.records.into_iter().filter_map(|(id, row)| Some((id, decode_state(&row).ok()?.missing(&version)?)));
+                    states.filter_map(|(id, state)| table.merge(id, state, Some(channel))).collect()
                 };
                 inner.records_changed(changed, false);
             }
@@ -551,7 +552,7 @@ impl RepoInner {
 
     /// Tells the application after the pump, all changes of a collection at once.
     fn records_changed(&self, changed: Vec<(RecordId, bool)>, local: bool) {
-        if changed.is_empty() {
+        if changed.is_empty() || self.records.listeners.borrow().is_empty() {
             return;
         }
         let mut changes = self.records.changes.borrow_mut();
@@ -592,7 +593,7 @@ impl RepoInner {
             // Nothing of what was there before is left.
             self.records.lost.borrow_mut().remove(id);
         }
-        let changed = self.records.table.borrow_mut().merge(id, &state, None);
+        let changed = self.records.table.borrow_mut().merge(id.clone(), state, None);
         self.records_changed(changed.into_iter().collect(), true);
         self.enqueue(Input::Records(RecordInput::Changed { clock: minted }));
         self.pump();

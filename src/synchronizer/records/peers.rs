@@ -96,6 +96,11 @@ impl Synchronizer {
         }
     }
 
+    /// Returns the device that a peer said it is.
+    pub(in crate::synchronizer) fn device_of(&self, channel: ChannelId) -> Option<Device> {
+        self.model.records.peers.get(&channel)?.device
+    }
+
     pub(in crate::synchronizer) fn records_channel_closed(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let peer_id = self.model.context(channel).map(|peer| peer.peer_id.clone());
         self.model.records.stores.remove(&channel);
