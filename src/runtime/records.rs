@@ -36,6 +36,7 @@ use crate::{
     },
     synchronizer::{ChannelId, Claim, Durability, Input, RecordEffect, RecordInput, RecordLimits, StoredDevice},
 };
+use room::Usage;
 use table::Table;
 
 /// Bytes of pages that wait for the last of them; of more, parts count before.
@@ -101,6 +102,8 @@ struct Pages {
     bytes: usize,
     /// Everything they name, of pages of everything, and whether it is there.
     kept: SortedMap<RecordId, bool>,
+    /// What of them is not here.
+    room: Usage,
 }
 
 /// Somebody waits until something is safe.
@@ -340,20 +343,24 @@ impl RepoInner {
             state.clocks().any(|clock| check_drift(clock.stamp, now, self.records.limits.max_drift_ms).is_err())
         };
         let ahead = entries.iter().find(late).map(|(id, _)| (id.clone(), RefusalReason::ClockAhead));
+        let mut paged = self.records.paged.borrow_mut();
+        let mut pushed = Pages::default();
+        let pages = match &claim.page {
+            Some(page) => paged.entry(page.peer.clone()).or_default(),
+            None => &mut pushed,
+        };
+        if claim.page.as_ref().is_some_and(|page| page.first) {
+            *pages = Pages::default();
+        }
         let refused = ahead.or_else(|| {
             let table = self.records.table.borrow();
-            let full = entries.iter().find(|(id, state)| table.is_full(id, state, &self.records.limits));
+            let full = entries.iter().find(|(id, state)| table.is_full(id, state, &self.records.limits, &mut pages.room));
             full.map(|(id, _)| (id.clone(), RefusalReason::Full))
         });
         if refused.is_some() {
             return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused }));
         }
         if let Some(page) = &claim.page {
-            let mut paged = self.records.paged.borrow_mut();
-            let pages = paged.entry(page.peer.clone()).or_default();
-            if page.first {
-                *pages = Pages::default();
-            }
             if page.whole.is_some() {
                 pages.kept.extend(entries.iter().map(|(id, state)| (id.clone(), state.is_alive())));
             }
@@ -363,8 +370,9 @@ impl RepoInner {
                 return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused: None }));
             }
             entries = std::mem::take(&mut pages.entries);
-            pages.bytes = 0;
+            (pages.bytes, pages.room) = (0, Usage::default());
         }
+        drop(paged);
         let whole = claim.page.as_ref().is_some_and(|page| page.whole.is_some());
         let (mut refusals, mut changed, mut news) = (Vec::new(), Vec::new(), false);
         let nothing = ClockVector::new();

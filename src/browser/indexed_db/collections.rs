@@ -232,7 +232,11 @@ async fn write_to(store: &IdbObjectStore, write: &RecordsWrite) -> Result<(), St
         put(store, &key, &bytes)?;
     }
     for device in &write.devices {
-        put(store, &device_key(device.device), &device.encode())?;
+        if device.is_gone() {
+            asked(store.delete(&device_key(device.device)))?;
+        } else {
+            put(store, &device_key(device.device), &device.encode())?;
+        }
     }
     Ok(())
 }

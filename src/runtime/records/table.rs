@@ -109,13 +109,18 @@ impl Table {
         Some((id, !alive))
     }
 
-    /// Returns whether there is no room for what a peer gives of a record.
-    pub(super) fn is_full(&self, id: &RecordId, given: &RecordState, limits: &RecordLimits) -> bool {
+    /// Returns whether there is no room for what a peer gives of a record, beside what waits; if there is, it waits as well.
+    pub(super) fn is_full(&self, id: &RecordId, given: &RecordState, limits: &RecordLimits, waiting: &mut Usage) -> bool {
         let Some(latest) = given.latest() else { return false };
         let known = self.records.get(id);
         // What replaces something at least as large needs no room.
         let grows = known.is_none_or(|known| given.bytes() > known.bytes());
-        grows && self.usage.is_full(id, latest.writer.device, known.is_some(), limits)
+        let full = grows && self.usage.is_full(id, latest.writer.device, known.is_some(), limits, waiting);
+        // Deletions make room in the end: they are not kept out by those that come with them.
+        if !full && known.is_none() && given.is_alive() {
+            waiting.change(id, None, Some(weight(id, given)));
+        }
+        full
     }
 
     /// Returns what is left of a record when somebody who has `version` has of it `outline`, if that is less than is here.
@@ -166,13 +171,14 @@ impl Table {
         }
     }
 
-    /// Returns what `base` lacks of the writers in `version`, as far as it is in `claimed`.
+    /// Returns what `base` lacks of the writers in `version`, as far as it is in `claimed`; no more than one record too many for a message.
     pub(super) fn since(&self, base: &ClockVector, version: &ClockVector, claimed: &ClockVector) -> Vec<RecordEntry> {
         let first = version.iter().map(|(writer, _)| base.get(writer)).min().unwrap_or_default();
         let from = (Clock { stamp: first, writer: Writer::default() }, first_id());
         self.log
             .iter_from(Bound::Included(&from))
             .filter_map(|(_, id)| self.records.get(id)?.within(claimed).missing(base).map(|missing| (id.clone(), missing)))
+            .take(MAX_RECORDS + 1)
             .collect()
     }
 

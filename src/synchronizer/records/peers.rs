@@ -158,7 +158,8 @@ impl Synchronizer {
         let records = &mut self.model.records;
         let peer = records.peers.entry(channel).or_default();
         let first = peer.device.is_none();
-        peer.device = Some(have.device);
+        // For as long as it is connected: whoever says something else every time is not remembered as many.
+        peer.device.get_or_insert(have.device);
         if have.fresh {
             peer.partial = ClockVector::new();
         }
