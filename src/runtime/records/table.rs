@@ -35,11 +35,13 @@ pub(super) struct Table {
     reading: RefCell<Reading>,
 }
 
-/// Everything in the order of its pages, made for the first of them. A record that changes meanwhile is given where it was, as it is then; one
+/// Everything in the order of its pages, made for the first of them and kept while somebody reads. A record that changes meanwhile is given where it was, as it is then; one
 /// that comes meanwhile is not in what the first page claims.
 #[derive(Debug, Default)]
 struct Reading {
     order: Vec<(Clock, RecordId)>,
+    /// Something has changed since: the next first page needs another.
+    stale: bool,
     /// A page was given since it was last looked whether somebody still reads.
     used: bool,
 }
@@ -95,6 +97,7 @@ impl Table {
             *known = state;
             self.usage.change(&id, None, Some(weight(&id, known)));
         }
+        self.reading.get_mut().stale = true;
         let alive = known.is_alive();
         if let Some(latest) = known.latest()
             && !(alive && known.is_in(&self.stable))
@@ -193,7 +196,8 @@ impl Table {
         let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
         let mut reading = self.reading.borrow_mut();
         let first = (after.unwrap_or_else(|| self.first_missing(since, claimed)), first_id());
-        if whole && (after.is_none() || reading.order.is_empty()) {
+        if whole && (reading.order.is_empty() || reading.stale && after.is_none()) {
+            reading.stale = false;
             reading.order = self.records.iter().filter_map(|(id, state)| Some((state.latest()?, id.clone()))).collect();
             sort(&mut reading.order);
         }
@@ -214,9 +218,6 @@ impl Table {
                 page.push(entry);
             }
             last = Some(*clock);
-        }
-        if whole {
-            *reading = Reading::default();
         }
         (page, None)
     }
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn everything_is_put_in_order_once_for_all_pages() {
-        let table = filled(4_500);
+        let mut table = filled(4_500);
         let (mut seen, mut orders, mut after) = (Vec::new(), Vec::new(), None);
         loop {
             after = next(&table, after, &mut seen);
@@ -311,10 +312,17 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(orders.len(), 5);
-        assert!(orders[..4].iter().all(|order| *order == orders[0]), "made again for a later page");
-        assert_eq!(table.reading.borrow().order.capacity(), 0, "nobody reads any more");
         assert_eq!(seen, (1..=4_500).map(id).collect::<Vec<_>>());
+        assert_eq!(orders.len(), 5);
+        // Also for others that begin, until something has changed.
+        let _ = next(&table, None, &mut seen);
+        orders.push(table.reading.borrow().order.as_ptr());
+        assert!(orders.iter().all(|order| *order == orders[0]), "made again for a later page");
+        put(&mut table, 4_501, 4_501);
+        let _ = next(&table, Some(clock(4_000)), &mut Vec::new());
+        assert_eq!(table.reading.borrow().order.len(), 4_500);
+        let _ = next(&table, None, &mut Vec::new());
+        assert_eq!(table.reading.borrow().order.len(), 4_501);
     }
 
     #[test]
