@@ -71,6 +71,14 @@ function checkedTombstones(value) {
   return { keep, max };
 }
 
+function checkedRecords(value) {
+  const { drift, lapse } = record("records", value, ["drift", "lapse"]);
+  for (const [name, ms] of Object.entries({ drift, lapse })) {
+    if (ms !== undefined && !(typeof ms === "number" && ms >= 0)) throw invalid(`records.${name} is a number of milliseconds`);
+  }
+  return { drift, lapse };
+}
+
 function checkedMemory(value) {
   const { documents, bytes } = record("memory", value, ["documents", "bytes"]);
   for (const [name, limit] of Object.entries({ documents, bytes })) {
@@ -118,11 +126,12 @@ export class Repo {
   /** Opens a repo and starts its adapters. */
   static async open(options) {
     outsideHooks();
-    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones", "memory", "history"];
-    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones, memory, history } = record("the options of Repo.open", options, known);
+    const known = ["identity", "role", "adapters", "permissions", "admission", "tombstones", "memory", "history", "records"];
+    const { identity, role = "leaf", adapters = [], permissions, admission, tombstones, memory, history, records } = record("the options of Repo.open", options, known);
     const who = checkedIdentity(identity);
     if (role !== "leaf" && role !== "relay") throw invalid('role is "leaf" or "relay"');
     const limits = checkedTombstones(tombstones);
+    const times = checkedRecords(records);
     const budget = checkedMemory(memory);
     const days = checkedHistory(history);
     const judges = checkedAdmission(admission);
@@ -146,7 +155,7 @@ export class Repo {
     }
     const judged = judges.map((judge) => wrappedAdmission(judge, insideHook, (error) => repo.#reportOnce("admission", error)));
     repo.#inner = new WasmRepo(
-      { ...who, role, tombstones: limits, memory: budget, historyDays: days, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
+      { ...who, role, tombstones: limits, records: times, memory: budget, historyDays: days, adapters: adapters.map((adapter) => adapter.__options), permissions: wrapped, admission: judged },
       (event) => repo.#deliver(event),
     );
     repo.#flushWhenLeaving();

@@ -23,6 +23,25 @@ async function alone(t, options) {
   return repo;
 }
 
+test("how far ahead a clock may be is told, and what is later is not taken", async (t) => {
+  for (const records of [7, { drift: -1 }, { drift: "1" }, { lapse: NaN }, { other: 1 }]) {
+    await assert.rejects(Repo.open({ records }), code("invalid-argument"), JSON.stringify(records));
+  }
+  const { now } = Date;
+  t.after(() => (Date.now = now));
+  for (const [drift, taken] of [[undefined, false], [60 * 60_000, true]]) {
+    const { hub, repo } = await join(t, { relay: { records: { drift, lapse: Infinity } } });
+    const [here, there] = [repo, hub].map((side) => side.collection("facts", { kind: "shared" }));
+    const errors = [];
+    hub.on("error", ({ error }) => errors.push(error.message));
+    Date.now = () => now() + 20 * 60_000;
+    await here.put("ahead", 1);
+    Date.now = now;
+    await until("it came", async () => (await there.get("ahead")) === 1 || errors.some((message) => message.includes("ms ahead")));
+    assert.equal(await there.get("ahead"), taken ? 1 : undefined);
+  }
+});
+
 test("values come back as they were", async (t) => {
   const shared = (await alone(t)).collection("facts", { kind: "shared" });
   const values = [null, true, 0, -1.5, 2 ** 53 - 1, "", "naïve 🦜", [], {}, [1, [null, { deep: "x" }]], { a: 1, b: { c: [true] }, "": undefined }];

@@ -96,7 +96,15 @@ struct RecordArguments {
     /// Bytes of them
     #[arg(long, env = "CORELLA_MAX_DEVICE_BYTES", default_value_t = HubLimits::default().device_records.bytes, value_name = "N")]
     max_device_bytes: usize,
+    /// Seconds by which the clock of whoever writes a record may be ahead; what is later is refused, and offered again
+    #[arg(long, env = "CORELLA_RECORD_DRIFT", default_value_t = HubLimits::default().record_drift.as_secs(), value_name = "SECONDS")]
+    record_drift: u64,
+    /// Days after which a device that was not seen holds back no more what deletions of records leave
+    #[arg(long, env = "CORELLA_RECORD_LAPSE", default_value_t = HubLimits::default().record_lapse.as_secs() / DAY, value_name = "DAYS")]
+    record_lapse: u64,
 }
+
+const DAY: u64 = 24 * 60 * 60;
 
 /// What is done with a data folder while no hub uses it.
 #[derive(Subcommand, Debug)]
@@ -249,6 +257,8 @@ impl Arguments {
                 records: RecordRoom { records: room.max_records, bytes: room.max_records_bytes },
                 collection_records: RecordRoom { records: room.max_collection_records, bytes: room.max_collection_bytes },
                 device_records: RecordRoom { records: room.max_device_records, bytes: room.max_device_bytes },
+                record_drift: Duration::from_secs(room.record_drift),
+                record_lapse: Duration::from_secs(room.record_lapse.saturating_mul(DAY)),
                 rate_messages: self.rate_messages,
                 rate_bytes: self.rate_bytes,
                 ..HubLimits::default()

@@ -7,7 +7,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use super::OriginRule;
 use crate::{
     protocol::DocId,
-    synchronizer::{Creator, MemoryBudget, PeerContext, Permissions, RecordRoom},
+    synchronizer::{Creator, MemoryBudget, PeerContext, Permissions, RecordLimits, RecordRoom},
 };
 
 /// How a hub is set up.
@@ -96,6 +96,10 @@ pub struct HubLimits {
     pub collection_records: RecordRoom,
     /// Room for the records one device wrote last.
     pub device_records: RecordRoom,
+    /// By how much the clock of whoever writes a record may be ahead.
+    pub record_drift: Duration,
+    /// How long a device that was not seen holds back what everybody is to have of records.
+    pub record_lapse: Duration,
     /// How long a client may take to introduce itself.
     pub establish_time: Duration,
     /// How long a client that lags too far behind may take nothing of what is still queued for it.
@@ -116,6 +120,8 @@ impl Default for HubLimits {
             records: RecordRoom { records: 2_000_000, bytes: 1024 * 1024 * 1024 },
             collection_records: RecordRoom { records: 1_000_000, bytes: 512 * 1024 * 1024 },
             device_records: RecordRoom { records: 250_000, bytes: 128 * 1024 * 1024 },
+            record_drift: Duration::from_millis(RecordLimits::default().max_drift_ms),
+            record_lapse: Duration::from_millis(RecordLimits::default().lapse_ms),
             establish_time: Duration::from_secs(30),
             stall_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(90),

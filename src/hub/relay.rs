@@ -118,7 +118,8 @@ fn make_repo(
             all: limits.records,
             collection: limits.collection_records,
             device: limits.device_records,
-            ..RecordLimits::default()
+            max_drift_ms: limits.record_drift.as_millis() as u64,
+            lapse_ms: limits.record_lapse.as_millis() as u64,
         },
         ..RepoConfig::default()
     };

@@ -18,7 +18,7 @@ use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, Sharing, UrlSource, WebSocketAdapter},
     protocol::{DocId, PeerId, PeerType, RecordId},
     runtime::{Adapter, RepoConfig},
-    synchronizer::{AllowAll, Creator, HistoryLimits, Interest, MemoryBudget, PeerContext, Permissions, TombstoneLimits},
+    synchronizer::{AllowAll, Creator, HistoryLimits, Interest, MemoryBudget, PeerContext, Permissions, RecordLimits, TombstoneLimits},
 };
 
 /// The collection that tells of documents, by their ids.
@@ -99,6 +99,7 @@ pub(super) fn config(options: &JsValue) -> RepoConfig {
         tombstones: tombstones(options),
         memory: memory(options),
         history: history(options),
+        records: records(options),
         ..RepoConfig::default()
     }
 }
@@ -124,6 +125,16 @@ fn memory(options: &JsValue) -> MemoryBudget {
 fn history(options: &JsValue) -> HistoryLimits {
     let days = get(options, "historyDays").and_then(|days| days.as_f64());
     HistoryLimits { keep_ms: days.map(|days| (days * 86_400_000.0) as u64), ..HistoryLimits::default() }
+}
+
+fn records(options: &JsValue) -> RecordLimits {
+    let number = |key| get(&get(options, "records")?, key)?.as_f64();
+    let default = RecordLimits::default();
+    RecordLimits {
+        max_drift_ms: number("drift").map_or(default.max_drift_ms, |ms| ms as u64),
+        lapse_ms: number("lapse").map_or(default.lapse_ms, |ms| ms as u64),
+        ..default
+    }
 }
 
 fn hook(options: &JsValue, name: &str) -> Option<Function> {

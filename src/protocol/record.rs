@@ -8,11 +8,11 @@
 mod codec;
 mod vector;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-pub use codec::{RecordsError, decode_entries, decode_state, encode_entries, encode_state};
+pub use codec::{RecordsError, decode_entries, decode_row, decode_state, encode_entries, encode_state};
 pub use vector::ClockVector;
 
 use super::{Clock, Device};
@@ -34,7 +34,7 @@ pub const MAX_RECORDS: usize = 1_000;
 pub const PAGE_BYTES: usize = 256 * 1024;
 
 /// Names one record.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RecordId {
     /// Its collection.
     pub collection: Arc<str>,
@@ -49,6 +49,21 @@ impl RecordId {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         (1..=MAX_COLLECTION_BYTES).contains(&self.collection.len()) && (1..=MAX_KEY_BYTES).contains(&self.key.len())
+    }
+}
+
+impl Ord for RecordId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most records that are compared share the name of their collection.
+        let collections =
+            if Arc::ptr_eq(&self.collection, &other.collection) { Ordering::Equal } else { self.collection.cmp(&other.collection) };
+        collections.then_with(|| self.owner.cmp(&other.owner)).then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for RecordId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

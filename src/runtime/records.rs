@@ -32,10 +32,11 @@ use crate::{
     protocol::{
         Clock, ClockVector, Device, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason,
         clock::{HybridClock, Stamp, Writer, check_drift},
-        record::{MAX_RECORDS, PAGE_BYTES, decode_state, encode_state},
+        record::{MAX_RECORDS, PAGE_BYTES, decode_row, decode_state, encode_state},
     },
     synchronizer::{ChannelId, Claim, Durability, Input, RecordEffect, RecordInput, RecordLimits, StoredDevice},
 };
+use room::Usage;
 use table::Table;
 
 /// Bytes of pages that wait for the last of them; of more, parts count before.
@@ -101,6 +102,8 @@ struct Pages {
     bytes: usize,
     /// Everything they name, of pages of everything, and whether it is there.
     kept: SortedMap<RecordId, bool>,
+    /// What of them is not here.
+    room: Usage,
 }
 
 /// Somebody waits until something is safe.
@@ -237,8 +240,9 @@ impl RepoInner {
             let mut table = self.records.table.borrow_mut();
             table.add_store(channel, &stored.pruned);
             let open = self.records.open.get();
+            let mut names = Vec::new();
             for (id, row) in records {
-                let Some(state) = decode_state(&row).ok().filter(|_| id.is_valid()) else {
+                let Some(state) = decode_row(&row, &mut names).ok().filter(|_| id.is_valid()) else {
                     // While records are open, one that is here is here as a whole, and is written again.
                     if !open || table.get(&id).is_none() {
                         damaged.insert(id, row);
@@ -252,7 +256,7 @@ impl RepoInner {
                         stored.version.raise(clock);
                     }
                 }
-                changed.extend(table.merge(&id, &state, Some(channel)));
+                changed.extend(table.merge(id, state, Some(channel)));
             }
         }
         self.records_changed(changed, false);
@@ -339,20 +343,24 @@ impl RepoInner {
             state.clocks().any(|clock| check_drift(clock.stamp, now, self.records.limits.max_drift_ms).is_err())
         };
         let ahead = entries.iter().find(late).map(|(id, _)| (id.clone(), RefusalReason::ClockAhead));
+        let mut paged = self.records.paged.borrow_mut();
+        let mut pushed = Pages::default();
+        let pages = match &claim.page {
+            Some(page) => paged.entry(page.peer.clone()).or_default(),
+            None => &mut pushed,
+        };
+        if claim.page.as_ref().is_some_and(|page| page.first) {
+            *pages = Pages::default();
+        }
         let refused = ahead.or_else(|| {
             let table = self.records.table.borrow();
-            let full = entries.iter().find(|(id, state)| table.is_full(id, state, &self.records.limits));
+            let full = entries.iter().find(|(id, state)| table.is_full(id, state, &self.records.limits, &mut pages.room));
             full.map(|(id, _)| (id.clone(), RefusalReason::Full))
         });
         if refused.is_some() {
             return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused }));
         }
         if let Some(page) = &claim.page {
-            let mut paged = self.records.paged.borrow_mut();
-            let pages = paged.entry(page.peer.clone()).or_default();
-            if page.first {
-                *pages = Pages::default();
-            }
             if page.whole.is_some() {
                 pages.kept.extend(entries.iter().map(|(id, state)| (id.clone(), state.is_alive())));
             }
@@ -362,8 +370,9 @@ impl RepoInner {
                 return self.enqueue(Input::Records(RecordInput::Applied { channel, claim, news: false, refused: None }));
             }
             entries = std::mem::take(&mut pages.entries);
-            pages.bytes = 0;
+            (pages.bytes, pages.room) = (0, Usage::default());
         }
+        drop(paged);
         let whole = claim.page.as_ref().is_some_and(|page| page.whole.is_some());
         let (mut refusals, mut changed, mut news) = (Vec::new(), Vec::new(), false);
         let nothing = ClockVector::new();
@@ -399,7 +408,7 @@ impl RepoInner {
                         None => change = table.replace(&id, trimmed),
                     }
                 }
-                change = table.merge(&id, &content, None).or(change);
+                change = table.merge(id.clone(), content, None).or(change);
                 if lost && change.is_some() {
                     // Stores take it although they count it as had.
                     table.restore(&id);
@@ -474,8 +483,8 @@ impl RepoInner {
                     // What counts as had and is not here is gone, and its row is about to be.
                     let version = inner.records_version();
                     let mut table = inner.records.table.borrow_mut();
-                    let states = loaded.records.iter().filter_map(|(id, row)| Some((id, decode_state(row).ok()?.missing(&version)?)));
-                    states.filter_map(|(id, state)| table.merge(id, &state, Some(channel))).collect()
+                    let states = loaded.records.into_iter().filter_map(|(id, row)| Some((id, decode_state(&row).ok()?.missing(&version)?)));
+                    states.filter_map(|(id, state)| table.merge(id, state, Some(channel))).collect()
                 };
                 inner.records_changed(changed, false);
             }
@@ -551,7 +560,7 @@ impl RepoInner {
 
     /// Tells the application after the pump, all changes of a collection at once.
     fn records_changed(&self, changed: Vec<(RecordId, bool)>, local: bool) {
-        if changed.is_empty() {
+        if changed.is_empty() || self.records.listeners.borrow().is_empty() {
             return;
         }
         let mut changes = self.records.changes.borrow_mut();
@@ -592,7 +601,7 @@ impl RepoInner {
             // Nothing of what was there before is left.
             self.records.lost.borrow_mut().remove(id);
         }
-        let changed = self.records.table.borrow_mut().merge(id, &state, None);
+        let changed = self.records.table.borrow_mut().merge(id.clone(), state, None);
         self.records_changed(changed.into_iter().collect(), true);
         self.enqueue(Input::Records(RecordInput::Changed { clock: minted }));
         self.pump();

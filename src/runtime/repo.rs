@@ -301,6 +301,10 @@ impl Repo {
         for adapter in config.adapters {
             inner.add_adapter(adapter);
         }
+        if config.history.keep_ms.is_some() {
+            // With records comes which device this is: its sessions hold one another's history back no more.
+            inner.use_records();
+        }
         Self(inner)
     }
 

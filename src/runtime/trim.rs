@@ -13,7 +13,7 @@ use super::{
     inner::RepoInner,
 };
 use crate::{
-    protocol::{DocId, VersionVector},
+    protocol::{Device, DocId, VersionVector},
     synchronizer::{ChannelId, Input, Mark, Timestamp},
 };
 
@@ -21,9 +21,10 @@ use crate::{
 #[must_use]
 pub fn encode_marks(marks: &[Mark]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for Mark { at, version, left } in marks {
+    for Mark { at, version, left, device } in marks {
         let version = version.encode();
-        bytes.push(u8::from(*left));
+        bytes.push(if device.is_some() { 2 } else { u8::from(*left) });
+        bytes.extend(device.iter().flat_map(|device| device.0.to_be_bytes()));
         bytes.extend(at.0.to_be_bytes());
         bytes.extend((version.len() as u32).to_be_bytes());
         bytes.extend(version);
@@ -36,11 +37,17 @@ pub fn encode_marks(marks: &[Mark]) -> Vec<u8> {
 pub fn decode_marks(mut bytes: &[u8]) -> Option<Vec<Mark>> {
     let mut marks = Vec::new();
     while !bytes.is_empty() {
-        let (left, rest) = bytes.split_first()?;
+        let (kind, mut rest) = bytes.split_first()?;
+        let mut device = None;
+        if *kind == 2 {
+            let (number, after) = rest.split_first_chunk()?;
+            (device, rest) = (Some(Device(u64::from_be_bytes(*number))), after);
+        }
         let (at, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (version, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        marks.push(Mark { at: Timestamp(u64::from_be_bytes(*at)), version: VersionVector::decode(version).ok()?, left: *left == 1 });
+        let (at, version) = (Timestamp(u64::from_be_bytes(*at)), VersionVector::decode(version).ok()?);
+        marks.push(Mark { at, version, left: *kind != 0, device });
         bytes = rest;
     }
     Some(marks)
@@ -182,13 +189,18 @@ mod tests {
 
     #[test]
     fn marks_are_read_as_they_were_written_and_damaged_ones_are_refused() {
-        let mark = |at, end| Mark { at: Timestamp(at), version: VersionVector::from_iter([(1, end), (u64::MAX, 2)]), left: end == 1 };
-        let marks = vec![mark(0, 1), mark(u64::MAX, i32::MAX)];
+        let mark = |at, end, device| Mark {
+            at: Timestamp(at),
+            version: VersionVector::from_iter([(1, end), (u64::MAX, 2)]),
+            left: end <= 2,
+            device,
+        };
+        let marks = vec![mark(0, 1, None), mark(9, 2, Some(Device(u64::MAX - 1))), mark(u64::MAX, i32::MAX, None)];
         let bytes = encode_marks(&marks);
-        assert_eq!(decode_marks(&bytes), Some(marks));
+        assert_eq!(decode_marks(&bytes).as_ref(), Some(&marks));
         assert_eq!(decode_marks(&[]), Some(Vec::new()));
         for end in 1..bytes.len() {
-            assert!(decode_marks(&bytes[..end]).is_none_or(|marks| marks.len() == 1), "{end}");
+            assert!(decode_marks(&bytes[..end]).is_none_or(|read| read == marks[..read.len()] && read.len() < marks.len()), "{end}");
         }
     }
 

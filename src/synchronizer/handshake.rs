@@ -203,9 +203,10 @@ impl Synchronizer {
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        let device = self.device_of(channel);
         self.records_channel_closed(channel, out);
         let Some((gone, links)) = self.model.remove_channel(channel) else { return };
-        self.remember_followers(&gone, &links, now);
+        self.remember_followers(&gone, device, &links, now);
         self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,

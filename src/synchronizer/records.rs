@@ -223,6 +223,8 @@ pub(super) struct Records {
     peers: SortedMap<ChannelId, Peer>,
     stores: SortedMap<ChannelId, stores::Store>,
     devices: SortedMap<Device, pruning::Known>,
+    /// Devices that hold nothing back any more, and whose rows are to be removed.
+    gone: Vec<Device>,
     /// Pages that a broken connection interrupted.
     interrupted: SortedMap<PeerId, pages::Reading>,
     /// Something that counts as had could not be read of a store.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     collections::SortedMap,
-    protocol::{DocId, Features, Message, RefusalReason, Role, VersionVector, extension::AuthorRange},
+    protocol::{Device, DocId, Features, Message, RefusalReason, Role, VersionVector, extension::AuthorRange},
 };
 
 /// Marks of one document that are remembered.
@@ -50,6 +50,8 @@ pub struct Mark {
     pub version: VersionVector,
     /// Somebody that left had it, and what comes after is held back until then and a while longer; otherwise it was settled then.
     pub left: bool,
+    /// The device of whoever left, if it is known and nobody else's: it takes the mark back when it says what is on its disk.
+    pub device: Option<Device>,
 }
 
 impl Synchronizer {
@@ -93,15 +95,24 @@ impl Synchronizer {
         let lapse = self.config.history.lapse_ms;
         if let Some(known) = self.model.catalogue.get(doc) {
             // A clock that was set back makes none last for ever.
-            for mark in known.marks.iter().filter(|mark| mark.left && now.since(mark.at) <= lapse && mark.at.since(now) <= lapse) {
+            let holds = |mark: &&Mark| mark.left && now.since(mark.at) <= lapse && mark.at.since(now) <= lapse && !self.is_back(doc, mark);
+            for mark in known.marks.iter().filter(holds) {
                 settled = settled.common(&mark.version);
             }
         }
         settled
     }
 
+    /// Returns whether the device that left a mark is there again and has said what it has on disk: that holds back what comes after now.
+    fn is_back(&self, doc: &DocId, mark: &Mark) -> bool {
+        mark.device.is_some()
+            && self.model.links(doc).any(|(channel, link)| {
+                link.is_followed() && !link.absent && !link.durable.is_empty() && self.device_of(channel) == mark.device
+            })
+    }
+
     /// A peer left: what it had of documents holds back what comes after, until it has not been seen for long enough.
-    pub(super) fn remember_followers(&mut self, gone: &Channel, links: &SortedMap<DocId, Link>, now: Timestamp) {
+    pub(super) fn remember_followers(&mut self, gone: &Channel, device: Option<Device>, links: &SortedMap<DocId, Link>, now: Timestamp) {
         let trims = self.config.history.keep_ms.is_some();
         // One that was dialled is waited for.
         let relay = gone.initiated && gone.role == Role::Relay && gone.features.includes(Features::HISTORY);
@@ -114,15 +125,20 @@ impl Synchronizer {
             let version = kept(link);
             let Some(known) = self.model.catalogue.get_mut(doc).filter(|_| !version.is_empty()) else { continue };
             let before = known.marks.clone();
-            known.marks.retain(|mark| !mark.left || now.since(mark.at) <= self.config.history.lapse_ms);
-            match known.marks.iter_mut().find(|mark| mark.left && mark.at == at) {
+            // What a device has on disk is what its next session has: that takes the place of what earlier ones left with.
+            let replaced = |mark: &Mark| device.is_some() && mark.device == device && !link.durable.is_empty();
+            known.marks.retain(|mark| !mark.left || now.since(mark.at) <= self.config.history.lapse_ms && !replaced(mark));
+            match known.marks.iter_mut().find(|mark| mark.left && mark.at == at && mark.device == device) {
                 Some(mark) => mark.version = mark.version.common(&version),
-                None => known.marks.push(Mark { at, version, left: true }),
+                None => known.marks.push(Mark { at, version, left: true, device }),
             }
             if known.marks.iter().filter(|mark| mark.left).count() > MAX_MARKS {
                 let oldest = known.marks.iter().position(|mark| mark.left).map(|at| known.marks.remove(at));
                 if let (Some(oldest), Some(next)) = (oldest, known.marks.iter_mut().find(|mark| mark.left)) {
                     next.version = next.version.common(&oldest.version);
+                    if next.device != oldest.device {
+                        next.device = None;
+                    }
                 }
             }
             if known.marks != before && !known.version.is_empty() {
@@ -248,7 +264,7 @@ impl Synchronizer {
         let due = last.is_none_or(|last| now.since(last.at) >= keep / PARTS && last.version != settled);
         let mut changed = due && marks.len() < MAX_MARKS;
         if changed {
-            marks.push(Mark { at: now, version: settled.clone(), left: false });
+            marks.push(Mark { at: now, version: settled.clone(), left: false, device: None });
         }
         let ripe = marks.iter().rposition(|mark| now.since(mark.at) >= keep);
         let mut version = VersionVector::new();

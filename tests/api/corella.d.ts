@@ -216,6 +216,11 @@ export interface RepoOptions {
    * still bring edits from before: then the whole history is fetched from the hub again ("document-renewed").
    */
   history?: { keep: "all" | { days: number } };
+  /**
+   * Records: by how many milliseconds the clock of a peer may be ahead, five minutes unless told; what it writes later than that is not
+   * taken and told of. And after how many a device that was not seen holds back no more what deletions leave, ninety days unless told.
+   */
+  records?: { drift?: number; lapse?: number };
 }
 
 /**

@@ -50,6 +50,7 @@ export async function safe(): Promise<Durability> {
   const repo = await Repo.open({
     role: "relay",
     tombstones: { keep: 30 * 24 * 3600 * 1000, max: 1000 },
+    records: { drift: 60_000, lapse: 7 * 24 * 3600 * 1000 },
     permissions: {
       mutability: (_doc, peer) => names.has(peer.name ?? ""),
       deletion: (doc, peer) => doc.creator?.name !== undefined && doc.creator.name === peer.name,

@@ -71,16 +71,20 @@ async fn what_was_written_is_read_after_a_restart(stores: &impl Stores, database
     let first = load(&store).await;
     assert_eq!((first.stored.device, first.records.len(), first.stored.version.is_empty()), (Device(1), 0, true));
     let devices = vec![StoredDevice { device: Device(9), version: upto(&[clock(3, 9)]), seen: Timestamp(77) }];
+    let left = StoredDevice { device: Device(8), ..devices[0].clone() };
+    let both = [&devices[..], &[left]].concat();
     let (a, b) = (id("c", None, "a"), id("c", Some(1), "a"));
     let written = RecordsWrite {
         records: vec![(a.clone(), encode_state(&put(clock(5, 1), b"a")).into()), (b.clone(), encode_state(&put(clock(6, 1), b"b")).into())],
         version: upto(&[clock(6, 1)]),
         pruned: upto(&[clock(4, 1)]),
         clock: Stamp(8),
-        devices: devices.clone(),
+        devices: both,
         ..RecordsWrite::default()
     };
     store.write_records(written).await.unwrap();
+    let gone = vec![StoredDevice::gone(Device(8)), StoredDevice::gone(Device(7))];
+    store.write_records(RecordsWrite { devices: gone, ..RecordsWrite::default() }).await.unwrap();
     store.close().await;
     let side = stores.open(database).await;
     let again = load(&side.store().await).await;

@@ -365,7 +365,12 @@ impl<S: Stores> Run<'_, S> {
         let (_side, store) = self.fresh().await;
         let id = doc("a");
         store.write(vec![write(&id, "r", vec![1], (1, 9))]).await.unwrap();
-        let mark = |at, end| Mark { at: Timestamp(at), version: VersionVector::from_iter([(1, end), (u64::MAX, 3)]), left: end == 1 };
+        let mark = |at, end| Mark {
+            at: Timestamp(at),
+            version: VersionVector::from_iter([(1, end), (u64::MAX, 3)]),
+            left: end == 1,
+            device: None,
+        };
         let note = |lineage, marks| Confirmed { doc: id.clone(), lineage, version: VersionVector::new(), marks };
         store.confirm(vec![note(0, Some(vec![mark(5, 1), mark(1 << 60, 4)]))]).await.unwrap();
         store.confirm(vec![note(0, None), note(3, Some(Vec::new()))]).await.unwrap();

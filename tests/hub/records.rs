@@ -1,5 +1,7 @@
 //! Records between clients: relayed, kept, bounded.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use corella::{
     hub::{Hub, HubConfig, HubLimits, StorageConfig},
@@ -129,6 +131,27 @@ async fn one_device_fills_its_room_only_and_is_told_why() {
     while greet(&mut late, 3).await.len() < 2 {}
     assert_eq!(fetch(&mut late).await.len(), 11);
     hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn how_far_ahead_a_clock_may_be_is_set() {
+    for (drift, taken) in [(5, false), (600, true)] {
+        let hub = start(HubLimits { record_drift: Duration::from_secs(drift), ..HubLimits::default() }).await;
+        let mut client = Client::corella(hub.address(), 1).await;
+        greet(&mut client, 1).await;
+        // A minute, of which that of `clock` is taken.
+        let ahead = Clock { stamp: Stamp(clock(1, 1).stamp.0 + Stamp::at(120_000).0), writer: writer(1) };
+        give(&mut client, vec![put(id(None, "ahead"), ahead)]).await;
+        let outcome = client
+            .until(|message| match message {
+                Message::RecordsRefusal { reason, .. } => Some(Err(*reason)),
+                Message::RecordsHave { version, .. } if version.has(ahead) => Some(Ok(())),
+                _ => None,
+            })
+            .await;
+        assert_eq!(outcome, if taken { Ok(()) } else { Err(RefusalReason::ClockAhead) });
+        hub.stop().await.unwrap();
+    }
 }
 
 /// Returns whether one of two small records is refused for want of room.

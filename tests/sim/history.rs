@@ -5,7 +5,7 @@ use std::rc::Rc;
 use corella::{
     DocHandle, Repo, RepoConfig,
     protocol::{Features, Message, PeerType, RefusalReason},
-    runtime::{Adapter, RepoEvent},
+    runtime::{Adapter, CollectionKind, RepoEvent},
     synchronizer::{ChannelKind, HistoryLimits, Interest},
 };
 
@@ -188,6 +188,40 @@ fn who_left_with_less_holds_history_back_until_it_lapses_also_if_the_hub_restart
     star.world.run(3 * LAPSE);
     let begins = star.disks[0].contents("d").shallow_since_vv().to_vv();
     assert!(!before.includes_vv(&begins), "it was not seen for so long");
+}
+
+#[test]
+fn a_page_that_is_loaded_again_holds_back_no_more_than_it_has_on_disk() {
+    let mut star = Star::new(14, 1);
+    let mut page = star.leaf(0, TRIMS);
+    edit(&mut star.world, &page.1, 5);
+    star.stop(0, page);
+    for session in 0..3 {
+        let before = star.disks[0].contents("d").oplog_vv();
+        page = star.leaf(0, TRIMS);
+        edit(&mut star.world, &page.1, 5);
+        star.world.run(LAPSE / 10);
+        star.assert_all(&[&page.1]);
+        star.stop(0, page);
+        let begins = star.disks[0].contents("d").shallow_since_vv().to_vv();
+        assert!(!before.includes_vv(&begins), "session {session}: it has what it was given since, and nobody else was there");
+    }
+    // One that did not come back still does.
+    let mut star = Star::new(15, 2);
+    let (mine, other) = (star.leaf(0, TRIMS), star.leaf(1, KEEPS));
+    // Who keeps all says which device it is once it uses records.
+    drop(other.0.collection("facts", CollectionKind::Shared).unwrap());
+    edit(&mut star.world, &mine.1, 5);
+    star.world.run(10_000);
+    star.stop(1, other);
+    let before = star.disks[1].contents("d").oplog_vv();
+    edit(&mut star.world, &mine.1, 5);
+    star.stop(0, mine);
+    let mine = star.leaf(0, TRIMS);
+    edit(&mut star.world, &mine.1, 5);
+    star.world.run(LAPSE / 10);
+    let begins = star.disks[0].contents("d").shallow_since_vv().to_vv();
+    assert!(before.includes_vv(&begins), "the one that left lacks nothing that was trimmed");
 }
 
 #[test]

@@ -514,6 +514,30 @@ fn what_a_relay_has_no_room_for_stays_where_it_was_made_until_there_is_room() {
 }
 
 #[test]
+fn what_a_relay_reads_page_by_page_takes_no_more_room_than_there_is() {
+    let mut world = World::new(32);
+    let link = Link::new(world.env(), ChannelKind::Network, 20);
+    let records = RecordLimits { device: RecordRoom { records: 2_500, bytes: 100_000_000 }, ..RecordLimits::default() };
+    let hub = Repo::new(world.env(), RepoConfig { records, ..hub_config(vec![link.end(1)]) });
+    let greedy = leaf(&world, vec![link.end(0)]);
+    let of_greedy = shared(&greedy);
+    let told = errors(&greedy);
+    for number in 0..4_000 {
+        drop(of_greedy.put(&number.to_string(), &record(&[("x", number)])));
+    }
+    link.connect();
+    world.run(120_000);
+    assert_eq!(hub.record_stats().records, 0, "all of it would be too much");
+    assert!(told.borrow().iter().any(|error| error.contains(": full")), "{told:?}");
+    // Deletions of what never came are taken, and so is what is left.
+    for number in 0..3_900 {
+        drop(of_greedy.delete(&number.to_string()));
+    }
+    world.run(60 * 60_000);
+    assert_eq!((hub.record_stats().records, greedy.unsynced()), (100, 0));
+}
+
+#[test]
 fn tabs_are_one_device_and_never_the_same_writer() {
     let mut world = World::new(10);
     let disk = Disk::new();

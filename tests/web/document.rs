@@ -44,9 +44,9 @@ fn nodes_of_a_tree_are_made_moved_and_deleted() {
     second.move_to(&JsValue::UNDEFINED, Some(0)).unwrap();
     assert_eq!(tree.roots().length(), 2);
     assert!(tree.move_to(&root.id(), Some(first.id()), None).is_err(), "under its own child");
-    doc.commit(&JsValue::UNDEFINED);
+    doc.commit(&JsValue::UNDEFINED).unwrap();
     tree.delete(&root.id()).unwrap();
-    doc.commit(&JsValue::UNDEFINED);
+    doc.commit(&JsValue::UNDEFINED).unwrap();
     assert!(first.is_deleted().unwrap() && tree.is_node_deleted(&root.id()).unwrap());
     assert_eq!(events.length(), 2);
     let steps: Array = read(&read(&read(&events.get(1), "events").unchecked_into::<Array>().get(0), "diff"), "diff").unchecked_into();
@@ -85,8 +85,12 @@ fn undo_asks_what_to_keep_and_gives_it_back() {
     let doc = document(1.0);
     let text = doc.get_text("t").unwrap();
     let kept = js_sys::JSON::parse(r#"{ "value": { "at": 3 }, "cursors": [] }"#).unwrap();
-    let on_push = Closure::<dyn FnMut(JsValue, JsValue, JsValue) -> JsValue>::new(move |_: JsValue, _: JsValue, event: JsValue| {
-        assert_eq!(read(&event, "by"), "local");
+    let pushed = Array::new();
+    let noted = pushed.clone();
+    let on_push = Closure::<dyn FnMut(JsValue, JsValue, JsValue) -> JsValue>::new(move |is_undo: JsValue, _: JsValue, event: JsValue| {
+        noted.push(&is_undo);
+        // What an undo makes for the redo has no event.
+        noted.push(&if event.is_undefined() { event } else { read(&event, "by") });
         kept.clone()
     });
     let popped = Array::new();
@@ -100,11 +104,12 @@ fn undo_asks_what_to_keep_and_gives_it_back() {
     undo.set_on_push(on_push.into_js_value());
     undo.set_on_pop(on_pop.into_js_value());
     text.insert(0, "a😀b").unwrap();
-    doc.commit(&JsValue::UNDEFINED);
+    doc.commit(&JsValue::UNDEFINED).unwrap();
     assert_eq!(json(&undo.top_undo_value()), r#"{"at":3}"#);
     assert!(undo.undo().unwrap());
     assert_eq!((text.length(), undo.can_redo()), (0, true));
     assert_eq!(json(&popped), r#"[true,{"at":3},{"start":0,"end":3}]"#);
+    assert_eq!(json(&pushed), r#"[true,"local",false,null]"#);
     undo.set_on_push(JsValue::UNDEFINED);
     assert!(undo.redo().unwrap());
     assert_eq!(text.length(), 4);

@@ -186,6 +186,56 @@ test("a full quota is told, keeps edits in memory, and what is freed is used", a
   expect(read).toEqual(["while full, before", 4_000_000]);
 });
 
+test("records beyond a full quota stay in memory, are told of, and are on disk when there is room again", async ({ context, page }) => {
+  const session = await context.newCDPSession(page);
+  await page.goto(origin);
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 2_000_000 });
+  await open(page);
+  const full = await page.evaluate(async () => {
+    const { repo } = window as unknown as Room;
+    const told: string[] = [];
+    repo.on("storage-health", ({ problem }) => problem && told.push(problem));
+    const facts = repo.collection("facts", { kind: "shared" });
+    await facts.put("kept", { n: 1 });
+    await facts.put("deleted", "before");
+    await facts.whenDurable("disk", { timeout: 20_000 });
+    for (let at = 0; at < 20; at += 1) await facts.put(`large/${at}`, new Uint8Array(200_000).map(() => Math.random() * 256));
+    const refused = await repo.flush().then(
+      () => "flushed",
+      (error: { code: string }) => error.code,
+    );
+    const { state, problem } = repo.storageHealth;
+    // Writing never fails because of storage.
+    await facts.update("kept", { n: 2 });
+    await facts.put("small", "while full");
+    await facts.delete("deleted");
+    const durable = await facts.whenDurable("disk", { timeout: 300 }).then(
+      () => "durable",
+      (error: { code: string }) => error.code,
+    );
+    const there = [await facts.get("kept"), await facts.get("small"), await facts.get("deleted"), (await facts.keys({ prefix: "large/" })).length];
+    return { refused, told: told.includes("quota"), state, problem, durable, durability: await facts.durability(), there };
+  });
+  const there = [{ n: 2 }, "while full", undefined, 20];
+  expect(full).toEqual({ refused: "storage", told: true, state: "failing", problem: "quota", durable: "timeout", durability: "memory", there });
+  // What was on disk before is there still.
+  const other = await context.newPage();
+  await open(other);
+  expect(await other.evaluate(() => (window as unknown as Room).repo.collection("facts", { kind: "shared" }).get("deleted"))).toBe("before");
+  await other.close();
+  await session.send("Storage.overrideQuotaForOrigin", { origin });
+  await page.evaluate(() => (window as unknown as Room).repo.collection("facts", { kind: "shared" }).whenDurable("disk", { timeout: 60_000 }));
+  expect(await page.evaluate(() => (window as unknown as Room).repo.storageHealth.state)).toBe("working");
+  await open(page);
+  const read = await page.evaluate(async () => {
+    const facts = (window as unknown as Room).repo.collection("facts", { kind: "shared" });
+    const large = await facts.entries({ prefix: "large/" });
+    const whole = large.filter(({ value }) => (value as Uint8Array).length === 200_000);
+    return [await facts.get("kept"), await facts.get("small"), await facts.get("deleted"), whole.length];
+  });
+  expect(read).toEqual(there);
+});
+
 test("two tabs that type into one document at once lose nothing, and few records remain", async ({ context }) => {
   const tabs = [await context.newPage(), await context.newPage()];
   for (const tab of tabs) await open(tab);

@@ -84,10 +84,9 @@ fn write_entry(out: &mut Vec<u8>, id: &RecordId, row: &[u8]) {
 }
 
 /// Reads entries. What cannot be read is one row under a name that no record has.
-fn read_entries(number: u8, mut rest: Bytes, rows: &mut Vec<Row>) {
-    let mut collection: Arc<str> = "".into();
+fn read_entries(number: u8, mut rest: Bytes, collection: &mut Arc<str>, rows: &mut Vec<Row>) {
     while !rest.is_empty() {
-        let entry = read_entry(&rest, &mut collection);
+        let entry = read_entry(&rest, collection);
         let Some((id, row, length)) = entry else {
             rows.push((damaged(number), rest));
             return;
@@ -113,10 +112,10 @@ fn read_entry(bytes: &[u8], collection: &mut Arc<str>) -> Option<(RecordId, usiz
     Some((RecordId { collection: Arc::clone(collection), owner, key: text(names, row)?.into() }, row, end))
 }
 
-fn read_page(number: u8, value: &JsValue, rows: &mut Vec<Row>) {
+fn read_page(number: u8, value: &JsValue, collection: &mut Arc<str>, rows: &mut Vec<Row>) {
     let bytes = Bytes::from(layout::bytes_from_js(value).unwrap_or_default());
     match bytes.first() {
-        Some(&FORMAT) => read_entries(number, bytes.slice(1..), rows),
+        Some(&FORMAT) => read_entries(number, bytes.slice(1..), collection, rows),
         // Not even empty: a page is never, and an empty row says something else.
         None => rows.push((damaged(number), Bytes::from_static(&[0]))),
         Some(_) => rows.push((damaged(number), bytes)),
@@ -174,15 +173,17 @@ async fn load_from(store: &IdbObjectStore, opening: RecordsOpening) -> Result<Lo
     }
     let (keys, values) = (Array::from(&done(&keys).await?), Array::from(&done(&values).await?));
     let (mut records, mut devices) = (Vec::new(), Vec::new());
+    // One text for all records of a collection that follow each other.
+    let mut collection = "".into();
     for (key, value) in keys.iter().zip(values.iter()) {
         if let Some(number) = key.as_f64() {
-            read_page(number as u8, &value, &mut records);
+            read_page(number as u8, &value, &mut collection, &mut records);
         } else if let Some(name) = key.as_string() {
             let device = name.strip_prefix(DEVICE).and_then(|digits| u64::from_str_radix(digits, 16).ok());
             let row = layout::bytes_from_js(&value).unwrap_or_default();
             // One that cannot be read is one that was never seen.
             devices.extend(device.and_then(|device| StoredDevice::decode(Device(device), &row).ok()));
-        } else if let Some((id, ..)) = read_entry(&Uint8Array::new(&key).to_vec(), &mut "".into()) {
+        } else if let Some((id, ..)) = read_entry(&Uint8Array::new(&key).to_vec(), &mut collection) {
             // Never empty, so that it counts as damaged if it is.
             records.push((id, layout::bytes_from_js(&value).filter(|row| !row.is_empty()).unwrap_or_else(|| vec![0]).into()));
         }
@@ -231,7 +232,11 @@ async fn write_to(store: &IdbObjectStore, write: &RecordsWrite) -> Result<(), St
         put(store, &key, &bytes)?;
     }
     for device in &write.devices {
-        put(store, &device_key(device.device), &device.encode())?;
+        if device.is_gone() {
+            asked(store.delete(&device_key(device.device)))?;
+        } else {
+            put(store, &device_key(device.device), &device.encode())?;
+        }
     }
     Ok(())
 }
@@ -250,7 +255,7 @@ async fn read_pages(store: &IdbObjectStore, write: &RecordsWrite) -> Result<Vec<
         let value = done(&request).await?;
         let mut rows = Vec::new();
         if !value.is_undefined() {
-            read_page(number, &value, &mut rows);
+            read_page(number, &value, &mut "".into(), &mut rows);
         }
         sort_by(&mut rows, |a, b| a.0.cmp(&b.0));
         pages.push(Page { number, rows, changed: false });

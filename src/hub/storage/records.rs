@@ -135,7 +135,11 @@ pub(super) fn write(transaction: &WriteTransaction, write: &RecordsWrite) -> Res
     }
     let mut devices = transaction.open_table(DEVICES)?;
     for device in &write.devices {
-        devices.insert(device.device.0, device.encode().as_slice())?;
+        if device.is_gone() {
+            devices.remove(device.device.0)?;
+        } else {
+            devices.insert(device.device.0, device.encode().as_slice())?;
+        }
     }
     Ok(())
 }

@@ -71,7 +71,8 @@ pub fn encode_entries<'a>(entries: impl IntoIterator<Item = &'a RecordEntry> + C
 /// # Errors
 /// [`RecordsError`] for anything else. Holds no more than a fixed multiple of the bytes.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<RecordEntry>, RecordsError> {
-    let mut input = In::new(bytes)?;
+    let mut names = Vec::new();
+    let mut input = In::new(bytes, None, &mut names)?;
     let count = input.bits.varint()?;
     if count > MAX_RECORDS as u64 {
         return Err(RecordsError);
@@ -108,10 +109,16 @@ pub fn encode_state(state: &RecordState) -> Vec<u8> {
 /// # Errors
 /// [`RecordsError`] for anything else.
 pub fn decode_state(bytes: &[u8]) -> Result<RecordState, RecordsError> {
-    let mut input = In::new(bytes)?;
-    let state = input.state()?;
-    input.bits.end()?;
-    Ok(state)
+    In::new(bytes, None, &mut Vec::new())?.only_state()
+}
+
+/// The same of one row of many: values are parts of the row, which stays in memory as long as one of them does, and names are those of the
+/// rows before where they are the same.
+///
+/// # Errors
+/// As [`decode_state`].
+pub fn decode_row(row: &Bytes, names: &mut Vec<Arc<str>>) -> Result<RecordState, RecordsError> {
+    In::new(row, Some(row), names)?.only_state()
 }
 
 struct Out {
@@ -176,13 +183,17 @@ impl Out {
 
 struct In<'a> {
     bits: Bits<'a>,
+    /// What values are parts of; copied otherwise.
+    whole: Option<&'a Bytes>,
+    /// Names of fields, each where it was last.
+    names: &'a mut Vec<Arc<str>>,
     writers: Vec<Writer>,
     base: u64,
     before: Option<Clock>,
 }
 
 impl<'a> In<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, RecordsError> {
+    fn new(bytes: &'a [u8], whole: Option<&'a Bytes>, names: &'a mut Vec<Arc<str>>) -> Result<Self, RecordsError> {
         let mut bits = Bits::new(bytes);
         if bits.byte()? != FORMAT {
             return Err(RecordsError);
@@ -193,7 +204,24 @@ impl<'a> In<'a> {
             writers.push(Writer { device, number: u32::from_be_bytes(bits.array()?) });
         }
         let base = u64::from_be_bytes(bits.array()?);
-        Ok(Self { bits, writers, base, before: None })
+        Ok(Self { bits, whole, names, writers, base, before: None })
+    }
+
+    fn only_state(mut self) -> Result<RecordState, RecordsError> {
+        let state = self.state()?;
+        self.bits.end()?;
+        Ok(state)
+    }
+
+    fn name(&mut self, place: usize) -> Result<Arc<str>, RecordsError> {
+        let length = self.bits.varint()?;
+        let name = self.bits.text(length)?;
+        match self.names.get_mut(place) {
+            Some(known) if **known == *name => {}
+            Some(known) => *known = name.into(),
+            None => self.names.push(name.into()),
+        }
+        self.names.get(place).cloned().ok_or(RecordsError)
     }
 
     fn state(&mut self) -> Result<RecordState, RecordsError> {
@@ -207,13 +235,14 @@ impl<'a> In<'a> {
         if count > self.bits.left() as u64 / 3 {
             return Err(RecordsError);
         }
-        let mut fields: Vec<Field> = Vec::new();
-        for _ in 0..count {
-            let length = self.bits.varint()?;
-            let name: Arc<str> = self.bits.text(length)?.into();
+        // The count is a claim.
+        let mut fields: Vec<Field> = Vec::with_capacity(count.min(8) as usize);
+        for place in 0..count as usize {
+            let name = self.name(place)?;
             let clock = self.clock()?;
             let length = self.bits.varint()?;
-            let value = Bytes::copy_from_slice(self.bits.take(length)?);
+            let value = self.bits.take(length)?;
+            let value = self.whole.map_or_else(|| Bytes::copy_from_slice(value), |whole| whole.slice_ref(value));
             let in_order = fields.last().is_none_or(|before| before.name < name);
             if !in_order || base.is_some_and(|base: Base| clock < base.clock) {
                 return Err(RecordsError);

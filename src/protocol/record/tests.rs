@@ -143,8 +143,24 @@ proptest! {
             .collect();
         let bytes = encode_entries(&entries);
         prop_assert_eq!(decode_entries(&bytes), Ok(entries.clone()));
+        let mut names = Vec::new();
         for (_, state) in entries {
-            prop_assert_eq!(decode_state(&encode_state(&state)), Ok(state));
+            let row = Bytes::from(encode_state(&state));
+            prop_assert_eq!(decode_row(&row, &mut names), Ok(state.clone()));
+            prop_assert_eq!(decode_state(&row), Ok(state));
+        }
+    }
+
+    #[test]
+    fn records_are_ordered_by_collection_owner_and_key(names in vec((0..2_u8, proptest::option::of(0..2_u64), "[ab]{1,2}"), 2)) {
+        let shared: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let id = |(collection, owner, key): &(u8, Option<u64>, String), own: bool| {
+            let name = &shared[usize::from(*collection)];
+            let collection = if own { (**name).into() } else { Arc::clone(name) };
+            RecordId { collection, owner: owner.map(Device), key: key.as_str().into() }
+        };
+        for own in [false, true] {
+            prop_assert_eq!(id(&names[0], false).cmp(&id(&names[1], own)), names[0].cmp(&names[1]));
         }
     }
 

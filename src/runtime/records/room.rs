@@ -59,13 +59,23 @@ impl Usage {
         }
     }
 
-    /// Returns whether there is no room for a record that is not here, or would grow.
-    pub(super) fn is_full(&self, id: &RecordId, device: Device, known: bool, limits: &RecordLimits) -> bool {
-        let full = |room: &RecordRoom, limit: &RecordRoom| !known && room.records >= limit.records || room.bytes >= limit.bytes;
-        let collection = self.collections.binary_search_by(|(name, _)| name.cmp(&id.collection));
-        let device = self.devices.binary_search_by(|(known, _)| known.cmp(&device));
-        full(&self.all, &limits.all)
-            || collection.is_ok_and(|at| full(&self.collections[at].1, &limits.collection))
-            || device.is_ok_and(|at| full(&self.devices[at].1, &limits.device))
+    /// Returns whether there is no room for a record that is not here, or would grow, beside all that wait.
+    pub(super) fn is_full(&self, id: &RecordId, device: Device, known: bool, limits: &RecordLimits, waiting: &Self) -> bool {
+        let full = |(room, more): (RecordRoom, RecordRoom), limit: &RecordRoom| {
+            !known && room.records + more.records >= limit.records || room.bytes + more.bytes >= limit.bytes
+        };
+        full((self.all, waiting.all), &limits.all)
+            || full((self.of_collection(id), waiting.of_collection(id)), &limits.collection)
+            || full((self.of_device(device), waiting.of_device(device)), &limits.device)
+    }
+
+    fn of_collection(&self, id: &RecordId) -> RecordRoom {
+        let at = self.collections.binary_search_by(|(name, _)| name.cmp(&id.collection));
+        at.map_or(RecordRoom::NONE, |at| self.collections[at].1)
+    }
+
+    fn of_device(&self, device: Device) -> RecordRoom {
+        let at = self.devices.binary_search_by(|(known, _)| known.cmp(&device));
+        at.map_or(RecordRoom::NONE, |at| self.devices[at].1)
     }
 }

@@ -52,7 +52,7 @@ pub struct RecordsWrite {
     pub pruned: ClockVector,
     /// The latest stamp minted or seen; merged.
     pub clock: Stamp,
-    /// Rows of other devices, to be replaced.
+    /// Rows of other devices, to be replaced, or removed of those that are gone.
     pub devices: Vec<StoredDevice>,
     /// A writer that will write no more, and all of whose records are in the store.
     pub release: Option<u32>,
@@ -239,7 +239,13 @@ impl MemoryRecords {
                 self.rows.insert(id, merged);
             }
         }
-        self.devices.extend(write.devices.into_iter().map(|device| (device.device, device)));
+        for device in write.devices {
+            if device.is_gone() {
+                self.devices.remove(&device.device);
+            } else {
+                self.devices.insert(device.device, device);
+            }
+        }
     }
 
     /// Gives every row to `change`; for tests of what becomes of damaged ones.

@@ -2,7 +2,7 @@
 //!
 //! Decides what is found where. Beside the records it keeps the log: those with something that not every device has, by their latest clock.
 
-use std::ops::Bound;
+use std::{cell::RefCell, ops::Bound};
 
 use super::{
     RecordStats,
@@ -32,6 +32,18 @@ pub(super) struct Table {
     /// Those whose row is to be replaced and not merged with.
     reverted: SortedMap<ChannelId, SortedSet<RecordId>>,
     usage: Usage,
+    reading: RefCell<Reading>,
+}
+
+/// Everything in the order of its pages, made for the first of them and kept while somebody reads. A record that changes meanwhile is given where it was, as it is then; one
+/// that comes meanwhile is not in what the first page claims.
+#[derive(Debug, Default)]
+struct Reading {
+    order: Vec<(Clock, RecordId)>,
+    /// Something has changed since: the next first page needs another.
+    stale: bool,
+    /// A page was given since it was last looked whether somebody still reads.
+    used: bool,
 }
 
 /// Returns about how many bytes a record takes in a message.
@@ -63,34 +75,32 @@ impl Table {
     }
 
     /// Merges a state; `source` is the store it came from. Returns the record, and whether it is gone, if it has changed.
-    pub(super) fn merge(&mut self, id: &RecordId, state: &RecordState, source: Option<ChannelId>) -> Option<(RecordId, bool)> {
-        let known = self.records.get_mut(id);
-        let (before, changed) = match known {
-            Some(known) => {
-                let (before, weighed) = (known.latest(), weight(id, known));
-                if !known.merge(state) {
-                    // A store that has exactly this lacks nothing of it.
-                    let source = source.filter(|_| *known == *state);
-                    source.and_then(|source| self.dirty.get_mut(&source)).map(|dirty| dirty.remove(id));
-                    return None;
-                }
-                self.usage.change(id, Some(weighed), Some(weight(id, known)));
-                (before, &*known)
-            }
-            None if state.is_empty() => return None,
-            None => {
-                self.records.insert(id.clone(), state.clone());
-                self.usage.change(id, None, Some(weight(id, state)));
-                (None, state)
-            }
-        };
-        let alive = changed.is_alive();
-        let equal = changed == state;
-        if let Some(before) = before {
-            self.log.remove(&(before, id.clone()));
+    pub(super) fn merge(&mut self, id: RecordId, state: RecordState, source: Option<ChannelId>) -> Option<(RecordId, bool)> {
+        if state.is_empty() {
+            return None;
         }
-        if let Some(latest) = changed.latest()
-            && !(alive && changed.is_in(&self.stable))
+        let known = self.records.entry(id.clone()).or_default();
+        let mut equal = true;
+        if let Some(before) = known.latest() {
+            let weighed = weight(&id, known);
+            let news = known.merge(&state);
+            equal = *known == state;
+            if !news {
+                // A store that has exactly this lacks nothing of it.
+                let source = source.filter(|_| equal);
+                source.and_then(|source| self.dirty.get_mut(&source)).map(|dirty| dirty.remove(&id));
+                return None;
+            }
+            self.usage.change(&id, Some(weighed), Some(weight(&id, known)));
+            self.log.remove(&(before, id.clone()));
+        } else {
+            *known = state;
+            self.usage.change(&id, None, Some(weight(&id, known)));
+        }
+        self.reading.get_mut().stale = true;
+        let alive = known.is_alive();
+        if let Some(latest) = known.latest()
+            && !(alive && known.is_in(&self.stable))
         {
             self.log.insert((latest, id.clone()));
         }
@@ -99,16 +109,21 @@ impl Table {
                 dirty.insert(id.clone());
             }
         }
-        Some((id.clone(), !alive))
+        Some((id, !alive))
     }
 
-    /// Returns whether there is no room for what a peer gives of a record.
-    pub(super) fn is_full(&self, id: &RecordId, given: &RecordState, limits: &RecordLimits) -> bool {
+    /// Returns whether there is no room for what a peer gives of a record, beside what waits; if there is, it waits as well.
+    pub(super) fn is_full(&self, id: &RecordId, given: &RecordState, limits: &RecordLimits, waiting: &mut Usage) -> bool {
         let Some(latest) = given.latest() else { return false };
         let known = self.records.get(id);
         // What replaces something at least as large needs no room.
         let grows = known.is_none_or(|known| given.bytes() > known.bytes());
-        grows && self.usage.is_full(id, latest.writer.device, known.is_some(), limits)
+        let full = grows && self.usage.is_full(id, latest.writer.device, known.is_some(), limits, waiting);
+        // Deletions make room in the end: they are not kept out by those that come with them.
+        if !full && known.is_none() && given.is_alive() {
+            waiting.change(id, None, Some(weight(id, given)));
+        }
+        full
     }
 
     /// Returns what is left of a record when somebody who has `version` has of it `outline`, if that is less than is here.
@@ -132,7 +147,7 @@ impl Table {
             self.log.remove(&(latest, id.clone()));
         }
         let alive = state.is_alive();
-        self.merge(id, &state, None);
+        self.merge(id.clone(), state, None);
         self.soil(id);
         self.restore(id);
         (alive || before.is_alive()).then(|| (id.clone(), !alive))
@@ -141,6 +156,10 @@ impl Table {
     /// Takes what every device has out of the log, and forgets deletions among it.
     pub(super) fn prune(&mut self, stable: &ClockVector) {
         self.stable.merge(stable);
+        let reading = self.reading.get_mut();
+        if !std::mem::take(&mut reading.used) {
+            reading.order = Vec::new();
+        }
         let settled: Vec<_> =
             self.log.iter().filter(|(_, id)| self.records.get(id).is_none_or(|state| state.is_in(&self.stable))).cloned().collect();
         for entry in settled {
@@ -155,13 +174,14 @@ impl Table {
         }
     }
 
-    /// Returns what `base` lacks of the writers in `version`, as far as it is in `claimed`.
+    /// Returns what `base` lacks of the writers in `version`, as far as it is in `claimed`; no more than one record too many for a message.
     pub(super) fn since(&self, base: &ClockVector, version: &ClockVector, claimed: &ClockVector) -> Vec<RecordEntry> {
         let first = version.iter().map(|(writer, _)| base.get(writer)).min().unwrap_or_default();
         let from = (Clock { stamp: first, writer: Writer::default() }, first_id());
         self.log
             .iter_from(Bound::Included(&from))
             .filter_map(|(_, id)| self.records.get(id)?.within(claimed).missing(base).map(|missing| (id.clone(), missing)))
+            .take(MAX_RECORDS + 1)
             .collect()
     }
 
@@ -173,46 +193,39 @@ impl Table {
         whole: bool,
         claimed: &ClockVector,
     ) -> (Vec<RecordEntry>, Option<Clock>) {
-        let order = if whole { self.next_of_all(after) } else { self.next_of_log(after) };
-        let mut page = Vec::new();
-        let mut bytes = 0;
-        let mut last = None;
-        let mut rest = order.into_iter();
-        for (clock, id) in rest.by_ref() {
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
+        let mut reading = self.reading.borrow_mut();
+        let first = (after.unwrap_or_else(|| self.first_missing(since, claimed)), first_id());
+        if whole && (reading.order.is_empty() || reading.stale && after.is_none()) {
+            reading.stale = false;
+            reading.order = self.records.iter().filter_map(|(id, state)| Some((state.latest()?, id.clone()))).collect();
+            sort(&mut reading.order);
+        }
+        reading.used |= whole;
+        let at = reading.order.partition_point(|(clock, _)| Some(*clock) <= after);
+        let all = whole.then(|| reading.order[at..].iter());
+        let log = (!whole).then(|| self.log.iter_from(Bound::Included(&first)).filter(|(clock, _)| Some(*clock) > after));
+        for (clock, id) in all.into_iter().flatten().chain(log.into_iter().flatten()) {
             let Some(state) = self.records.get(id).map(|state| state.within(claimed)) else { continue };
             // Of everything it is said that it is there.
             let given = if whole { Some(state.outline(since)).filter(|outline| !outline.is_empty()) } else { state.missing(since) };
-            let Some(given) = given else {
-                last = Some(clock);
-                continue;
-            };
-            let entry = (id.clone(), given);
-            bytes += size(&entry);
-            if page.len() >= MAX_RECORDS || !page.is_empty() && bytes > PAGE_BYTES {
-                return (page, last);
+            if let Some(given) = given {
+                let entry = (id.clone(), given);
+                bytes += size(&entry);
+                if page.len() >= MAX_RECORDS || !page.is_empty() && bytes > PAGE_BYTES {
+                    return (page, last);
+                }
+                page.push(entry);
             }
-            page.push(entry);
-            last = Some(clock);
+            last = Some(*clock);
         }
-        // Of everything only the first are looked at.
-        let more = whole && last.is_some_and(|last| self.records.values().any(|state| state.latest() > Some(last)));
-        (page, last.filter(|_| more))
+        (page, None)
     }
 
-    fn next_of_log(&self, after: Option<Clock>) -> Vec<(Clock, &RecordId)> {
-        let from = (after.unwrap_or_default(), first_id());
-        self.log.iter_from(Bound::Included(&from)).filter(|(clock, _)| Some(*clock) > after).map(|(clock, id)| (*clock, id)).collect()
-    }
-
-    fn next_of_all(&self, after: Option<Clock>) -> Vec<(Clock, &RecordId)> {
-        let mut order: Vec<_> =
-            self.records.iter().filter_map(|(id, state)| Some((state.latest()?, id))).filter(|(clock, _)| Some(*clock) > after).collect();
-        if order.len() > MAX_RECORDS {
-            order.select_nth_unstable(MAX_RECORDS - 1);
-            order.truncate(MAX_RECORDS);
-        }
-        sort(&mut order);
-        order
+    /// Returns a clock before which there is nothing that is claimed and not in `since`.
+    fn first_missing(&self, since: &ClockVector, claimed: &ClockVector) -> Clock {
+        let stamps = claimed.beyond(since);
+        Clock { stamp: stamps.iter().map(|(writer, _)| since.get(writer)).min().unwrap_or_default(), writer: Writer::default() }
     }
 
     /// The row of a record that is to be written takes the place of what stores have, or count as had.
@@ -253,5 +266,111 @@ impl Table {
     pub(super) fn stats(&self) -> RecordStats {
         let alive = self.records.values().filter(|state| state.is_alive()).count();
         RecordStats { records: alive, deletions: self.records.len() - alive, unacknowledged: self.log.len() }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::protocol::clock::Stamp;
+
+    fn clock(at: u64) -> Clock {
+        Clock { stamp: Stamp(at), writer: Writer::default() }
+    }
+
+    fn id(number: u64) -> RecordId {
+        // Clocks and keys are in different orders.
+        RecordId { collection: "facts".into(), owner: None, key: format!("{}", number * 7_919 % 10_007).into() }
+    }
+
+    fn put(table: &mut Table, number: u64, at: u64) {
+        table.merge(id(number), RecordState::put(clock(at), [("n".into(), vec![0].into())]), None);
+    }
+
+    fn filled(count: u64) -> Table {
+        let mut table = Table::default();
+        (1..=count).for_each(|number| put(&mut table, number, number));
+        table
+    }
+
+    fn next(table: &Table, after: Option<Clock>, seen: &mut Vec<RecordId>) -> Option<Clock> {
+        let claimed = ClockVector::from_iter([(Writer::default(), Stamp(u64::MAX))]);
+        let (page, next) = table.page(&ClockVector::new(), after, true, &claimed);
+        assert!(page.len() <= MAX_RECORDS);
+        seen.extend(page.into_iter().map(|(id, _)| id));
+        next
+    }
+
+    #[test]
+    fn everything_is_put_in_order_once_for_all_pages() {
+        let mut table = filled(4_500);
+        let (mut seen, mut orders, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            after = next(&table, after, &mut seen);
+            orders.push(table.reading.borrow().order.as_ptr());
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, (1..=4_500).map(id).collect::<Vec<_>>());
+        assert_eq!(orders.len(), 5);
+        // Also for others that begin, until something has changed.
+        let _ = next(&table, None, &mut seen);
+        orders.push(table.reading.borrow().order.as_ptr());
+        assert!(orders.iter().all(|order| *order == orders[0]), "made again for a later page");
+        put(&mut table, 4_501, 4_501);
+        let _ = next(&table, Some(clock(4_000)), &mut Vec::new());
+        assert_eq!(table.reading.borrow().order.len(), 4_500);
+        let _ = next(&table, None, &mut Vec::new());
+        assert_eq!(table.reading.borrow().order.len(), 4_501);
+    }
+
+    #[test]
+    fn readings_at_once_name_everything_that_was_there_when_they_began_whatever_changes() {
+        let mut table = filled(3_500);
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        let first = next(&table, None, &mut one);
+        // One that was given, one that was not, one whose last writing is taken back, and one that is new.
+        put(&mut table, 10, 10_000);
+        put(&mut table, 3_000, 10_001);
+        table.replace(&id(2_000), RecordState::put(clock(5), []));
+        put(&mut table, 5_000, 10_002);
+        let second = next(&table, first, &mut one);
+        let mut other = next(&table, None, &mut two);
+        put(&mut table, 3_200, 10_003);
+        let mut after = next(&table, second, &mut one);
+        while other.is_some() {
+            other = next(&table, other, &mut two);
+        }
+        while after.is_some() {
+            after = next(&table, after, &mut one);
+        }
+        for seen in [one, two] {
+            assert!((1..=3_500).all(|number| seen.contains(&id(number))));
+        }
+    }
+
+    #[test]
+    fn an_order_that_nobody_reads_any_more_goes() {
+        let mut table = filled(2_500);
+        let after = next(&table, None, &mut Vec::new());
+        table.prune(&ClockVector::new());
+        assert_eq!(table.reading.borrow().order.len(), 2_500);
+        table.prune(&ClockVector::new());
+        assert_eq!(table.reading.borrow().order.capacity(), 0);
+        let mut seen = Vec::new();
+        assert!(next(&table, after, &mut seen).is_some());
+        assert_eq!(seen, (1_001..=2_000).map(id).collect::<Vec<_>>(), "it goes on where it was");
+    }
+
+    #[test]
+    fn a_page_of_the_log_is_looked_for_from_what_is_missing_on() {
+        let table = filled(2_500);
+        let (since, claimed) =
+            (ClockVector::from_iter([(Writer::default(), Stamp(2_400))]), ClockVector::from_iter([(Writer::default(), Stamp(2_500))]));
+        assert_eq!(table.first_missing(&since, &claimed), Clock { stamp: Stamp(2_400), writer: Writer::default() });
+        let (page, next) = table.page(&since, None, false, &claimed);
+        assert_eq!(page.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), (2_401..=2_500).map(id).collect::<Vec<_>>());
+        assert_eq!(next, None);
     }
 }

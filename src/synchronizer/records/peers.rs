@@ -96,6 +96,11 @@ impl Synchronizer {
         }
     }
 
+    /// Returns the device that a peer said it is.
+    pub(in crate::synchronizer) fn device_of(&self, channel: ChannelId) -> Option<Device> {
+        self.model.records.peers.get(&channel)?.device
+    }
+
     pub(in crate::synchronizer) fn records_channel_closed(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let peer_id = self.model.context(channel).map(|peer| peer.peer_id.clone());
         self.model.records.stores.remove(&channel);
@@ -153,7 +158,8 @@ impl Synchronizer {
         let records = &mut self.model.records;
         let peer = records.peers.entry(channel).or_default();
         let first = peer.device.is_none();
-        peer.device = Some(have.device);
+        // For as long as it is connected: whoever says something else every time is not remembered as many.
+        peer.device.get_or_insert(have.device);
         if have.fresh {
             peer.partial = ClockVector::new();
         }

@@ -41,6 +41,7 @@ impl Synchronizer {
         if self.model.records.devices.len() > MAX_DEVICES {
             let oldest = self.model.records.devices.iter().min_by_key(|(_, known)| known.seen).map(|(device, _)| *device);
             oldest.and_then(|device| self.model.records.devices.remove(&device));
+            self.model.records.gone.extend(oldest);
         }
     }
 
@@ -66,6 +67,7 @@ impl Synchronizer {
             // Nobody was there for so long: it is this device that was away.
             return;
         }
+        records.gone.extend(records.devices.iter().filter(|(_, known)| lapsed(known)).map(|(device, _)| *device));
         records.devices.retain(|_, known| !lapsed(known));
         let silent = |device: &Device| records.devices.get(device).is_some_and(|known| known.stable.is_none());
         if relays.iter().any(silent) {

@@ -40,6 +40,20 @@ pub struct StoredDevice {
     pub seen: Timestamp,
 }
 
+impl StoredDevice {
+    /// Says that a device need not be remembered any more.
+    #[must_use]
+    pub fn gone(device: Device) -> Self {
+        Self { device, ..Self::default() }
+    }
+
+    /// Returns whether that is said.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        *self == Self::gone(self.device)
+    }
+}
+
 /// One store.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -142,13 +156,12 @@ impl Synchronizer {
         }
         store.writing = true;
         store.flush_after = false;
-        let devices = records
-            .devices
-            .iter_mut()
-            .filter_map(|(device, known)| {
-                std::mem::take(&mut known.dirty).then(|| StoredDevice { device: *device, version: known.version.clone(), seen: known.seen })
-            })
-            .collect();
+        let gone = std::mem::take(&mut records.gone).into_iter().map(StoredDevice::gone);
+        let known = records.devices.iter_mut().filter_map(|(device, known)| {
+            std::mem::take(&mut known.dirty).then(|| StoredDevice { device: *device, version: known.version.clone(), seen: known.seen })
+        });
+        // One that is back comes last.
+        let devices = gone.chain(known).collect();
         let (version, pruned) = (records.version.clone(), records.pruned.clone());
         out.push(Effect::Records(RecordEffect::Store { channel, version, pruned, devices }));
     }

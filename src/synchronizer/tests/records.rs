@@ -245,3 +245,28 @@ fn pages_are_taken_one_after_the_other_and_claimed_with_the_last() {
     assert_eq!(effects.first(), Some(&Effect::Records(RecordEffect::DropPages { peer: PeerId::from_wire("2") })));
     assert_eq!(bench.sync.records_version(), &upto(&[(2, 9)]));
 }
+
+#[test]
+fn a_device_that_lapsed_is_removed_from_stores_and_one_connection_is_one_device() {
+    let mut bench = stored(upto(&[(1, 9)]), false);
+    let _ = meet(&mut bench, PEER, Role::Leaf, 2, upto(&[(1, 9)]));
+    let _ = bench.receive(PEER, have(7, upto(&[(1, 9)])));
+    let _ = bench.on(Input::ChannelClosed { channel: PEER });
+    let written = |bench: &mut Bench, now| {
+        let timers = [RecordTimer::Prune, RecordTimer::Compare, RecordTimer::Store(STORE)];
+        let effects: Vec<_> = timers.into_iter().flat_map(|timer| bench.at(Input::TimerFired(Timer::Records(timer)), now)).collect();
+        let _ = bench.at(Input::Records(RecordInput::Stored { channel: STORE, version: upto(&[(1, 9)]) }), now);
+        let devices = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Records(RecordEffect::Store { devices, .. }) => Some(devices),
+            _ => None,
+        });
+        devices.flatten().map(|device| (device.device.0, device.is_gone())).collect::<Vec<_>>()
+    };
+    assert_eq!(written(&mut bench, NOW), [(2, false)]);
+    let later = NOW.plus(91 * 24 * 60 * 60 * 1000);
+    let _ = bench.at(Input::ChannelOpened { channel: OTHER, kind: ChannelKind::Network, initiate: false }, later);
+    let identity = Identity { capabilities: Some(Capabilities::own(Role::Leaf)), ..id("3", PeerType::User) };
+    let _ = bench.at(Input::Received { channel: OTHER, message: Message::EstablishRequest(identity) }, later);
+    let _ = bench.at(Input::Received { channel: OTHER, message: have(3, upto(&[(1, 9)])) }, later);
+    assert_eq!(written(&mut bench, later), [(2, true), (3, false)]);
+}

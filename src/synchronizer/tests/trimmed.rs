@@ -1,7 +1,7 @@
 //! What may be trimmed, who is asked, and what is answered of it.
 
 use super::{extended::*, *};
-use crate::protocol::{Capabilities, Role, extension::AuthorRange};
+use crate::protocol::{Capabilities, ClockVector, Device, Role, extension::AuthorRange};
 
 const LIMITS: HistoryLimits = HistoryLimits { keep_ms: Some(0), lapse_ms: 80_000, look_ms: 1_000 };
 
@@ -104,6 +104,69 @@ fn who_keeps_all_says_what_everybody_has_and_remembers_those_that_left() {
     );
     let question = Input::Received { channel: asks, message: question() };
     assert_eq!(acks(&bench.at(question, NOW.plus(LIMITS.lapse_ms * 2))), [&word(Some(vv(&[(7, 2)])), &[(7, 2)])]);
+}
+
+/// A page of a device, on a connection of its own, that says what it has on disk if that is not empty.
+fn page(bench: &mut Bench, channel: u64, device: u64, durable: &[(u64, i32)]) -> ChannelId {
+    let channel = greeted(bench, channel, extended(&channel.to_string(), Role::Leaf));
+    let _ = bench.receive(channel, told("d", vv(&[(7, 2)]), true));
+    let (version, stable) = (ClockVector::new(), ClockVector::new());
+    let device = Device(device);
+    let have = Message::RecordsHave { device, version, durable: None, stable, sum: 0, reply: false, lazy: false, fresh: false };
+    let _ = bench.receive(channel, have);
+    if !durable.is_empty() {
+        let _ = bench.receive(channel, word(None, durable));
+    }
+    channel
+}
+
+#[test]
+fn the_next_page_of_a_device_takes_the_place_of_the_last_once_it_says_what_is_on_its_disk() {
+    let mut bench = stored(Interest::Everything, HistoryLimits { keep_ms: None, ..LIMITS });
+    let asks = greeted(&mut bench, 2, extended("2", Role::Leaf));
+    let _ = bench.receive(asks, told("d", vv(&[(7, 2)]), true));
+    let settled = |bench: &mut Bench| {
+        let effects = bench.receive(asks, word(Some(VersionVector::new()), &[(7, 2)]));
+        match acks(&effects)[..] {
+            [Message::Ack { settled: Some(settled), .. }] => settled.clone(),
+            _ => panic!("{effects:?}"),
+        }
+    };
+    let (less, all) = (vv(&[(7, 1)]), vv(&[(7, 2)]));
+    let first = page(&mut bench, 3, 9, &[(7, 1)]);
+    let _ = bench.on(Input::ChannelClosed { channel: first });
+    assert_eq!(settled(&mut bench), less);
+    // Pages that say nothing of a disk, and those of others, change nothing, there or gone.
+    for (channel, device, durable) in [(4, 9, &[][..]), (5, 10, &[(7, 2)])] {
+        let other = page(&mut bench, channel, device, durable);
+        assert_eq!(settled(&mut bench), less);
+        let _ = bench.on(Input::ChannelClosed { channel: other });
+        assert_eq!(settled(&mut bench), less);
+    }
+    let next = page(&mut bench, 6, 9, &[(7, 2)]);
+    assert_eq!(settled(&mut bench), all);
+    let _ = bench.on(Input::ChannelClosed { channel: next });
+    assert_eq!(settled(&mut bench), all);
+    // One that has less again, from a copy of the disk, holds back what comes after that.
+    let old = page(&mut bench, 7, 9, &[(7, 1)]);
+    assert_eq!(settled(&mut bench), less);
+    let _ = bench.on(Input::ChannelClosed { channel: old });
+    assert_eq!(settled(&mut bench), less);
+}
+
+#[test]
+fn pages_of_more_devices_than_are_remembered_hold_back_what_comes_after_the_least_of_them() {
+    let mut bench = stored(Interest::Everything, HistoryLimits { keep_ms: None, ..LIMITS });
+    let first = page(&mut bench, 100, 100, &[(7, 1)]);
+    let _ = bench.on(Input::ChannelClosed { channel: first });
+    for device in 101..130 {
+        let channel = page(&mut bench, device, device, &[(7, 2)]);
+        let _ = bench.on(Input::ChannelClosed { channel });
+    }
+    // It is remembered together with another, so it cannot be told that nothing is held back for it any more.
+    let back = page(&mut bench, 200, 100, &[(7, 2)]);
+    let effects = bench.receive(back, word(Some(VersionVector::new()), &[(7, 2)]));
+    assert_eq!(acks(&effects), [&word(Some(vv(&[(7, 1)])), &[(7, 2)])]);
 }
 
 #[test]
