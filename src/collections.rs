@@ -20,6 +20,30 @@ const RUN: usize = 128;
 /// Which run, and which entry of it.
 type Place = (usize, usize);
 
+/// Returns where what is compared is, or where it belongs: the same code for all kinds of entries.
+#[inline(never)]
+fn locate(runs: usize, entries: &dyn Fn(usize) -> usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Result<Place, Place> {
+    let (mut run, mut end) = (0, runs);
+    while run < end {
+        let middle = usize::midpoint(run, end);
+        match compare(middle, entries(middle) - 1) {
+            Ordering::Less => run = middle + 1,
+            Ordering::Equal => return Ok((middle, entries(middle) - 1)),
+            Ordering::Greater => end = middle,
+        }
+    }
+    let (mut at, mut end) = (0, entries(run));
+    while at < end {
+        let middle = usize::midpoint(at, end);
+        match compare(run, middle) {
+            Ordering::Less => at = middle + 1,
+            Ordering::Equal => return Ok((run, middle)),
+            Ordering::Greater => end = middle,
+        }
+    }
+    Err((run, at))
+}
+
 /// A map in the order of its keys.
 #[derive(Clone)]
 pub struct SortedMap<K, V> {
@@ -103,10 +127,8 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let run = self.runs.partition_point(|run| run.last().is_some_and(|(last, _)| last.borrow() < key));
-        let Some(entries) = self.runs.get(run) else { return Err((run, 0)) };
-        let found = entries.binary_search_by(|(known, _)| known.borrow().cmp(key));
-        found.map(|at| (run, at)).map_err(|at| (run, at))
+        let keys = |run: usize| self.runs.get(run).map_or(0, Vec::len);
+        locate(self.runs.len(), &keys, &|run, at| self.runs[run][at].0.borrow().cmp(key))
     }
 
     /// Adds an entry where it belongs, and returns where it is then.
@@ -572,26 +594,40 @@ impl<'de, T: Deserialize<'de> + Ord> Deserialize<'de> for SortedSet<T> {
 /// Sorts; what is equal stays in its order.
 ///
 /// Slower than the standard library's, which is compiled anew for each kind of item and takes some thousand bytes each time.
-pub fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Ordering) {
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    sort_places(&mut order, &|a, b| compare(&items[a], &items[b]));
-    let mut unsorted: Vec<Option<T>> = items.drain(..).map(Some).collect();
-    items.extend(order.into_iter().filter_map(|place| unsorted[place].take()));
+pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    let order = sorted_places(items.len(), &|a, b| compare(&items[a], &items[b]));
+    arrange(order, &mut |a, b| items.swap(a, b));
 }
 
 /// The same by natural order.
-pub fn sort<T: Ord>(items: &mut Vec<T>) {
+pub fn sort<T: Ord>(items: &mut [T]) {
     sort_by(items, T::cmp);
 }
 
 /// The same by the order of keys.
-pub fn sort_by_key<T, K: Ord>(items: &mut Vec<T>, key: impl Fn(&T) -> K) {
+pub fn sort_by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
     sort_by(items, |a, b| key(a).cmp(&key(b)));
 }
 
 #[inline(never)]
-fn sort_places(order: &mut [usize], compare: &dyn Fn(usize, usize) -> Ordering) {
+fn sorted_places(items: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..items).collect();
     order.sort_by(|a, b| compare(*a, *b));
+    order
+}
+
+/// Brings to each place what the order has for it.
+#[inline(never)]
+fn arrange(mut order: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
+    for first in 0..order.len() {
+        let mut at = first;
+        while order[at] != first {
+            let from = std::mem::replace(&mut order[at], at);
+            swap(at, from);
+            at = from;
+        }
+        order[at] = at;
+    }
 }
 
 #[cfg(test)]
