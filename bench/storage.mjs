@@ -203,11 +203,11 @@ async function many({ docs, url }) {
           if (had.has(docId)) continue;
           had.add(docId);
           const handle = receiver.get(docId);
-          handle.waitForSync({ timeout: 0 }).then(() => handle.doc.getText("text").toString().length > 0 && (done += 1) === docs && resolve());
+          handle.waitForSync({ timeout: 0 }).then(() => handle.doc.getText("text").toString().length > 0 && (done += 1) === docs && (clearInterval(poll), resolve()));
         }
       };
       let done = 0;
-      const poll = setInterval(() => (receiver.discover(), count(), done === docs && clearInterval(poll)), 250);
+      const poll = setInterval(() => (receiver.discover(), count()), 250);
     });
     const late = new Promise((_, reject) => setTimeout(() => reject(new Error("sync took more than five minutes")), 300_000));
     await Promise.race([all, late]);
@@ -309,7 +309,8 @@ const server = createServer(async (request, response) => {
   if (request.url === "/") return response.writeHead(200, { "content-type": "text/html" }).end(page);
   try {
     if (!path.startsWith(root + sep)) throw new Error("outside");
-    response.writeHead(200, { "content-type": MIME[extname(path)] ?? "application/octet-stream" }).end(await readFile(path));
+    const bytes = await readFile(path);
+    response.writeHead(200, { "content-type": MIME[extname(path)] ?? "application/octet-stream" }).end(bytes);
   } catch {
     response.writeHead(404).end();
   }

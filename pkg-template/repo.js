@@ -345,14 +345,16 @@ export class Repo {
   /** A page that is hidden may never run again: what is dirty goes to disk now. */
   #flushWhenLeaving() {
     if (typeof document === "undefined") return;
-    const flush = () => {
-      if (!this.#closed) this.#inner.flush().catch(() => {});
+    const leave = () => {
+      if (!this.#closed) this.#inner.leave().catch(() => {});
     };
-    const hidden = () => document.visibilityState === "hidden" && flush();
-    addEventListener("pagehide", flush);
+    const hidden = () => document.visibilityState === "hidden" && leave();
+    addEventListener("pagehide", leave);
+    document.addEventListener("freeze", leave);
     document.addEventListener("visibilitychange", hidden);
     this.#stopLeaving = () => {
-      removeEventListener("pagehide", flush);
+      removeEventListener("pagehide", leave);
+      document.removeEventListener("freeze", leave);
       document.removeEventListener("visibilitychange", hidden);
     };
   }

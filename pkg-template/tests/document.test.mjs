@@ -168,7 +168,11 @@ same("version vectors", ({ note, attempt, doc, VersionVector }) => {
   version.remove("2");
   note(version, new VersionVector(version.encode()), new VersionVector(null), new VersionVector(new Map([["1", 2]])));
   note(version.compare(a.version()), a.version().compare(version), VersionVector.decode(version.encode()));
-  attempt("bad", () => new VersionVector(7));
+  note(new VersionVector([]), new VersionVector(), new VersionVector(new Map()));
+  for (const bad of [7, "", {}, [["1", 2]], [0], new Uint8Array()]) attempt("bad", () => new VersionVector(bad));
+  for (const from of [undefined, new VersionVector(null), a.version()]) note(a.export({ mode: "update", from }).length);
+  note(a.export({ mode: "update" }).length);
+  for (const from of [null, 1, "", [], {}, new Map()]) attempt("bad from", () => a.export({ mode: "update", from }));
   attempt("bad peer", () => version.remove("x"));
   attempt("bad id", () => version.setEnd({}));
   attempt("bad bytes", () => VersionVector.decode(new Uint8Array([255])));

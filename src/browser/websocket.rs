@@ -3,6 +3,7 @@
 mod connection;
 mod note;
 mod sharing;
+mod traffic;
 
 use std::{
     cell::{Cell, RefCell},

@@ -20,6 +20,7 @@ use std::{
     cell::RefCell,
     fs::{self, TryLockError},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     rc::Rc,
     sync::{
@@ -384,8 +385,12 @@ impl Worker {
         }
         let outcome = self.with(|database| apply(database, changes.iter().map(|(change, _)| change)));
         self.writable.store(outcome.is_ok(), Ordering::Relaxed);
-        for (at, (_, waiting)) in changes.drain(..).enumerate() {
-            let committed = outcome.clone().map(|mut all| all.get_mut(at).map(std::mem::take).unwrap_or_default());
+        let mut outcome = outcome.map(Vec::into_iter);
+        for (_, waiting) in changes.drain(..) {
+            let committed = match &mut outcome {
+                Ok(all) => Ok(all.next().unwrap_or_default()),
+                Err(error) => Err(error.clone()),
+            };
             match waiting {
                 Waiting::Writer(done) => drop(done.send(committed)),
                 Waiting::Other(done) => {
@@ -405,8 +410,10 @@ impl Worker {
             (None, Some(file)) => (file.open)()?,
             (None, None) => return Err(closed()),
         };
-        let outcome = work(&database);
-        if !matches!(outcome, Err(Failure { reopen: true, .. })) {
+        let outcome = guarded(|| work(&database));
+        if matches!(outcome, Err(Failure { reopen: true, .. })) {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        } else {
             self.database = Some(database);
         }
         outcome.map_err(|failure| failure.error)
@@ -422,10 +429,18 @@ impl Worker {
             }
         }
         match (&self.database, &self.glimpse) {
-            (None, Some(database)) => work(database).map_err(|failure| failure.error),
+            (None, Some(database)) => guarded(|| work(database)).map_err(|failure| failure.error),
             _ => self.with(work),
         }
     }
+}
+
+/// Damaged pages can make redb panic: that costs the call, and the file is opened again.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let error = StoreError::Corrupt("the database made the program panic; `corella-hub check` tells where it is damaged".to_owned());
+        Err(Failure { error, reopen: true, row: false })
+    })
 }
 
 /// Keeps other processes out of the folder for as long as the file lives.
@@ -452,7 +467,12 @@ fn make_file(folder: &Path, path: &Path) -> Result<(), StoreError> {
     make_tables(&database)?;
     drop(database);
     fs::rename(&unfinished, path).map_err(|error| io_error(&error))?;
-    // The file's name is an entry of the folder and is not on disk before the folder is.
+    // The file's name is an entry of the folder and is not on disk before the folder is; the same goes for a folder made just now.
+    let above = folder.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_owned));
+    if let Some(above) = above {
+        // It may be somebody else's, who lets nobody look into it.
+        let _ = fs::File::open(above).and_then(|folder| folder.sync_all());
+    }
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| io_error(&error))
 }
 

@@ -161,6 +161,11 @@ impl WasmRepo {
         promise(self.0.repo.flush())
     }
 
+    /// Flushes, and puts aside at once what would be lost if the page ended now.
+    pub fn leave(&self) -> Promise {
+        promise(self.0.repo.leave())
+    }
+
     /// How storage is doing.
     #[wasm_bindgen(getter, js_name = storageHealth)]
     pub fn storage_health(&self) -> JsValue {

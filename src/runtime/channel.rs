@@ -274,6 +274,10 @@ pub trait Store {
     fn write_records(&self, _write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
         Box::pin(std::future::ready(Ok(())))
     }
+    /// Puts aside what would be lost if everything ended now, in place of what was put aside before; nothing takes that away. It is asked
+    /// for before the call returns, and written as by [`Store::commit`] when the database is opened next. Whoever has it
+    /// written otherwise says so by putting nothing aside.
+    fn put_aside(&self, _writes: Vec<Write>) {}
     /// Finishes what was begun and releases the database.
     fn close(&self) -> LocalBoxFuture<()>;
 }

@@ -104,6 +104,8 @@ pub(super) struct RepoInner {
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
     exports: RefCell<Exports>,
+    /// What was put aside last in stores, 0 if that is stored.
+    pub(super) aside: Cell<u64>,
     pumping: Cell<bool>,
     delivering: Cell<bool>,
     next_id: Cell<u64>,
@@ -156,6 +158,7 @@ impl RepoInner {
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
             exports: RefCell::default(),
+            aside: Cell::new(0),
             pumping: Cell::new(false),
             delivering: Cell::new(false),
             next_id: Cell::new(1),

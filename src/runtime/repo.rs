@@ -575,6 +575,23 @@ impl Repo {
         })
     }
 
+    /// Flushes where everything may end with this call, as when a page is hidden or left: what is not on disk is put aside before this returns,
+    /// as far as a store can, and is there when the store is opened next.
+    ///
+    /// # Errors
+    /// As [`Repo::flush`].
+    pub fn leave(&self) -> LocalBoxFuture<Result<(), RepoError>> {
+        let inner = Rc::clone(&self.0);
+        let flushed = self.flush();
+        inner.put_aside();
+        let aside = inner.aside.get();
+        Box::pin(async move {
+            flushed.await?;
+            inner.nothing_aside(aside);
+            Ok(())
+        })
+    }
+
     /// Returns how storage is doing.
     #[must_use]
     pub fn storage_health(&self) -> StorageHealth {

@@ -260,45 +260,42 @@ impl RepoInner {
         Input::Loaded { channel, doc: doc.id.clone(), stored, version, size, whole: true }
     }
 
+    /// Exports a document for a store. `snapshot` says whether as a whole, and afterwards whether it had to be.
+    fn written(&self, open: &OpenStore, wanted: StoreDoc, snapshot: &mut bool) -> Option<Write> {
+        let StoreDoc { doc: id, since, lineage, confirmed, creator, trim, .. } = wanted;
+        let doc = self.doc(&id)?;
+        let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
+        // What depends on what is not stored any more is stored with that.
+        *snapshot |= doc.reaches_before(&since, &trimmed);
+        let export = |doc: &OpenDoc| match trim.is_empty() {
+            true => doc.export((!*snapshot).then_some(&since)),
+            false => doc.export_trimmed(&trim),
+        };
+        let (bytes, version) = self.exported(&doc, export)?;
+        let kind = if *snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
+        let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes: bytes.into() };
+        Some(Write { doc: id, record, replaces: Vec::new(), version, at: self.env.now(), lineage, confirmed, creator })
+    }
+
     pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
         let Some(open) = self.store(channel) else { return };
-        let at = self.env.now();
         let mut writes = Vec::new();
         let mut pending = Vec::new();
         let mut compacted = Vec::new();
-        for StoreDoc { doc: id, since, snapshot, lineage, confirmed, creator, trim } in docs {
-            let Some(doc) = self.doc(&id) else { continue };
-            let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
-            // What depends on what is not stored any more is stored with that.
-            let snapshot = snapshot || doc.reaches_before(&since, &trimmed);
-            let export = |doc: &OpenDoc| match trim.is_empty() {
-                true => doc.export((!snapshot).then_some(&since)),
-                false => doc.export_trimmed(&trim),
-            };
-            let Some((bytes, version)) = self.exported(&doc, export) else { continue };
-            let bytes = Bytes::from(bytes);
-            let kind = if snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
-            let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes };
-            let mut replaces = Vec::new();
+        for wanted in docs {
+            let (id, trims, mut snapshot) = (wanted.doc.clone(), !wanted.trim.is_empty(), wanted.snapshot);
+            let Some(mut write) = self.written(&open, wanted, &mut snapshot) else { continue };
             if snapshot && let Some(known) = open.records.borrow_mut().get_mut(&id) {
-                known.settle(&version);
-                replaces.clone_from(&known.keys);
+                known.settle(&write.version);
+                write.replaces.clone_from(&known.keys);
             }
-            let replaced = u32::try_from(replaces.len()).unwrap_or(u32::MAX);
-            if snapshot && self.storage_works_on(&id, StorageWork::Compaction, record.bytes.len() as u64, replaced) {
-                compacted.push((id.clone(), record.bytes.len() as u64, replaced));
+            let bytes = write.record.bytes.len() as u64;
+            let replaced = u32::try_from(write.replaces.len()).unwrap_or(u32::MAX);
+            if snapshot && self.storage_works_on(&id, StorageWork::Compaction, bytes, replaced) {
+                compacted.push((id.clone(), bytes, replaced));
             }
-            writes.push(Write {
-                doc: id.clone(),
-                record: record.clone(),
-                replaces,
-                version: version.clone(),
-                at,
-                lineage,
-                confirmed,
-                creator,
-            });
-            pending.push(Pending { doc: id, version, record, snapshot, trims: !trim.is_empty() });
+            pending.push(Pending { doc: id, version: write.version.clone(), record: write.record.clone(), snapshot, trims });
+            writes.push(write);
         }
         let written = open.store.commit(writes, self.safety);
         let weak = self.weak.clone();
@@ -320,6 +317,27 @@ impl RepoInner {
             }
             inner.pump();
         }));
+    }
+
+    /// Puts aside in the stores what they have not confirmed.
+    pub(super) fn put_aside(&self) {
+        let stores: Vec<_> = self.stores.borrow().iter().map(|(channel, open)| (*channel, Rc::clone(open))).collect();
+        for (channel, open) in stores {
+            let docs = self.sync.borrow().unconfirmed(channel);
+            let writes: Vec<_> = docs.into_iter().filter_map(|doc| self.written(&open, doc, &mut false)).collect();
+            if !writes.is_empty() {
+                self.aside.set(self.next_id());
+                open.store.put_aside(writes);
+            }
+        }
+    }
+
+    /// What was put aside is stored, if it is `what`.
+    pub(super) fn nothing_aside(&self, what: u64) {
+        if what != 0 && self.aside.get() == what {
+            self.aside.set(0);
+            self.stores.borrow().values().for_each(|open| open.store.put_aside(Vec::new()));
+        }
     }
 
     fn wrote(&self, channel: ChannelId, open: &OpenStore, pending: Vec<Pending>, committed: Committed) {

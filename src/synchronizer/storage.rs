@@ -5,7 +5,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
-    model::{Channel, DocState, Known, Load, Rewrite, Source},
+    model::{Channel, Doc, DocState, Known, Load, Rewrite, Source},
 };
 use crate::{
     collections::{SortedMap, SortedSet},
@@ -319,16 +319,7 @@ impl Synchronizer {
             };
             // The write carries it.
             self.model.unnoted.remove(&doc);
-            let Some(entry) = self.model.docs.get(&doc) else { continue };
-            docs.push(StoreDoc {
-                since,
-                snapshot,
-                lineage: entry.lineage,
-                confirmed: entry.kept.clone(),
-                creator: entry.creator.clone(),
-                trim,
-                doc,
-            });
+            docs.extend(self.write_of(doc, since, snapshot, trim));
         }
         let Some(entry) = self.model.channels.get_mut(&store) else { return };
         entry.store.flush_after = false;
@@ -338,6 +329,24 @@ impl Synchronizer {
             entry.store.dirty.extend(docs.iter().map(|write| write.doc.clone()));
             out.push(Effect::StoreDocs { channel: store, docs });
         }
+    }
+
+    fn write_of(&self, doc: DocId, since: VersionVector, snapshot: bool, trim: VersionVector) -> Option<StoreDoc> {
+        let entry = self.model.docs.get(&doc)?;
+        let (lineage, confirmed, creator) = (entry.lineage, entry.kept.clone(), entry.creator.clone());
+        Some(StoreDoc { doc, since, snapshot, lineage, confirmed, creator, trim })
+    }
+
+    /// Returns what a store has not confirmed of the documents in memory, whether or not that is being written, or the document was read.
+    #[must_use]
+    pub fn unconfirmed(&self, store: ChannelId) -> Vec<StoreDoc> {
+        let lacks = |(doc, entry): (&DocId, &Doc)| {
+            let link = self.model.peek(store, doc)?;
+            let lacks = link.load != Load::Refused && !entry.version.is_empty() && !link.confirms(&entry.version);
+            let since = link.known.clone().unwrap_or_default();
+            (lacks && self.may_keep(store, doc)).then(|| self.write_of(doc.clone(), since, false, VersionVector::new()))?
+        };
+        self.model.docs.iter().filter_map(lacks).collect()
     }
 
     pub(super) fn stored(

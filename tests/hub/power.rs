@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ enum Mood {
     /// It may be made longer, but there is no room for what is written beyond what was there: a file with holes on a full disk.
     NoBlocks,
     ReadOnly,
+    /// The next write finds something that makes the database panic.
+    Cursed,
 }
 
 #[derive(Debug)]
@@ -78,24 +80,29 @@ impl Medium {
         Self(Arc::new(Mutex::new(Disk { synced: bytes.clone(), bytes, changes: Vec::new(), left: u64::MAX, mood: Mood::Fine, room })))
     }
 
+    /// A panic with it in hand is one that a test wanted.
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn store(&self) -> Result<RedbStore, StoreError> {
         let medium = self.clone();
         RedbStore::on(move || medium.clone())
     }
 
     fn set(&self, mood: Mood) {
-        let mut disk = self.0.lock().unwrap();
+        let mut disk = self.disk();
         disk.mood = mood;
         disk.room = disk.bytes.len();
     }
 
     fn cut_after(&self, changes: u64) {
-        self.0.lock().unwrap().left = changes;
+        self.disk().left = changes;
     }
 
     /// Returns what is there when the power is back.
     fn after_power_failure(&self, chance: &mut Chance) -> Vec<u8> {
-        let disk = self.0.lock().unwrap();
+        let disk = self.disk();
         let mut bytes = disk.synced.clone();
         // All is lost, all is there, or any of it.
         let kept = [0, 8, chance.below(9)][chance.below(3) as usize];
@@ -127,6 +134,10 @@ impl Disk {
         if self.mood == Mood::ReadOnly {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
+        if self.mood == Mood::Cursed {
+            self.mood = Mood::Fine;
+            panic!("what the database found is not what it wrote");
+        }
         self.left = self.left.checked_sub(1).ok_or_else(|| io::Error::other("the power is off"))?;
         Ok(())
     }
@@ -134,18 +145,18 @@ impl Disk {
 
 impl StorageBackend for Medium {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().bytes.len() as u64)
+        Ok(self.disk().bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock().unwrap();
+        let disk = self.disk();
         let start = offset as usize;
         out.copy_from_slice(disk.bytes.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut disk = self.0.lock().unwrap();
+        let mut disk = self.disk();
         disk.step()?;
         let length = length as usize;
         if disk.mood == Mood::Full && length > disk.bytes.len() {
@@ -157,7 +168,7 @@ impl StorageBackend for Medium {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut disk = self.0.lock().unwrap();
+        let mut disk = self.disk();
         disk.step()?;
         disk.synced = disk.bytes.clone();
         disk.changes.clear();
@@ -165,7 +176,7 @@ impl StorageBackend for Medium {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut disk = self.0.lock().unwrap();
+        let mut disk = self.disk();
         disk.step()?;
         let (start, end) = (offset as usize, offset as usize + data.len());
         if disk.mood == Mood::NoBlocks && end > disk.room {
@@ -277,6 +288,7 @@ fn what_was_acknowledged_is_there_after_a_power_failure_and_nothing_half() {
             let mut acknowledged = author.steps.len() - 1;
             while block_on(store.write(author.step(&mut chance))).is_ok() {
                 acknowledged = author.steps.len() - 1;
+                assert!(acknowledged < 2_000, "seed {seed}, life {life}: it is acknowledged, and the disk was never asked");
             }
             block_on(store.close());
             let bytes = medium.after_power_failure(&mut chance);
@@ -325,6 +337,35 @@ fn a_disk_that_takes_nothing_costs_only_what_it_refuses_and_is_used_again_when_i
         assert!(store.is_writable());
         block_on(store.close());
         assert_eq!(content(&medium.store().unwrap()), author.content);
-        is_sound(&medium.0.lock().unwrap().bytes.clone(), seed);
+        is_sound(&medium.disk().bytes.clone(), seed);
+    }
+}
+
+#[test]
+fn a_panic_of_the_database_costs_the_call_it_happened_in() {
+    for seed in seeds(4, 50) {
+        let mut chance = Chance::new(seed);
+        let mut author = Author::new();
+        let medium = Medium::new(Vec::new());
+        let store = medium.store().unwrap();
+        for _ in 0..3 {
+            block_on(store.write(author.step(&mut chance))).unwrap();
+        }
+        let before = author.steps.len() - 1;
+        let mut writes = Vec::new();
+        while writes.is_empty() {
+            author.back_to(before);
+            writes = author.step(&mut chance);
+        }
+        medium.set(Mood::Cursed);
+        let refused = block_on(store.write(writes));
+        assert!(matches!(refused, Err(StoreError::Corrupt(_))), "seed {seed}: {refused:?}");
+        assert!(!store.is_writable(), "seed {seed}");
+        author.back_to(before);
+        assert_eq!(content(&store), author.content, "seed {seed}: what is there is served");
+        block_on(store.write(author.step(&mut chance))).unwrap();
+        assert!(store.is_writable(), "seed {seed}");
+        block_on(store.close());
+        is_sound(&medium.disk().bytes.clone(), seed);
     }
 }

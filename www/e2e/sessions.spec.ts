@@ -1,28 +1,8 @@
 // What sessions of one user leave behind, in real storage: author ids, and edits the hub does not have yet.
-import { type BrowserContext, expect, type Page, test } from "@playwright/test";
-import { Hub } from "./hub.js";
-import { Site, Wire } from "./site.js";
+import { expect, type Page, test } from "@playwright/test";
+import { ground } from "./ground.js";
 
-let hub: Hub;
-let site: Site;
-let wire: Wire;
-
-test.beforeEach(async () => {
-  hub = await Hub.start();
-  site = await Site.start();
-  wire = await Wire.to(hub.port);
-});
-test.afterEach(async () => {
-  wire.stop();
-  site.stop();
-  await hub.stop();
-});
-
-async function pageOf(context: BrowserContext): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(site.origin);
-  return page;
-}
+const here = ground();
 
 /** Writes a word in so many sessions, one after the other, and tells how many authors the document has then. */
 async function sessions(page: Page, count: number, clean: boolean): Promise<number> {
@@ -41,23 +21,23 @@ async function sessions(page: Page, count: number, clean: boolean): Promise<numb
       }
       return authors;
     },
-    { count, clean, entry: `${site.origin}/pkg/index.js` },
+    { count, clean, entry: here.entry },
   );
 }
 
 test("sessions that are closed write under one author, and an unclean end costs one", async ({ browser }) => {
   const context = await browser.newContext();
-  const page = await pageOf(context);
+  const page = await here.page(context);
   expect(await sessions(page, 30, true)).toBe(1);
   expect(await sessions(page, 1, false)).toBe(1);
   await page.close();
-  const next = await pageOf(context);
+  const next = await here.page(context);
   expect(await sessions(next, 10, true)).toBe(2);
 });
 
 test("two tabs at once write under two authors, however often", async ({ browser }) => {
   const context = await browser.newContext();
-  const pages = [await pageOf(context), await pageOf(context)];
+  const pages = [await here.page(context), await here.page(context)];
   const counts = await Promise.all(pages.map((page) => sessions(page, 15, true)));
   expect(Math.max(...counts)).toBeLessThanOrEqual(2);
   expect(await sessions(pages[0]!, 1, true)).toBeLessThanOrEqual(2);
@@ -65,9 +45,9 @@ test("two tabs at once write under two authors, however often", async ({ browser
 
 test("what was typed offline is sent after restarts without being opened, and what the hub has counts as sent", async ({ browser }) => {
   const context = await browser.newContext();
-  const entry = `${site.origin}/pkg/index.js`;
-  const url = wire.url;
-  const first = await pageOf(context);
+  const { entry } = here;
+  const { url } = here.wire;
+  const first = await here.page(context);
   await first.evaluate(
     async ({ entry, url }) => {
       const { Repo, IndexedDBAdapter, WebSocketAdapter } = (await import(entry)) as typeof import("corella");
@@ -86,7 +66,7 @@ test("what was typed offline is sent after restarts without being opened, and wh
   );
   await first.close();
   for (let n = 0; n < 2; n += 1) {
-    const offline = await pageOf(context);
+    const offline = await here.page(context);
     const unsynced = await offline.evaluate(async (entry) => {
       const { Repo, IndexedDBAdapter } = (await import(entry)) as typeof import("corella");
       const repo = await Repo.open({ adapters: [new IndexedDBAdapter()] });
@@ -101,7 +81,7 @@ test("what was typed offline is sent after restarts without being opened, and wh
     expect(unsynced).toEqual([0, 12]);
     await offline.close();
   }
-  const online = await pageOf(context);
+  const online = await here.page(context);
   await online.evaluate(
     async ({ entry, url }) => {
       const { Repo, IndexedDBAdapter, WebSocketAdapter } = (await import(entry)) as typeof import("corella");
@@ -109,7 +89,7 @@ test("what was typed offline is sent after restarts without being opened, and wh
     },
     { entry, url },
   );
-  const other = await pageOf(await browser.newContext());
+  const other = await here.page(await browser.newContext());
   const text = () =>
     other.evaluate(
       async ({ entry, url }) => {

@@ -1,8 +1,7 @@
 // Several tabs of one browser: one connection to the hub, whatever happens to the tab that holds it.
 import { type BrowserContext, expect, type Page, test } from "@playwright/test";
 import type { DocHandle, Repo, WebSocketAdapter } from "corella";
-import { Hub } from "./hub.js";
-import { Site, Wire } from "./site.js";
+import { ground } from "./ground.js";
 
 declare global {
   interface Window {
@@ -12,20 +11,7 @@ declare global {
   }
 }
 
-let hub: Hub;
-let site: Site;
-let wire: Wire;
-
-test.beforeEach(async () => {
-  hub = await Hub.start();
-  site = await Site.start();
-  wire = await Wire.to(hub.port);
-});
-test.afterEach(async () => {
-  wire.stop();
-  site.stop();
-  await hub.stop();
-});
+const here = ground();
 
 interface Setup {
   name: string;
@@ -36,8 +22,7 @@ interface Setup {
 
 /** Opens a tab with a repo of that name, which holds the document "d". */
 async function tab(context: BrowserContext, setup: Setup): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(site.origin);
+  const page = await here.page(context);
   await page.evaluate(
     async ({ name, shared, stored, hidden, entry, url }) => {
       const { Repo, IndexedDBAdapter, WebSocketAdapter } = (await import(entry)) as typeof import("corella");
@@ -47,7 +32,7 @@ async function tab(context: BrowserContext, setup: Setup): Promise<Page> {
       window.repo = await Repo.open({ identity: { name }, adapters, permissions });
       window.handle = window.repo.get("d");
     },
-    { ...setup, entry: `${site.origin}/pkg/index.js`, url: wire.url },
+    { ...setup, entry: here.entry, url: here.wire.url },
   );
   return page;
 }
@@ -90,22 +75,22 @@ test("tabs cost the hub one connection, and each is a peer of its own with true 
     expect(seen).toEqual({ hub: 1, states: ["synced"], unsynced: 0 });
   }
   for (const page of [...tabs, other]) await expect.poll(() => words(page)).toBe("w0 w1 w2 w3 w4");
-  expect({ made: wire.made, open: wire.open }).toEqual({ made: 2, open: 2 });
+  expect({ made: here.wire.made, open: here.wire.open }).toEqual({ made: 2, open: 2 });
 });
 
 test("a lost connection comes back for all tabs, and what they wrote meanwhile with it", async ({ browser }) => {
   const context = await browser.newContext();
   const tabs = [await tab(context, { name: "a" }), await tab(context, { name: "b" }), await tab(context, { name: "c" })];
   for (const page of tabs) await durable(page).catch(() => {});
-  await hub.kill();
+  await here.hub.kill();
   for (const [n, page] of tabs.entries()) {
     await write(page, `offline ${n}`);
     await expect.poll(() => part(page)).not.toContain("open");
   }
-  await hub.start();
+  await here.hub.start();
   await Promise.all(tabs.map((page) => durable(page)));
   for (const page of tabs) await expect.poll(() => words(page)).toBe("offline 0 offline 1 offline 2");
-  await expect.poll(() => wire.open).toBe(1);
+  await expect.poll(() => here.wire.open).toBe(1);
 });
 
 test("when the leader is closed another tab leads at once, and sends only what the hub had not confirmed", async ({ browser }) => {
@@ -119,7 +104,7 @@ test("when the leader is closed another tab leads at once, and sends only what t
   });
   await durable(second);
   await third.evaluate(() => window.handle.waitForSync());
-  const before = wire.bytes;
+  const before = here.wire.bytes;
   expect(before).toBeGreaterThan(200_000);
   await leader.close();
   const ms = await takeover(second, "the leader was closed");
@@ -127,8 +112,8 @@ test("when the leader is closed another tab leads at once, and sends only what t
   await expect.poll(() => part(second)).toBe("leader open");
   await expect.poll(() => part(third)).toBe("follower open");
   await expect.poll(() => words(third)).toBe("after the leader was closed");
-  expect(wire.bytes - before).toBeLessThan(20_000);
-  expect(wire.open).toBe(1);
+  expect(here.wire.bytes - before).toBeLessThan(20_000);
+  expect(here.wire.open).toBe(1);
 });
 
 test("when the leader's renderer crashes another tab leads at once", async ({ browser }) => {
@@ -145,7 +130,7 @@ test("when the leader's renderer crashes another tab leads at once", async ({ br
   expect(ms).toBeLessThan(10_000);
   await expect.poll(() => part(second)).toBe("leader open");
   await expect.poll(() => words(second)).toBe("after the leader crashed before");
-  await expect.poll(() => wire.open).toBe(1);
+  await expect.poll(() => here.wire.open).toBe(1);
 });
 
 test("a leader that hangs is replaced, and follows when it runs again", async ({ browser }) => {
@@ -166,7 +151,7 @@ test("a leader that hangs is replaced, and follows when it runs again", async ({
   await write(leader, "woken");
   await durable(leader);
   await expect.poll(() => words(second)).toBe("after the leader fell silent before woken");
-  await expect.poll(() => wire.open).toBe(1);
+  await expect.poll(() => here.wire.open).toBe(1);
 });
 
 for (const [leaving, returning] of [
@@ -186,11 +171,11 @@ for (const [leaving, returning] of [
     await takeover(second, leaving);
     await expect.poll(() => part(second)).toBe("leader open");
     await expect.poll(() => part(leader)).toBe("alone waiting");
-    expect(wire.open).toBe(1);
+    expect(here.wire.open).toBe(1);
     await tell(returning);
     await expect.poll(() => part(leader)).toBe("follower open");
     await expect.poll(() => words(leader)).toBe(`after ${leaving} before`);
-    expect(wire.open).toBe(1);
+    expect(here.wire.open).toBe(1);
   });
 }
 
@@ -199,7 +184,7 @@ test("presence of a tab behind another reaches other machines and ends with the 
   await tab(context, { name: "leader" });
   const [closed, crashed] = [await tab(context, { name: "closed" }), await tab(context, { name: "crashed" })];
   const other = await outsider(browser);
-  const here = () => other.evaluate(() => [...window.handle.ephemeral("presence").peers.values()].sort().join());
+  const present = () => other.evaluate(() => [...window.handle.ephemeral("presence").peers.values()].sort().join());
   for (const page of [closed, crashed]) {
     await page.evaluate(async () => {
       await window.handle.waitForSync();
@@ -208,14 +193,14 @@ test("presence of a tab behind another reaches other machines and ends with the 
   }
   await closed.evaluate(() => window.handle.ephemeral("presence").setSelf("one"));
   await crashed.evaluate(() => window.handle.ephemeral("presence").setSelf("two"));
-  await expect.poll(here).toBe("one,two");
+  await expect.poll(present).toBe("one,two");
   await closed.close();
-  await expect.poll(here).toBe("two");
+  await expect.poll(present).toBe("two");
   const devtools = await context.newCDPSession(crashed);
   const gone = crashed.waitForEvent("crash");
   devtools.send("Page.crash").catch(() => {});
   await gone;
-  await expect.poll(here).toBe("");
+  await expect.poll(present).toBe("");
 });
 
 test("the hooks of each tab decide for it, and sharing can be switched off or kept apart by name", async ({ browser }) => {
@@ -231,12 +216,12 @@ test("the hooks of each tab decide for it, and sharing can be switched off or ke
   });
   expect(await words(other)).toBe("");
   expect(await careful.evaluate(() => window.handle.durability)).toBe("memory");
-  expect(wire.open).toBe(2);
+  expect(here.wire.open).toBe(2);
   const apart = await tab(context, { name: "apart", shared: false });
   await write(apart, "apart");
   await durable(apart);
   expect(await part(apart)).toBe("alone open");
-  expect(wire.open).toBe(3);
+  expect(here.wire.open).toBe(3);
   for (const name of ["first", "second"]) await durable(await tab(context, { name, shared: "another user" }));
-  expect(wire.open).toBe(4);
+  expect(here.wire.open).toBe(4);
 });

@@ -4,7 +4,8 @@
 //! each of the document's records, so that sums are exact without reading a record. Fields added later may be missing.
 //!
 //! `meta`: key "birth", value a random text that tells this database from one of the same name that was deleted; key "synced", rewritten
-//! to bring to disk what was committed before; under other names the small values kept beside the documents, as bytes.
+//! to bring to disk what was committed before; under "aside:" and a random text what a page that was left had not written, as an array of
+//! `[docId, recordKey, record, index record]`; under other names the small values kept beside the documents, as bytes.
 //!
 //! `collections`: the records beside the documents, see `collections.rs`.
 //!
@@ -20,7 +21,7 @@ use super::request::explain;
 use crate::{
     collections::SortedMap,
     protocol::{DocId, PeerId, Tombstone, VersionVector},
-    runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError, decode_marks, encode_marks},
+    runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError, Write, decode_marks, encode_marks},
     synchronizer::{Creator, Timestamp},
 };
 
@@ -31,6 +32,7 @@ pub(super) const META: &str = "meta";
 pub(super) const COLLECTIONS: &str = "collections";
 pub(super) const BIRTH: &str = "birth";
 pub(super) const SYNCED: &str = "synced";
+pub(super) const ASIDE: &str = "aside:";
 /// Object stores every database of corella's has had from the beginning.
 pub(super) const FIRST: [&str; 2] = [RECORDS, INDEX];
 pub(super) const ALL: [&str; 4] = [RECORDS, INDEX, META, COLLECTIONS];
@@ -46,6 +48,26 @@ pub(super) fn record_key(doc: &DocId, record: &RecordKey) -> JsValue {
 pub(super) fn record_range(doc: &DocId) -> Result<IdbKeyRange, StoreError> {
     let doc = JsValue::from(doc.as_str());
     IdbKeyRange::bound(&Array::of1(&doc), &Array::of2(&doc, &Array::new())).map_err(|error| explain(&error))
+}
+
+pub(super) fn aside_range() -> Result<IdbKeyRange, StoreError> {
+    IdbKeyRange::bound(&ASIDE.into(), &"aside;".into()).map_err(|error| explain(&error))
+}
+
+/// A write that replaces nothing: its record, and what an index record would say had there been nothing before.
+pub(super) fn aside_to_js(write: &Write) -> JsValue {
+    let mut index = Index::default();
+    let _ = index.entry.merge(write);
+    Array::of4(&write.doc.as_str().into(), &write.record.key.0.as_str().into(), &record_to_js(&write.record), &index.to_js()).into()
+}
+
+pub(super) fn aside_from_js(value: &JsValue) -> Result<Write, StoreError> {
+    let fields = Array::from(value);
+    let doc =
+        fields.get(0).as_string().map(|id| DocId::from_wire(&id)).filter(DocId::is_valid).ok_or_else(|| damaged("a document's id"))?;
+    let record = record_from_js(value, &fields.get(2))?;
+    let IndexEntry { version, updated, lineage, confirmed, creator, .. } = Index::from_js(&fields.get(3))?.entry;
+    Ok(Write { doc, record, replaces: Vec::new(), version, at: updated, lineage, confirmed, creator })
 }
 
 pub(super) fn record_to_js(record: &Record) -> JsValue {

@@ -1,6 +1,9 @@
 //! IndexedDB requests and transactions as futures. Decides what each failure means.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
@@ -86,6 +89,35 @@ async fn settle(request: &IdbRequest) {
     let _ = receive.await;
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// A transaction that need not wait until it is known that nothing more is asked of it. Older browsers have none.
+    type PromptTransaction;
+    #[wasm_bindgen(method, catch)]
+    fn commit(this: &PromptTransaction) -> Result<(), JsValue>;
+}
+
+/// Says that nothing more is asked of a transaction: the browser then finishes it also when the page has ended.
+pub(super) fn commit(transaction: &IdbTransaction) {
+    // Where that cannot be said it is found out.
+    let _ = transaction.unchecked_ref::<PromptTransaction>().commit();
+}
+
+thread_local! {
+    static UNDER_WAY: RefCell<Vec<IdbTransaction>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives up what still waits for something it reads in a database, to be done once more if there is somebody to do it.
+///
+/// If the page ends it comes to nothing anyway, and Chromium gives up with it what waits behind it.
+pub(super) fn give_way(database: &IdbDatabase) {
+    let under_way = UNDER_WAY.with_borrow(Vec::clone);
+    for transaction in under_way.iter().filter(|transaction| transaction.db() == *database) {
+        // What was told to commit refuses.
+        let _ = transaction.abort();
+    }
+}
+
 /// Hears how a transaction ends; made before its first request.
 pub(super) struct Outcome {
     transaction: IdbTransaction,
@@ -106,16 +138,24 @@ impl Outcome {
             }
         };
         let listeners = [Listener::new(transaction, "complete", finish(true)), Listener::new(transaction, "abort", finish(false))];
+        UNDER_WAY.with_borrow_mut(|under_way| under_way.push(transaction.clone()));
         Self { transaction: transaction.clone(), ended, _listeners: listeners }
     }
 
-    /// Completes when the transaction has: only then is it on disk.
-    pub(super) async fn complete(self) -> Result<(), StoreError> {
-        if let Ok(true) = self.ended.await {
+    /// Completes when the transaction has, of which nothing more is asked: only then is it on disk.
+    pub(super) async fn complete(mut self) -> Result<(), StoreError> {
+        commit(&self.transaction);
+        if let Ok(true) = (&mut self.ended).await {
             return Ok(());
         }
         // Without a reason it was the browser that closed the database.
         Err(self.transaction.error().map_or_else(|| lost("the transaction was aborted"), |error| explain(&error)))
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        UNDER_WAY.with_borrow_mut(|under_way| under_way.retain(|transaction| *transaction != self.transaction));
     }
 }
 

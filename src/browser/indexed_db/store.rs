@@ -120,6 +120,8 @@ struct Shared {
     closed: Cell<bool>,
     /// Something was written since the browser was asked to keep it.
     written: Cell<bool>,
+    /// Where this store puts things aside.
+    aside: String,
 }
 
 impl Shared {
@@ -202,13 +204,16 @@ impl IndexedDbStore {
     pub(super) async fn open(name: &str, watch: Rc<Watch>) -> Result<Self, StoreError> {
         let shared = Shared {
             name: name.to_owned(),
+            aside: format!("{}{:016x}", layout::ASIDE, watch.context.env().random_u64()),
             watch,
             birth: RefCell::default(),
             connection: RefCell::default(),
             closed: Cell::new(false),
             written: Cell::new(false),
         };
-        shared.connection().await?;
+        let connection = shared.connection().await?;
+        // What cannot be written now stays aside.
+        let _ = take_back(&connection.database).await;
         Ok(Self { shared: Rc::new(shared), tail: RefCell::default() })
     }
 
@@ -313,6 +318,17 @@ impl Store for IndexedDbStore {
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
         self.queue(async move { shared.with_database(|database| remove(database, doc.clone())).await })
+    }
+
+    fn put_aside(&self, writes: Vec<Write>) {
+        let connection = self.shared.connection.borrow().clone();
+        if let Some(connection) = connection.filter(|connection| connection.open.get()) {
+            // Nobody may be there to hear of a failure: this is done beside what is done anyway.
+            if !writes.is_empty() {
+                request::give_way(&connection.database);
+            }
+            let _ = put_aside(&connection.database, &self.shared.aside, &writes);
+        }
     }
 
     fn close(&self) -> LocalBoxFuture<()> {
@@ -429,6 +445,57 @@ async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>, safety: Safety) ->
     let mut committed = Committed::default();
     let requested = write_all(&records, &index, &writes, &mut committed).await;
     finish(&transaction, outcome, requested).await.map(|()| committed)
+}
+
+/// Writes without reading first, so that nothing is left to be done here: of a page that ends, the browser finishes only transactions that
+/// were told to commit.
+fn put_aside(database: &IdbDatabase, key: &str, writes: &[Write]) -> Result<(), JsValue> {
+    let transaction = database.transaction_with_str_and_mode(layout::META, IdbTransactionMode::Readwrite)?;
+    let store = transaction.object_store(layout::META)?;
+    let key = JsValue::from(key);
+    if writes.is_empty() {
+        store.delete(&key)?;
+    } else {
+        let aside: Array = writes.iter().map(layout::aside_to_js).collect();
+        store.put_with_key(&aside, &key)?;
+    }
+    request::commit(&transaction);
+    Ok(())
+}
+
+/// Writes what was put aside as it would have been.
+async fn take_back(database: &IdbDatabase) -> Result<(), StoreError> {
+    let range = layout::aside_range()?;
+    let meta = transaction(database, &[layout::META], IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let meta = meta.object_store(layout::META).map_err(|error| explain(&error))?;
+    if done(&meta.count_with_key(&range).map_err(|error| explain(&error))?).await?.as_f64() == Some(0.0) {
+        return Ok(());
+    }
+    let all = [layout::RECORDS, layout::INDEX, layout::META];
+    let transaction = transaction(database, &all, IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let outcome = Outcome::of(&transaction);
+    let store = |name| transaction.object_store(name).map_err(|error| explain(&error));
+    let requested = take_all_back(&store(layout::RECORDS)?, &store(layout::INDEX)?, &store(layout::META)?, &range).await;
+    finish(&transaction, outcome, requested).await
+}
+
+async fn take_all_back(records: &IdbObjectStore, index: &IdbObjectStore, meta: &IdbObjectStore, range: &JsValue) -> Result<(), StoreError> {
+    let keys = meta.get_all_keys_with_key(range).map_err(|error| explain(&error))?;
+    let values = meta.get_all_with_key(range).map_err(|error| explain(&error))?;
+    let keys = Array::from(&done(&keys).await?);
+    let values = Array::from(&done(&values).await?);
+    for (key, value) in keys.iter().zip(values.iter()) {
+        // What cannot be read stays.
+        let Ok(writes) = Array::from(&value).iter().map(|write| layout::aside_from_js(&write)).collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
+        let mut committed = Committed::default();
+        write_all(records, index, &writes, &mut committed).await?;
+        if committed.refused.is_empty() {
+            meta.delete(&key).map_err(|error| explain(&error))?;
+        }
+    }
+    Ok(())
 }
 
 async fn bury(database: IdbDatabase, doc: DocId, tombstone: Tombstone) -> Result<(), StoreError> {

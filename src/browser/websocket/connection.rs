@@ -11,14 +11,14 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
-use super::{super::listener::Listener, Event, sharing::Stay};
+use super::{super::listener::Listener, Event, sharing::Stay, traffic::Traffic};
 use crate::{
     protocol::{
         Limits, Message,
         frame::{self, Reassembler},
         sessions::{SESSIONS, SessionPayload},
     },
-    runtime::{AdapterContext, Channel, ChannelStats, Env, ErrorCode, Opening, Problem, RepoError},
+    runtime::{AdapterContext, Channel, ChannelStats, Env, ErrorCode, Opening, RepoError},
     synchronizer::ChannelId,
 };
 
@@ -219,7 +219,7 @@ impl Connection {
             env: Rc::clone(&self.env),
             events: self.events.clone(),
             closed: Cell::new(false),
-            stats: Cell::default(),
+            traffic: Traffic::default(),
         });
         self.ready_at.set(Some(self.env.now().0));
         self.next_ping();
@@ -239,20 +239,9 @@ impl Connection {
             Phase::Ready(channel, pipe) if !pipe.closed.get() => (*channel, Rc::clone(pipe)),
             _ => return,
         };
-        let length = bytes.len() as u64;
-        let taken = self.reassembler.borrow_mut().push(bytes, self.env.now().0);
-        pipe.count(|stats| stats.bytes_in += length);
-        match taken {
-            Ok(messages) if messages.is_empty() => {}
-            Ok(messages) => {
-                pipe.count(|stats| stats.messages_in += messages.len() as u64);
-                self.context.receive(channel, messages);
-            }
-            Err(error) => {
-                let text = format!("the server sent what cannot be read ({}): {error}", error.code());
-                self.context.report(Problem::Network(RepoError::new(ErrorCode::Decode, text).with_cause(error)));
-            }
-        }
+        let length = bytes.len();
+        let read = self.reassembler.borrow_mut().push(bytes, self.env.now().0);
+        pipe.traffic.received(&self.context, channel, length, read);
     }
 
     fn next_ping(&self) {
@@ -304,15 +293,7 @@ struct Pipe {
     env: Rc<dyn Env>,
     events: mpsc::UnboundedSender<Event>,
     closed: Cell<bool>,
-    stats: Cell<ChannelStats>,
-}
-
-impl Pipe {
-    fn count(&self, change: impl FnOnce(&mut ChannelStats)) {
-        let mut stats = self.stats.get();
-        change(&mut stats);
-        self.stats.set(stats);
-    }
+    traffic: Traffic,
 }
 
 impl Channel for Pipe {
@@ -320,9 +301,7 @@ impl Channel for Pipe {
         if self.closed.get() || self.socket.ready_state() != WebSocket::OPEN {
             return;
         }
-        self.count(|stats| stats.messages_out += messages.len() as u64);
-        for payload in frame::encode_transport(&messages, frame::FRAGMENT_THRESHOLD, || self.env.random_u64().to_be_bytes()) {
-            self.count(|stats| stats.bytes_out += payload.len() as u64);
+        for payload in self.traffic.payloads(&messages, &*self.env) {
             let _ = self.socket.send_with_u8_array(&payload);
         }
     }
@@ -334,6 +313,6 @@ impl Channel for Pipe {
     }
 
     fn stats(&self) -> ChannelStats {
-        self.stats.get()
+        self.traffic.stats()
     }
 }

@@ -19,17 +19,18 @@ use super::{
     },
     Shared,
     note::{self, Note},
+    traffic::Traffic,
 };
 use crate::{
     collections::SortedMap,
     protocol::{
         Limits, Message,
-        frame::{self, Reassembler},
+        frame::Reassembler,
         sessions::{self, SessionPayload},
     },
     runtime::{
         AdapterContext, AdapterState, Backoff, Channel, ChannelStats, Env, ErrorCode, Leadership, LeadershipAction, LeadershipInput,
-        Opening, Problem, RepoError, Service, Stance,
+        Opening, RepoError, Service, Stance,
     },
     synchronizer::ChannelId,
 };
@@ -427,7 +428,7 @@ impl Stay {
             leader: inbox,
             env: Rc::clone(&self.env),
             closed: Cell::new(false),
-            stats: Cell::default(),
+            traffic: Traffic::default(),
         });
         pipe.post(&Note::Open(term.to_owned(), number));
         let Some(channel) = self.context.open_channel(Rc::clone(&pipe) as Rc<dyn Channel>, Opening::Initiate) else { return };
@@ -471,24 +472,14 @@ impl Stay {
     }
 
     fn receive(&self, term: &str, number: u32, payload: Vec<u8>) {
-        let (channel, pipe, taken) = {
+        let (channel, pipe, bytes, read) = {
             let behind = self.behind.borrow();
             let Some(behind) = behind.as_ref().filter(|behind| behind.term == term && behind.number == number) else { return };
-            behind.pipe.count(|stats| stats.bytes_in += payload.len() as u64);
-            let taken = behind.reassembler.borrow_mut().push(payload.into(), self.env.now().0);
-            (behind.channel, Rc::clone(&behind.pipe), taken)
+            let bytes = payload.len();
+            let read = behind.reassembler.borrow_mut().push(payload.into(), self.env.now().0);
+            (behind.channel, Rc::clone(&behind.pipe), bytes, read)
         };
-        match taken {
-            Ok(messages) if messages.is_empty() => {}
-            Ok(messages) => {
-                pipe.count(|stats| stats.messages_in += messages.len() as u64);
-                self.context.receive(channel, messages);
-            }
-            Err(error) => {
-                let text = format!("the server sent what cannot be read ({}): {error}", error.code());
-                self.context.report(Problem::Network(RepoError::new(ErrorCode::Decode, text).with_cause(error)));
-            }
-        }
+        pipe.traffic.received(&self.context, channel, bytes, read);
     }
 }
 
@@ -517,18 +508,12 @@ struct Pipe {
     leader: BroadcastChannel,
     env: Rc<dyn Env>,
     closed: Cell<bool>,
-    stats: Cell<ChannelStats>,
+    traffic: Traffic,
 }
 
 impl Pipe {
     fn post(&self, note: &Note) {
         let _ = self.leader.post_message(&note::to_js(&self.id, note));
-    }
-
-    fn count(&self, change: impl FnOnce(&mut ChannelStats)) {
-        let mut stats = self.stats.get();
-        change(&mut stats);
-        self.stats.set(stats);
     }
 }
 
@@ -537,9 +522,7 @@ impl Channel for Pipe {
         if self.closed.get() {
             return;
         }
-        self.count(|stats| stats.messages_out += messages.len() as u64);
-        for payload in frame::encode_transport(&messages, frame::FRAGMENT_THRESHOLD, || self.env.random_u64().to_be_bytes()) {
-            self.count(|stats| stats.bytes_out += payload.len() as u64);
+        for payload in self.traffic.payloads(&messages, &*self.env) {
             self.post(&Note::Data(self.term.clone(), self.number, payload));
         }
     }
@@ -557,6 +540,6 @@ impl Channel for Pipe {
     }
 
     fn stats(&self) -> ChannelStats {
-        self.stats.get()
+        self.traffic.stats()
     }
 }

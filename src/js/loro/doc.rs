@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, cell::RefCell, panic::AssertUnwindSafe, rc::Rc};
 
-use js_sys::{Array, Function, Map, Uint8Array};
+use js_sys::{Array, Function, Map, Reflect, Uint8Array};
 use loro::{
     CommitOptions, ContainerID, ContainerType, ExpandType, ExportMode, Frontiers, IdSpan, ImportStatus, LoroDoc, StyleConfig,
-    StyleConfigMap, VersionRange,
+    StyleConfigMap, VersionRange, VersionVector,
 };
 use wasm_bindgen::{JsCast, prelude::*};
 
@@ -316,7 +316,9 @@ impl JsLoroDoc {
         let exported = match name.as_str() {
             "snapshot" => self.doc().export(ExportMode::Snapshot),
             "update" => {
-                let from = get(mode, "from").map(|from| version_from_js(&from)).transpose()?.unwrap_or_default();
+                // `null` is refused: whoever meant a version would get everything.
+                let from = Reflect::get(mode, &"from".into())?;
+                let from = if from.is_undefined() { VersionVector::new() } else { version_from_js(&from)? };
                 self.doc().export(ExportMode::updates(&from))
             }
             "shallow-snapshot" => {

@@ -105,7 +105,8 @@ impl JsVersionVector {
     /// Makes one of a Map from peer id to counter, of its encoding, or an empty one.
     #[wasm_bindgen(constructor)]
     pub fn new(value: &JsValue) -> Result<JsVersionVector, JsValue> {
-        if value.is_null() || value.is_undefined() {
+        // An array of entries is none, except that it has nothing to be refused when it is empty: so it is in the engine's own package.
+        if value.is_null() || value.is_undefined() || value.dyn_ref::<Array>().is_some_and(|array| array.length() == 0) {
             return Ok(Self::from_inner(VersionVector::new()));
         }
         if let Some(bytes) = value.dyn_ref::<Uint8Array>() {

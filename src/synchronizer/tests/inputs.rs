@@ -161,6 +161,38 @@ fn a_flush_writes_at_once_and_once_more_after_a_write_under_way() {
 }
 
 #[test]
+fn unconfirmed_is_what_no_write_has_confirmed_whether_or_not_one_is_under_way_or_the_document_was_read() {
+    let mut bench = Bench::client();
+    bench.store();
+    let unconfirmed = |bench: &Bench| bench.sync.unconfirmed(STORE);
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    let _ = bench.on(Input::DocOpened { doc: doc("unread") });
+    assert_eq!(unconfirmed(&bench), [], "opening alone is nothing to keep");
+    let loaded = Input::Loaded {
+        channel: STORE,
+        doc: doc("d"),
+        stored: on_disk(&vv(&[(7, 1)])),
+        version: vv(&[(7, 1)]),
+        size: StoredSize::default(),
+        whole: true,
+    };
+    let _ = bench.on(loaded);
+    assert_eq!(unconfirmed(&bench), []);
+    let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 2)]) });
+    let _ = bench.on(Input::DocChanged { doc: doc("unread"), version: vv(&[(8, 1)]) });
+    assert!(matches!(bench.on(Input::FlushWanted)[..], [Effect::StoreDocs { .. }]), "it is under way");
+    let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 3)]) });
+    let unread = store_doc("unread", vv(&[]), false);
+    let typed = store_doc("d", vv(&[(7, 1)]), false);
+    let mut found = unconfirmed(&bench);
+    found.sort_by(|a, b| a.doc.cmp(&b.doc));
+    assert_eq!(found, [typed, unread.clone()]);
+    let stored = Input::Stored { channel: STORE, docs: vec![(doc("d"), vv(&[(7, 3)]), StoredSize::default())], refused: vec![] };
+    let _ = bench.on(stored);
+    assert_eq!(unconfirmed(&bench), [unread]);
+}
+
+#[test]
 fn discovery_asks_every_network_peer_and_no_tab() {
     let mut bench = Bench::client();
     let (one, two) = (bench.network(1, "2"), bench.network(2, "3"));
