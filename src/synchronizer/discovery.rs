@@ -54,7 +54,8 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let state = DocState::Loading { begun: false, waiting: SortedSet::new(), requests, ask, found: false, held_back: None };
+        let reserved = self.model.reserve(doc, &requests);
+        let state = DocState::Loading { begun: false, waiting: SortedSet::new(), requests, reserved, ask, found: false, held_back: None };
         let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             known.away = false;

@@ -90,13 +90,15 @@ impl Synchronizer {
         // A store that could not be read may have what the catalogue tells of.
         let blank = self.model.is_blank(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else {
+        let DocState::Loading { requests, reserved, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready)
+        else {
             return;
         };
         let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());
         self.model.confirm_again(doc);
+        self.model.cancel(reserved);
         let exists = opened || found || !blank || !ask.is_empty() || !held_back.is_empty();
         let mut answered = false;
         for request in requests {
