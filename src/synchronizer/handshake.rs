@@ -218,6 +218,7 @@ impl Synchronizer {
             | Timer::Fetch(_)
             | Timer::Graft(_)
             | Timer::Digest
+            | Timer::Tombstones
             | Timer::Memory
             | Timer::Trim
             | Timer::Renew(_) => true,

@@ -30,6 +30,10 @@ const ANSWERS_WINDOW_MS: u64 = 10_000;
 /// Requests of one peer about one document, and bytes they bring together, that wait until stores have been read.
 const MAX_REQUESTS: usize = 16;
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+pub use limits::Footprint;
+#[cfg(test)]
+pub(super) use limits::MAX_LOOKED_AT;
+
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
 
@@ -122,8 +126,12 @@ pub(super) struct Channel {
     pub(super) heads_due: SortedSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
     pub(super) acks_due: SortedSet<DocId>,
-    /// Comparisons by sums the peer asked for, and since when they are counted.
-    pub(super) digests: (Timestamp, u32),
+    /// Comparisons by sums and directories the peer asked for, the documents looked at for that, and since when they are counted.
+    pub(super) looks: (Timestamp, u32, usize),
+    /// Authors unknown here in what the peer said it has of documents: when they were counted, and in what it said since.
+    strangers: (usize, usize),
+    /// Documents it was not allowed to create, some of them.
+    pub(super) uncreated: SortedSet<DocId>,
     /// Documents this side knows of because of the peer, those that are gone again included.
     pub(super) introduced: usize,
 }
@@ -432,7 +440,9 @@ impl Channel {
             comparisons: 0,
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
-            digests: (Timestamp::default(), 0),
+            looks: (Timestamp::default(), 0, 0),
+            strangers: (0, 0),
+            uncreated: SortedSet::new(),
             introduced: 0,
         }
     }

@@ -52,7 +52,7 @@ impl Synchronizer {
     ) {
         let Some(peer) = self.model.context(channel) else { return };
         let crowded = !self.model.catalogue.contains_key(&doc) && self.model.is_crowded(channel);
-        let absurd = self.model.is_absurd_claim(&doc, &version);
+        let absurd = self.model.is_absurd_claim(channel, &doc, &version);
         if crowded || absurd || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
             return self.refuse(channel, doc, out);
         }
@@ -108,7 +108,7 @@ impl Synchronizer {
                 self.refuse(request.channel, doc.clone(), out);
                 continue;
             }
-            let welcome = !self.model.is_crowded(request.channel) && self.permissions.creation(doc, &peer);
+            let welcome = !self.model.is_crowded(request.channel) && self.may_create(doc, &peer);
             if exists || answered || (self.config.interest == Interest::Everything && welcome) {
                 if !answered && !exists {
                     self.model.introduce(request.channel, doc);
@@ -249,7 +249,7 @@ impl Synchronizer {
             }
             Transmission::Unavailable | Transmission::Unknown => None,
         };
-        if said.is_some_and(|said| self.model.is_absurd_claim(doc, said)) {
+        if said.is_some_and(|said| self.model.is_absurd_claim(channel, doc, said)) {
             return;
         }
         let Some(link) = self.model.link(channel, doc) else { return };
@@ -379,6 +379,13 @@ impl Synchronizer {
                 continue;
             }
             let extended = self.model.is_extended(channel);
+            if self.model.peek(channel, doc).is_some_and(|link| link.absent) && self.insists(channel, doc) {
+                // It had nothing when there was nothing to offer.
+                if !self.model.armed.contains(&Timer::Offer(channel, doc.clone())) {
+                    self.ask(channel, doc, true, out);
+                }
+                continue;
+            }
             let Some(link) = self.model.link(channel, doc).filter(|link| link.subscribed && link.refused.is_none()) else { continue };
             let base = link.base();
             if base.includes(&ours) {

@@ -2,10 +2,11 @@
 //!
 //! Decides what is counted for whom, and when that is too much. Never what a peer is told then.
 
-use super::{DocState, Model, Request};
+use super::{Doc, DocState, Model, Request};
 use crate::{
+    collections::SortedSet,
     protocol::{DocId, PeerId, VersionVector},
-    synchronizer::ChannelId,
+    synchronizer::{ChannelId, Timestamp},
 };
 
 /// Documents one peer may make this side keep in mind.
@@ -14,10 +15,52 @@ const MAX_DOCS_OF_PEER: usize = 200_000;
 const MAX_INTRODUCERS: usize = 4_096;
 const MANY_DOCS: usize = 1_000;
 
-/// Authors with operations that are not here in what a peer says it has of one document.
+/// Peers of which it is remembered that they refused the deletion of a document.
+const MAX_REFUSERS: usize = 64;
+
+/// Authors with operations that are not here in what a peer says it has of one document, and of all.
 const MAX_STRANGERS: usize = 16_384;
+const MAX_STRANGERS_IN_ALL: usize = 1_000_000;
+/// Authors in so much of what it says after which they are counted again: those that came to be known, or whose documents went, count no more.
+const COUNT_AGAIN: usize = MAX_STRANGERS_IN_ALL / 8;
+
+/// Comparisons by sums and directories that are answered in [`WINDOW_MS`]: a comparison that goes on takes a handful.
+const MAX_MESSAGES: u32 = 64;
+const WINDOW_MS: u64 = 10_000;
+/// Documents looked at for them for a peer that came by itself. What exceeds it is the last one.
+pub(in crate::synchronizer) const MAX_LOOKED_AT: usize = 1_000_000;
+
+/// How much is kept for peers, for tests.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of messages held back until documents are read.
+    pub held_back: usize,
+    /// Documents that are being read, and those that wait for that.
+    pub reading: usize,
+    /// Documents with something known at the end of a channel, over all channels.
+    pub links: usize,
+    /// Channels, stores included.
+    pub channels: usize,
+    /// Peers that refused a deletion, over all documents.
+    pub refusers: usize,
+    /// Documents peers were not allowed to create.
+    pub uncreated: usize,
+}
 
 impl Model {
+    pub(in crate::synchronizer) fn footprint(&self) -> Footprint {
+        let waiting = |doc: &&DocId| matches!(self.docs.get(*doc), Some(Doc { state: DocState::Loading { .. }, .. }));
+        Footprint {
+            held_back: self.held_back,
+            reading: self.backlog.len() + self.docs.keys().filter(waiting).count(),
+            links: self.channels.values().map(|entry| entry.docs.len()).sum(),
+            channels: self.channels.len(),
+            refusers: self.undeletable.values().map(SortedSet::len).sum(),
+            uncreated: self.channels.values().map(|entry| entry.uncreated.len()).sum(),
+        }
+    }
+
     /// Returns whether a peer has made this side know of as many documents as one peer may.
     pub(in crate::synchronizer) fn is_crowded(&self, channel: ChannelId) -> bool {
         self.channels.get(&channel).is_some_and(|entry| entry.introduced >= MAX_DOCS_OF_PEER)
@@ -79,11 +122,51 @@ impl Model {
         }
     }
 
-    /// Returns whether a peer claims operations of more authors than anybody's document has beyond those here.
-    pub(in crate::synchronizer) fn is_absurd_claim(&self, doc: &DocId, version: &VersionVector) -> bool {
-        version.len() > MAX_STRANGERS && {
-            let ours = self.held(doc).map(|(_, version)| version);
-            version.iter().filter(|(author, _)| ours.is_none_or(|ours| ours.get(*author) == 0)).count() > MAX_STRANGERS
+    /// Returns whether a peer is not told again that a document was deleted, since it refused that, or as many have as are remembered.
+    pub(in crate::synchronizer) fn is_undeletable(&self, doc: &DocId, peer: &PeerId) -> bool {
+        self.undeletable.get(doc).is_some_and(|peers| peers.contains(peer) || peers.len() >= MAX_REFUSERS)
+    }
+
+    /// Returns whether a peer claims operations of more authors than anybody's documents have beyond those here.
+    pub(in crate::synchronizer) fn is_absurd_claim(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) -> bool {
+        let strangers = self.strangers(doc, version);
+        if strangers == 0 || strangers > MAX_STRANGERS {
+            return strangers > 0;
         }
+        let Some(entry) = self.channels.get_mut(&channel) else { return false };
+        entry.strangers.1 += strangers;
+        if entry.strangers.1 >= COUNT_AGAIN {
+            let claimed = |doc: &DocId| self.peek(channel, doc)?.known.as_ref().map(|known| self.strangers(doc, known));
+            let counted = self.docs_of(channel).iter().filter_map(claimed).sum();
+            if let Some(entry) = self.channels.get_mut(&channel) {
+                entry.strangers = (counted, strangers);
+            }
+        }
+        self.channels.get(&channel).is_some_and(|entry| entry.strangers.0 + entry.strangers.1 > MAX_STRANGERS_IN_ALL)
+    }
+
+    fn strangers(&self, doc: &DocId, version: &VersionVector) -> usize {
+        let ours = self.held(doc).map(|(_, version)| version);
+        version.iter().filter(|(author, _)| ours.is_none_or(|ours| ours.get(*author) == 0)).count()
+    }
+
+    /// Returns the number of documents with something known at the end of a channel.
+    pub(in crate::synchronizer) fn linked(&self, channel: ChannelId) -> usize {
+        self.channels.get(&channel).map_or(0, |entry| entry.docs.len())
+    }
+
+    /// Returns whether a peer has not had more looked at lately than anybody needs, if `documents` more are looked at for it.
+    pub(in crate::synchronizer) fn has_time(&mut self, channel: ChannelId, documents: usize, now: Timestamp) -> bool {
+        let Some(entry) = self.channels.get_mut(&channel) else { return false };
+        let (since, count, looked_at) = &mut entry.looks;
+        if now < *since || now.since(*since) >= WINDOW_MS {
+            (*since, *count, *looked_at) = (now, 0, 0);
+        }
+        *count += 1;
+        let time = *count <= MAX_MESSAGES && (entry.initiated || *looked_at < MAX_LOOKED_AT);
+        if time {
+            *looked_at += documents;
+        }
+        time
     }
 }
