@@ -151,7 +151,8 @@ impl Synchronizer {
     pub(super) fn follow(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
         let Some(link) = self.model.link(channel, doc) else { return };
         link.subscribed = true;
-        if std::mem::replace(&mut link.absent, false) && link.last_refusal.is_none_or(|reason| reason == RefusalReason::Unavailable) {
+        let unavailable = link.refused.is_none() && link.last_refusal.is_none_or(|reason| reason == RefusalReason::Unavailable);
+        if std::mem::replace(&mut link.absent, false) && unavailable {
             link.last_refusal = None;
             link.refusals = 0;
         }

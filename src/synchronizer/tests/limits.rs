@@ -155,6 +155,19 @@ fn claims_that_came_true_are_counted_no_more() {
 }
 
 #[test]
+fn a_document_a_peer_has_deleted_and_made_anew_is_not_compared_with_it_whatever_it_says() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let peer = pipe(&mut bench, 1, "2");
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    let _ = bench.receive(peer, told("d", vv(&[]), false));
+    let tombstone = Tombstone { lineage: 5, at: NOW.0, by: PeerId::from(2) };
+    let _ = bench.receive(peer, Message::Deleted { docs: vec![(doc("d"), tombstone)] });
+    let anew = crate::protocol::extension::Head { doc: doc("d"), lineage: 6, version: vv(&[]) };
+    let _ = bench.receive(peer, Message::Heads { heads: vec![anew], reply: false });
+    assert!(!bench.sync.model.peek(peer, &doc("d")).unwrap().is_agreed());
+}
+
+#[test]
 fn a_peer_that_may_create_documents_now_is_asked_which_of_those_it_offered_are_there() {
     struct Closed(std::cell::Cell<bool>);
     impl Permissions for Closed {
