@@ -186,11 +186,12 @@ impl Synchronizer {
             return;
         }
         link.subscribed = true;
-        link.absent = false;
+        // What it forgot it may have again.
+        let returns = std::mem::replace(&mut link.absent, false);
         link.known = Some(version.clone());
         link.sent = version.clone();
         link.sent.merge(&ours);
-        let ask_back = bidirectional && (!link.asked || !ours.includes(&version));
+        let ask_back = bidirectional && (!link.asked || returns || !ours.includes(&version));
         let unconfirmed = !version.includes(&ours);
         if unconfirmed {
             link.unconfirmed_since.get_or_insert(now);

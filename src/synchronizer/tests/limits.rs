@@ -230,3 +230,14 @@ fn a_relay_that_takes_nothing_of_a_document_is_offered_it_again_after_growing_pa
     assert_eq!(sent(&taken), [extended::heads(relay, "d", vv(&[(7, 2)]), false)]);
     assert!(bench.sync.model.peek(relay, &doc("d")).unwrap().is_agreed());
 }
+
+#[test]
+fn a_peer_that_said_it_has_nothing_and_asks_again_is_asked_back() {
+    let mut bench = Bench::client();
+    let peer = bench.network(1, "2");
+    let _ = bench.on(Input::DocOpened { doc: doc("d") });
+    let nothing = Message::SyncResponse { doc: doc("d"), transmission: Transmission::Unavailable, ephemeral: None };
+    let _ = bench.receive(peer, nothing);
+    let effects = bench.request(peer, "d", vv(&[]), true);
+    assert!(effects.contains(&ask(peer, "d", vv(&[]), false)), "{effects:?}");
+}
