@@ -249,6 +249,8 @@ export type RefusalReason =
   | "invalid"
   /** The peer's disk takes nothing at the moment. */
   | "storage"
+  /** It has nothing of the document, and does not say why: this repo may not create it there, or not see it. */
+  | "unavailable"
   /** There is no room for it: for records, whose hub bounds what a device may write. */
   | "full"
   /** That peer keeps only the end of the history, and this repo lacks what is before that: who keeps all has it. */

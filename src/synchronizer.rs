@@ -36,6 +36,8 @@ pub use channel::{ChannelId, ChannelKind};
 pub use effect::{Effect, EphemeralKeys, EphemeralSelection, Purpose, StoreDoc};
 pub use event::Event;
 pub use input::{EphemeralNews, Input, Stored, StoredSize};
+#[doc(hidden)]
+pub use model::Footprint;
 pub use model::ReadyStatus;
 pub use permissions::{AllowAll, Creator, PeerContext, Permissions};
 pub use records::{Claim, ClaimedPage, RecordEffect, RecordInput, RecordLimits, RecordRoom, RecordTimer, StoredDevice, StoredRecords};
@@ -93,7 +95,7 @@ pub struct Config {
 pub struct TombstoneLimits {
     /// Milliseconds.
     pub keep_ms: u64,
-    /// Number of documents; the oldest deletions go first.
+    /// Number of documents, and for a while an eighth more; the oldest deletions go first.
     pub max: usize,
 }
 
@@ -211,7 +213,7 @@ impl Synchronizer {
             Input::DocCreated { doc } => self.doc_created(doc, now, out),
             Input::DocDeleted { doc } => self.doc_deleted(&doc, now, out),
             Input::DocRestored { doc, lineage, creator } => self.doc_restored(&doc, lineage, creator, now, out),
-            Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, out),
+            Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, now, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
             Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
             Input::WritesUnder { authors } => self.model.authors = authors,
@@ -279,7 +281,7 @@ impl Synchronizer {
                 self.transmitted(channel, &doc, transmission, Purpose::Answer, now, out);
             }
             Message::Update { doc, transmission } => self.transmitted(channel, &doc, transmission, Purpose::Push, now, out),
-            Message::DirectoryRequest { docs } => self.directory_requested(channel, docs, out),
+            Message::DirectoryRequest { docs } => self.directory_requested(channel, docs, now, out),
             Message::DirectoryResponse { docs } | Message::NewDoc { docs } => {
                 for doc in docs.into_iter().filter(DocId::is_valid) {
                     self.discovered(channel, doc, now, out);
@@ -368,11 +370,19 @@ impl Synchronizer {
             Timer::Graft(doc) => self.plan(&doc, true, now, out),
             Timer::Offer(channel, doc) => self.offer_again(channel, &doc, out),
             Timer::Digest => self.digest_due(now, out),
+            Timer::Tombstones => self.forget_tombstones(now, out),
             Timer::Memory => self.memory_due(out),
             Timer::Trim => self.trim_due(now, out),
             Timer::Renew(doc) => self.renew(&doc, out),
             Timer::Records(timer) => self.records_due(timer, now, out),
         }
+    }
+
+    /// Returns how much is kept for peers, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        self.model.footprint()
     }
 
     /// Returns the documents known of, in memory or not.

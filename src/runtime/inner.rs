@@ -30,8 +30,10 @@ use crate::{
     synchronizer::{ChannelId, ChannelKind, Durability, Effect, Event, Input, Purpose, Synchronizer, Timer},
 };
 
-/// Payload that is gathered before it is sent; less is sent when nothing is left to do.
+/// Payload that is gathered before it is sent; less is sent when nothing is left to do. Exports of so many bytes are kept for other peers.
 const OUTBOX_BYTES: usize = 1024 * 1024;
+/// Exports of one document that are kept for other peers, whatever their size.
+const MAX_EXPORTS: usize = 16;
 
 pub(super) struct OpenChannel {
     pub(super) channel: Rc<dyn Channel>,
@@ -106,6 +108,7 @@ pub(super) struct RepoInner {
     exports: RefCell<Exports>,
     /// What was put aside last in stores, 0 if that is stored.
     pub(super) aside: Cell<u64>,
+    export_bytes: Cell<usize>,
     pumping: Cell<bool>,
     delivering: Cell<bool>,
     next_id: Cell<u64>,
@@ -159,6 +162,7 @@ impl RepoInner {
             outbox_bytes: Cell::new(0),
             exports: RefCell::default(),
             aside: Cell::new(0),
+            export_bytes: Cell::new(0),
             pumping: Cell::new(false),
             delivering: Cell::new(false),
             next_id: Cell::new(1),
@@ -237,6 +241,8 @@ impl RepoInner {
             if self.judge_next() {
                 continue;
             }
+            self.exports.borrow_mut().clear();
+            self.export_bytes.set(0);
             if !self.send_outbox() {
                 break;
             }
@@ -254,7 +260,6 @@ impl RepoInner {
 
     /// Sends what was gathered; returns whether there was anything.
     fn send_outbox(&self) -> bool {
-        self.exports.borrow_mut().clear();
         self.outbox_bytes.set(0);
         let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
         let any = !outbox.is_empty();
@@ -501,7 +506,17 @@ impl RepoInner {
         }
         let (data, version) = self.exported(&self.doc(id)?, |doc| doc.export(since))?;
         let data = Bytes::from(data);
-        self.exports.borrow_mut().entry(id.clone()).or_default().push((since.cloned(), data.clone(), version.clone()));
+        let mut exports = self.exports.borrow_mut();
+        self.export_bytes.set(self.export_bytes.get() + data.len());
+        if self.export_bytes.get() > OUTBOX_BYTES {
+            exports.retain(|known, _| known == id);
+            self.export_bytes.set(data.len());
+        }
+        let exports = exports.entry(id.clone()).or_default();
+        if exports.len() == MAX_EXPORTS {
+            exports.remove(0);
+        }
+        exports.push((since.cloned(), data.clone(), version.clone()));
         Some((data, version))
     }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     protocol::{Device, DocId, Features, Identity, PeerId, PeerType, RefusalReason},
     synchronizer::{
-        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, HistoryLimits, Input, Interest, MemoryBudget, Permissions,
+        AllowAll, ChannelId, ChannelKind, Config, DIGEST_PERIOD_MS, Footprint, HistoryLimits, Input, Interest, MemoryBudget, Permissions,
         RecordLimits, Synchronizer, Timestamp, TombstoneLimits,
     },
 };
@@ -379,6 +379,13 @@ impl Repo {
     pub fn unsynced(&self) -> u64 {
         let docs: Vec<_> = self.0.docs.borrow().values().cloned().collect();
         docs.iter().map(|doc| self.0.unsynced(doc)).sum::<u64>() + self.0.sync.borrow().unsent() + self.0.unsynced_records()
+    }
+
+    /// Returns how much the synchronizer keeps for peers, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        self.0.sync.borrow().footprint()
     }
 
     /// Returns every document known here, open or not, by id.

@@ -130,8 +130,7 @@ impl Synchronizer {
         if !self.sees(channel, doc) || self.model.lineage(doc) != Some(lineage) {
             return;
         }
-        let claims = durable.iter().chain([version]);
-        if claims.into_iter().any(|version| self.model.is_absurd_claim(doc, version)) {
+        if durable.iter().chain([version]).any(|version| self.model.is_absurd_claim(channel, doc, version)) {
             return;
         }
         self.model.learn(channel, doc, version);
@@ -208,21 +207,22 @@ impl Synchronizer {
         }
         if reason == RefusalReason::Deletion {
             // It keeps its copy; this side's deletion stands.
-            let news =
-                self.model.buried.contains_key(doc) && self.model.undeletable.entry(doc.clone()).or_default().insert(peer.peer_id.clone());
-            if !news {
+            if !self.model.buried.contains_key(doc) || self.model.is_undeletable(doc, &peer.peer_id) {
                 return;
             }
+            self.model.undeletable.entry(doc.clone()).or_default().insert(peer.peer_id.clone());
             return out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: None }));
         }
         if self.model.peek(channel, doc).is_none() {
             return;
         }
+        let unavailable = reason == RefusalReason::Unavailable;
+        let (insists, unconfirmed) = (self.insists(channel, doc), self.is_unconfirmed(doc));
         let offer = Timer::Offer(channel, doc.clone());
         let offering = self.model.armed.contains(&offer);
         let Some(link) = self.model.link(channel, doc) else { return };
         link.waiting = false;
-        if reason == RefusalReason::Unavailable {
+        if unavailable {
             link.absent = true;
             link.subscribed = false;
             link.unconfirmed_since = None;
@@ -230,25 +230,44 @@ impl Synchronizer {
             link.known = None;
             link.durable = VersionVector::new();
             link.settled = VersionVector::new();
-            return;
+            if !insists {
+                return;
+            }
+        } else {
+            link.refused = Some(reason);
         }
         // What was sent did not arrive: the next offer starts from what the peer said it has.
         link.sent = VersionVector::new();
-        let news = link.last_refusal != Some(reason);
-        link.last_refusal = Some(reason);
-        link.refused = Some(reason);
+        let news = link.last_refusal != Some(reason) && (!unavailable || unconfirmed);
+        if news {
+            link.last_refusal = Some(reason);
+        }
         let base = if reason == RefusalReason::RateLimited { LIMITED_MS } else { OFFER_MS };
         // Longer every time: an offer and what follows it are several messages, and the time is that of one.
         let wait = retry_ms.map_or(base, u64::from).max(1) << link.refusals.min(5);
         // Everything sent until the next offer is refused for the same cause.
         link.refusals = if offering { link.refusals.max(1) } else { link.refusals.saturating_add(1) };
-        if let Some(entry) = self.model.docs.get_mut(doc) {
+        if let Some(entry) = self.model.docs.get_mut(doc).filter(|_| !unavailable) {
             entry.fetches.retain(|_, fetch| fetch.channel != channel || fetch.arrived);
         }
         self.model.arm(offer, wait, out);
         if news {
             out.push(Effect::Emit(Event::Refused { doc: doc.clone(), peer: peer.peer_id.clone(), reason, retry_ms: Some(wait) }));
         }
+    }
+
+    /// Returns whether a peer that says it has nothing of a document is offered it again: a relay, which keeps everything it may, by a leaf
+    /// that has something of it, and by another relay if nobody else is known to have it.
+    pub(super) fn insists(&self, channel: ChannelId, doc: &DocId) -> bool {
+        let relay = self.model.is_extended(channel) && self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+        relay
+            && self.model.held(doc).is_some_and(|(_, version)| !version.is_empty())
+            && (self.role() == Role::Leaf || self.is_unconfirmed(doc))
+    }
+
+    fn is_unconfirmed(&self, doc: &DocId) -> bool {
+        let away = || self.model.unsent.contains_key(doc);
+        self.model.docs.get(doc).map_or_else(away, |entry| !entry.confirmed.includes(&entry.version))
     }
 
     /// The reason for a refusal may have passed.

@@ -12,6 +12,9 @@ use crate::{
 /// How far ahead of the local clock a peer's time or lineage is believed.
 const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// The longest time between two looks for tombstones to forget, in milliseconds.
+const LOOK_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Milliseconds until a store that could not remove a document is asked to again.
 const REMOVE_AGAIN_MS: u64 = 5_000;
 
@@ -24,7 +27,7 @@ impl Synchronizer {
         let lineage = self.model.lineage(doc).or_else(|| self.model.buried.get(doc).map(|tombstone| tombstone.lineage)).unwrap_or(0);
         let tombstone = Tombstone { lineage, at: now.0, by: self.config.identity.peer_id.clone() };
         self.spread_deletion(doc, &tombstone, None, out);
-        self.bury(doc, tombstone, out);
+        self.bury(doc, tombstone, now, out);
     }
 
     /// The application makes a document anew; one that is here is deleted first.
@@ -58,7 +61,7 @@ impl Synchronizer {
             Some(here) if here < lineage => {
                 let tombstone = Tombstone { lineage: here, at: now.0, by: self.config.identity.peer_id.clone() };
                 self.spread_deletion(doc, &tombstone, None, out);
-                self.bury(doc, tombstone, out);
+                self.bury(doc, tombstone, now, out);
             }
             Some(_) | None => {}
         }
@@ -77,10 +80,10 @@ impl Synchronizer {
     }
 
     /// A backup knows of a deletion.
-    pub(super) fn deletion_known(&mut self, doc: &DocId, tombstone: Tombstone, out: &mut Vec<Effect>) {
+    pub(super) fn deletion_known(&mut self, doc: &DocId, tombstone: Tombstone, now: Timestamp, out: &mut Vec<Effect>) {
         if !self.model.is_buried(doc, tombstone.lineage) {
             self.spread_deletion(doc, &tombstone, None, out);
-            self.bury(doc, tombstone, out);
+            self.bury(doc, tombstone, now, out);
         }
     }
 
@@ -88,6 +91,7 @@ impl Synchronizer {
     pub(super) fn doc_forgotten(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         self.model.forgotten.insert(doc.clone());
         self.model.buried.remove(doc);
+        self.model.undeletable.remove(doc);
         self.drop_doc(doc, out);
         for channel in self.model.stores() {
             out.push(Effect::ForgetDoc { channel, doc: doc.clone() });
@@ -97,12 +101,12 @@ impl Synchronizer {
     /// A peer of the reference protocol asks for a deletion.
     pub(super) fn delete_requested(&mut self, channel: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        let lineage = self.model.lineage(doc);
+        let lineage = self.model.lineage(doc).filter(|_| self.permissions.visibility(doc, &peer));
         let allowed = lineage.is_some() && self.may_delete(channel, doc);
         if let (true, Some(lineage)) = (allowed, lineage) {
             let tombstone = Tombstone { lineage, at: now.0, by: peer.peer_id.clone() };
             self.spread_deletion(doc, &tombstone, Some(channel), out);
-            self.bury(doc, tombstone, out);
+            self.bury(doc, tombstone, now, out);
         }
         if !allowed && lineage.is_some() {
             self.peer_deleted(channel, doc);
@@ -151,7 +155,7 @@ impl Synchronizer {
             return;
         }
         self.spread_deletion(doc, &tombstone, Some(channel), out);
-        self.bury(doc, tombstone, out);
+        self.bury(doc, tombstone, now, out);
     }
 
     /// A peer has deleted a document that is kept here: it has nothing of it any more, and would answer every change the same way.
@@ -223,7 +227,7 @@ impl Synchronizer {
             .buried
             .iter()
             .filter(|(doc, _)| {
-                let refused = self.model.undeletable.get(*doc).is_some_and(|peers| peers.contains(&peer.peer_id));
+                let refused = self.model.is_undeletable(doc, &peer.peer_id);
                 self.model.lineage(doc).is_none() && !refused && self.permissions.visibility(doc, &peer)
             })
             .map(|(doc, tombstone)| (doc.clone(), tombstone.clone()))
@@ -237,7 +241,7 @@ impl Synchronizer {
     }
 
     /// Deletes what a tombstone covers, in memory and in stores, and keeps the tombstone.
-    pub(super) fn bury(&mut self, doc: &DocId, tombstone: Tombstone, out: &mut Vec<Effect>) {
+    pub(super) fn bury(&mut self, doc: &DocId, tombstone: Tombstone, now: Timestamp, out: &mut Vec<Effect>) {
         for channel in self.model.stores() {
             if self.may_keep(channel, doc) {
                 out.push(Effect::BuryDoc { channel, doc: doc.clone(), tombstone: tombstone.clone() });
@@ -247,6 +251,18 @@ impl Synchronizer {
             self.drop_doc(doc, out);
         }
         self.note_tombstone(doc, tombstone);
+        let max = self.config.tombstones.max;
+        if self.model.buried.len() > max + (max / 8).max(16) {
+            // Not at each: it looks at all of them.
+            self.forget_tombstones(now, out);
+        }
+        self.watch_tombstones(out);
+    }
+
+    fn watch_tombstones(&mut self, out: &mut Vec<Effect>) {
+        if !self.model.buried.is_empty() {
+            self.model.arm(Timer::Tombstones, self.config.tombstones.keep_ms.clamp(1_000, LOOK_MS), out);
+        }
     }
 
     /// A store still has what was removed: it would be back at the next start.
@@ -306,6 +322,7 @@ impl Synchronizer {
                 }
             }
         }
+        self.watch_tombstones(out);
     }
 
     /// Returns whether a document was deleted and not made again.

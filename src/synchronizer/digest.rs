@@ -25,10 +25,6 @@ const MAX_PARTS: usize = 4_096;
 
 const WHOLE: Part = Part { depth: 0, prefix: 0 };
 
-/// Messages of a comparison that are answered in [`WINDOW_MS`]: one that goes on takes a handful.
-const MAX_MESSAGES: u32 = 64;
-const WINDOW_MS: u64 = 10_000;
-
 /// A document both sides follow.
 struct Followed {
     doc: DocId,
@@ -115,7 +111,11 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        if !self.speaks_digest(channel) || !self.has_time_for_digest(channel, now) {
+        if !self.speaks_digest(channel) {
+            return;
+        }
+        let documents = if self.compares_all(channel) { self.model.catalogue.len() } else { self.model.linked(channel) };
+        if !self.model.has_time(channel, documents, now) {
             return;
         }
         if reply
@@ -217,7 +217,7 @@ impl Synchronizer {
     /// Returns the documents that both sides follow and that the peer may see.
     fn followed(&self, channel: ChannelId) -> Vec<Followed> {
         let Some(entry) = self.model.channels.get(&channel) else { return Vec::new() };
-        let relays = self.role() == Role::Relay && entry.role == Role::Relay;
+        let relays = self.compares_all(channel);
         let mut docs: Vec<DocId> = if relays { self.model.catalogue.keys().cloned().collect() } else { self.model.docs_of(channel) };
         docs.retain(|doc| self.model.peek(channel, doc).map_or(relays, |link| (relays || link.is_followed()) && link.is_agreed()));
         if entry.kind == ChannelKind::Tabs {
@@ -241,15 +241,9 @@ impl Synchronizer {
         followed
     }
 
-    /// Returns whether a peer has not asked for more comparisons lately than anybody needs: each looks at every document.
-    fn has_time_for_digest(&mut self, channel: ChannelId, now: Timestamp) -> bool {
-        let Some(entry) = self.model.channels.get_mut(&channel) else { return false };
-        let (since, count) = &mut entry.digests;
-        if now < *since || now.since(*since) >= WINDOW_MS {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        *count <= MAX_MESSAGES
+    /// Returns whether both sides keep everything: then all of it is compared.
+    fn compares_all(&self, channel: ChannelId) -> bool {
+        self.role() == Role::Relay && self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay)
     }
 }
 

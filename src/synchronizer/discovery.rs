@@ -54,7 +54,8 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let state = DocState::Loading { begun: false, waiting: SortedSet::new(), requests, ask, found: false, held_back: None };
+        let reserved = self.model.reserve(doc, &requests);
+        let state = DocState::Loading { begun: false, waiting: SortedSet::new(), requests, reserved, ask, found: false, held_back: None };
         let mut entry = Doc { lineage, opened, state, used: now, ..Doc::default() };
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             known.away = false;
@@ -145,7 +146,7 @@ impl Synchronizer {
             return;
         }
         let known = self.model.catalogue.contains_key(&doc);
-        if !known && (self.model.is_crowded(channel) || !self.permissions.creation(&doc, &peer)) {
+        if !known && (self.model.is_crowded(channel) || !self.may_create(&doc, &peer)) {
             return;
         }
         let lineage = self.model.lineage(&doc).unwrap_or(0);
@@ -195,16 +196,18 @@ impl Synchronizer {
         }
     }
 
-    pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, out: &mut Vec<Effect>) {
+    pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        let wanted: Option<SortedSet<DocId>> = filter.map(|docs| docs.into_iter().collect());
-        let docs = self
-            .model
-            .catalogue
-            .keys()
-            .filter(|doc| wanted.as_ref().is_none_or(|wanted| wanted.contains(doc)) && self.permissions.visibility(doc, &peer))
-            .cloned()
-            .collect();
+        if !self.model.has_time(channel, filter.as_ref().map_or(self.model.catalogue.len(), Vec::len), now) {
+            return;
+        }
+        let docs = match filter {
+            Some(docs) => {
+                let named: SortedSet<DocId> = docs.into_iter().filter(|doc| self.model.catalogue.contains_key(doc)).collect();
+                named.into_iter().filter(|doc| self.permissions.visibility(doc, &peer)).collect()
+            }
+            None => self.model.catalogue.keys().filter(|doc| self.permissions.visibility(doc, &peer)).cloned().collect(),
+        };
         out.push(Effect::Send { channel, message: Message::DirectoryResponse { docs } });
     }
 

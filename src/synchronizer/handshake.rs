@@ -205,7 +205,7 @@ impl Synchronizer {
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let device = self.device_of(channel);
         self.records_channel_closed(channel, out);
-        let Some((gone, links)) = self.model.remove_channel(channel) else { return };
+        let Some((mut gone, links)) = self.model.remove_channel(channel) else { return };
         self.remember_followers(&gone, device, &links, now);
         self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
@@ -218,16 +218,12 @@ impl Synchronizer {
             | Timer::Fetch(_)
             | Timer::Graft(_)
             | Timer::Digest
+            | Timer::Tombstones
             | Timer::Memory
             | Timer::Trim
             | Timer::Renew(_) => true,
         });
-        for doc in self.model.docs.values_mut() {
-            if let DocState::Loading { requests, ask, .. } = &mut doc.state {
-                requests.retain(|request| request.channel != channel);
-                ask.remove(&channel);
-            }
-        }
+        self.model.forget_requests(channel, &mut gone.introduced);
         // What it had promised is asked for elsewhere.
         for doc in links.keys() {
             if self.model.docs.get(doc).is_some_and(|entry| entry.fetches.values().any(|fetch| fetch.channel == channel && !fetch.arrived))

@@ -39,7 +39,7 @@ impl Synchronizer {
             }
             return;
         }
-        if is_absurd(lineage, now) || self.model.is_absurd_claim(&doc, &version) {
+        if is_absurd(lineage, now) || self.model.is_absurd_claim(channel, &doc, &version) {
             return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
         }
         if self.model.is_buried(&doc, lineage) {
@@ -108,7 +108,7 @@ impl Synchronizer {
         let Request { channel, ref version, bidirectional: reply, .. } = request;
         let Some(peer) = self.model.context(channel) else { return };
         let known_here = self.model.catalogue.contains_key(&doc);
-        let welcome = (known_here || (!self.model.is_crowded(channel) && self.permissions.creation(&doc, &peer)))
+        let welcome = (known_here || (!self.model.is_crowded(channel) && self.may_create(&doc, &peer)))
             && self.believes_lineage(channel, &doc, lineage);
         if self.model.forgotten.contains(&doc) || !welcome {
             if reply {
@@ -151,7 +151,11 @@ impl Synchronizer {
     pub(super) fn follow(&mut self, channel: ChannelId, doc: &DocId, version: &VersionVector) {
         let Some(link) = self.model.link(channel, doc) else { return };
         link.subscribed = true;
-        link.absent = false;
+        let unavailable = link.refused.is_none() && link.last_refusal.is_none_or(|reason| reason == RefusalReason::Unavailable);
+        if std::mem::replace(&mut link.absent, false) && unavailable {
+            link.last_refusal = None;
+            link.refusals = 0;
+        }
         self.model.unlearn(channel, doc, version);
         self.model.learn(channel, doc, version);
     }
@@ -299,7 +303,7 @@ impl Synchronizer {
         if !self.permissions.visibility(&doc, &peer) {
             return;
         }
-        if is_absurd(lineage, now) || self.model.is_absurd_claim(&doc, &version) {
+        if is_absurd(lineage, now) || self.model.is_absurd_claim(channel, &doc, &version) {
             return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
         }
         if self.model.is_buried(&doc, lineage) {

@@ -26,6 +26,7 @@ impl Synchronizer {
             begun: false,
             waiting: SortedSet::new(),
             requests: Vec::new(),
+            reserved: None,
             ask: SortedSet::new(),
             found: true,
             held_back: None,

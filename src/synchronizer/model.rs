@@ -1,12 +1,16 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
+mod limits;
+
 use std::{collections::VecDeque, rc::Rc};
 
 use bytes::Bytes;
 
 use super::{
-    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp, doc_map::DocMap, ephemeral::Presence,
-    unload::beyond,
+    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp,
+    doc_map::DocMap,
+    ephemeral::Presence,
+    unload::{beyond, bytes_of},
 };
 use crate::{
     collections::{SortedMap, SortedSet},
@@ -20,21 +24,15 @@ const REMEMBERED_PEERS: usize = 4096;
 const RETRY_SOURCE_MS: u64 = 10_000;
 /// The longest such rest; one that seems longer is a clock's that was set back.
 pub(super) const LONGEST_REST_MS: u64 = RETRY_SOURCE_MS << 6;
-/// Documents one peer may make this side keep in mind.
-const MAX_DOCS_OF_PEER: usize = 200_000;
-
 /// Requests of one peer for the same document that are answered in a window of so many milliseconds.
 const MAX_ANSWERS: u32 = 64;
 const ANSWERS_WINDOW_MS: u64 = 10_000;
 /// Requests of one peer about one document, and bytes they bring together, that wait until stores have been read.
 const MAX_REQUESTS: usize = 16;
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
-/// Peers that are remembered for having made this side know of very many documents, and how many that is.
-const MAX_INTRODUCERS: usize = 4_096;
-const MANY_DOCS: usize = 1_000;
-
-/// Authors with operations that are not here in what a peer says it has of one document.
-const MAX_STRANGERS: usize = 16_384;
+pub use limits::Footprint;
+#[cfg(test)]
+pub(super) use limits::MAX_LOOKED_AT;
 
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
@@ -128,8 +126,12 @@ pub(super) struct Channel {
     pub(super) heads_due: SortedSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
     pub(super) acks_due: SortedSet<DocId>,
-    /// Comparisons by sums the peer asked for, and since when they are counted.
-    pub(super) digests: (Timestamp, u32),
+    /// Comparisons by sums and directories the peer asked for, the documents looked at for that, and since when they are counted.
+    pub(super) looks: (Timestamp, u32, usize),
+    /// Authors unknown here in what the peer said it has of documents: when they were counted, and in what it said since.
+    strangers: (usize, usize),
+    /// Documents it was not allowed to create, some of them.
+    pub(super) uncreated: SortedSet<DocId>,
     /// Documents this side knows of because of the peer, those that are gone again included.
     pub(super) introduced: usize,
 }
@@ -350,6 +352,8 @@ pub(super) enum DocState {
         waiting: SortedSet<Source>,
         /// Requests of peers, answered when loading ends.
         requests: Vec<Request>,
+        /// Who asked for it first, if nobody knew of it: it counts as one that peer made known while stores are read.
+        reserved: Option<ChannelId>,
         /// Peers known to have the document, asked when loading ends.
         ask: SortedSet<ChannelId>,
         /// Whether any store had it.
@@ -436,7 +440,9 @@ impl Channel {
             comparisons: 0,
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
-            digests: (Timestamp::default(), 0),
+            looks: (Timestamp::default(), 0, 0),
+            strangers: (0, 0),
+            uncreated: SortedSet::new(),
             introduced: 0,
         }
     }
@@ -546,8 +552,13 @@ impl Model {
 
     /// Takes a document out of memory.
     pub(super) fn take_doc(&mut self, doc: &DocId) -> Option<Doc> {
-        let entry = self.docs.remove(doc)?;
+        let mut entry = self.docs.remove(doc)?;
         self.loaded_bytes -= entry.bytes;
+        if let DocState::Loading { reserved, held_back, .. } = &mut entry.state {
+            let (reserved, held_back) = (reserved.take(), held_back.take());
+            self.held_back -= bytes_of(&held_back.unwrap_or_default());
+            self.cancel(reserved);
+        }
         Some(entry)
     }
 
@@ -680,34 +691,6 @@ impl Model {
         }
     }
 
-    /// Returns whether a peer has made this side know of as many documents as one peer may.
-    pub(super) fn is_crowded(&self, channel: ChannelId) -> bool {
-        self.channels.get(&channel).is_some_and(|entry| entry.introduced >= MAX_DOCS_OF_PEER)
-    }
-
-    /// A peer makes this side know of a document.
-    pub(super) fn introduce(&mut self, channel: ChannelId, doc: &DocId) {
-        if !self.catalogue.contains_key(doc)
-            && let Some(entry) = self.channels.get_mut(&channel)
-        {
-            entry.introduced += 1;
-        }
-    }
-
-    /// A peer has come, perhaps again.
-    pub(super) fn recall_introduced(&mut self, channel: ChannelId, peer: &PeerId) {
-        if let Some(entry) = self.channels.get_mut(&channel) {
-            entry.introduced += self.introducers.remove(peer).unwrap_or(0);
-        }
-    }
-
-    /// A peer has left.
-    pub(super) fn remember_introduced(&mut self, peer: PeerId, introduced: usize) {
-        if introduced >= MANY_DOCS && self.introducers.len() < MAX_INTRODUCERS {
-            *self.introducers.entry(peer).or_default() += introduced;
-        }
-    }
-
     /// Returns what is here of a document, in memory or in stores.
     pub(super) fn held(&self, doc: &DocId) -> Option<(u64, &VersionVector)> {
         match (self.docs.get(doc), self.catalogue.get(doc)) {
@@ -823,14 +806,6 @@ impl Model {
                     |(author, end)| (author, if version.get(author) > before.get(author) { before.get(author).min(end) } else { end });
                 *known = known.iter().map(end).collect();
             }
-        }
-    }
-
-    /// Returns whether a peer claims operations of more authors than anybody's document has beyond those here.
-    pub(super) fn is_absurd_claim(&self, doc: &DocId, version: &VersionVector) -> bool {
-        version.len() > MAX_STRANGERS && {
-            let ours = self.held(doc).map(|(_, version)| version);
-            version.iter().filter(|(author, _)| ours.is_none_or(|ours| ours.get(*author) == 0)).count() > MAX_STRANGERS
         }
     }
 

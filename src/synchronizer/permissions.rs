@@ -3,8 +3,11 @@
 use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timestamp, model::DocState};
 use crate::{
     collections::SortedSet,
-    protocol::{DocId, PeerId, PeerType, RecordId},
+    protocol::{DocId, Message, PeerId, PeerType, RecordId, Role},
 };
+
+/// Documents one peer was not allowed to create, of which it is remembered. The others it offers again by itself, later.
+const MAX_UNCREATED: usize = 1_000;
 
 /// The peer a permission is asked about, on one of its channels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,40 @@ pub struct AllowAll;
 impl Permissions for AllowAll {}
 
 impl Synchronizer {
+    /// Returns whether a peer may make a document come into being; a relay, which keeps everything it may, remembers which it may not.
+    pub(super) fn may_create(&mut self, doc: &DocId, peer: &PeerContext) -> bool {
+        let may = self.permissions.creation(doc, peer);
+        if !may
+            && self.role() == Role::Relay
+            && let Some(entry) = self.model.channels.get_mut(&peer.channel)
+            && entry.uncreated.len() < MAX_UNCREATED
+        {
+            entry.uncreated.insert(doc.clone());
+        }
+        may
+    }
+
+    /// Asks a peer which of the documents are there that it was not allowed to create, and is now.
+    fn ask_for_uncreated(&mut self, channel: ChannelId, peer: &PeerContext, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        let unknown = std::mem::take(&mut entry.uncreated).into_iter().filter(|doc| !self.model.catalogue.contains_key(doc));
+        let may = |doc: &DocId| self.permissions.visibility(doc, peer) && self.permissions.creation(doc, peer);
+        let (mut docs, mut rest) = (Vec::new(), SortedSet::new());
+        for doc in unknown {
+            if may(&doc) {
+                docs.push(doc);
+            } else {
+                rest.insert(doc);
+            }
+        }
+        if let Some(entry) = self.model.channels.get_mut(&channel) {
+            entry.uncreated = rest;
+        }
+        if !docs.is_empty() {
+            out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: Some(docs) } });
+        }
+    }
+
     /// The permissions give other answers now: what may no longer be seen stops flowing, what may be seen is compared.
     pub(super) fn permissions_changed(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         self.record_permissions_changed(out);
@@ -109,6 +146,7 @@ impl Synchronizer {
                 self.ask(channel, &doc, true, out);
             }
             self.compare_away(channel, shown, now, out);
+            self.ask_for_uncreated(channel, &peer, out);
         }
         // Also what only stores have: a peer may have been refused it.
         let docs: Vec<_> = self.model.catalogue.keys().filter(|doc| self.model.held(doc).is_some()).cloned().collect();

@@ -85,7 +85,7 @@ impl Synchronizer {
     pub(super) fn listed(&mut self, channel: ChannelId, docs: Vec<(DocId, Stored)>, now: Timestamp, out: &mut Vec<Effect>) {
         self.bury_unheard(channel, &docs, out);
         for (doc, stored) in docs {
-            self.take_tombstone(&doc, &stored, out);
+            self.take_tombstone(&doc, &stored, now, out);
             if self.model.forgotten.contains(&doc) || self.model.is_buried(&doc, stored.lineage) {
                 continue;
             }
@@ -121,10 +121,10 @@ impl Synchronizer {
     }
 
     /// A store remembers a deletion.
-    fn take_tombstone(&mut self, doc: &DocId, stored: &Stored, out: &mut Vec<Effect>) {
+    fn take_tombstone(&mut self, doc: &DocId, stored: &Stored, now: Timestamp, out: &mut Vec<Effect>) {
         if let Some(tombstone) = &stored.tombstone {
             if self.model.lineage(doc).is_some_and(|lineage| lineage <= tombstone.lineage) {
-                self.bury(doc, tombstone.clone(), out);
+                self.bury(doc, tombstone.clone(), now, out);
             }
             self.note_tombstone(doc, tombstone.clone());
         }
@@ -201,7 +201,7 @@ impl Synchronizer {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        self.take_tombstone(doc, &stored, out);
+        self.take_tombstone(doc, &stored, now, out);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         let has_it = !stored.version.is_empty() && stored.lineage >= entry.lineage;
         if has_it {

@@ -52,7 +52,7 @@ impl Synchronizer {
     ) {
         let Some(peer) = self.model.context(channel) else { return };
         let crowded = !self.model.catalogue.contains_key(&doc) && self.model.is_crowded(channel);
-        let absurd = self.model.is_absurd_claim(&doc, &version);
+        let absurd = self.model.is_absurd_claim(channel, &doc, &version);
         if crowded || absurd || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
             return self.refuse(channel, doc, out);
         }
@@ -90,13 +90,15 @@ impl Synchronizer {
         // A store that could not be read may have what the catalogue tells of.
         let blank = self.model.is_blank(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
-        let DocState::Loading { requests, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready) else {
+        let DocState::Loading { requests, reserved, ask, found, held_back, .. } = std::mem::replace(&mut entry.state, DocState::Ready)
+        else {
             return;
         };
         let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
         self.model.touched.insert(doc.clone());
         self.model.confirm_again(doc);
+        self.model.cancel(reserved);
         let exists = opened || found || !blank || !ask.is_empty() || !held_back.is_empty();
         let mut answered = false;
         for request in requests {
@@ -106,7 +108,7 @@ impl Synchronizer {
                 self.refuse(request.channel, doc.clone(), out);
                 continue;
             }
-            let welcome = !self.model.is_crowded(request.channel) && self.permissions.creation(doc, &peer);
+            let welcome = !self.model.is_crowded(request.channel) && self.may_create(doc, &peer);
             if exists || answered || (self.config.interest == Interest::Everything && welcome) {
                 if !answered && !exists {
                     self.model.introduce(request.channel, doc);
@@ -184,11 +186,12 @@ impl Synchronizer {
             return;
         }
         link.subscribed = true;
-        link.absent = false;
+        // What it forgot it may have again.
+        let returns = std::mem::replace(&mut link.absent, false);
         link.known = Some(version.clone());
         link.sent = version.clone();
         link.sent.merge(&ours);
-        let ask_back = bidirectional && (!link.asked || !ours.includes(&version));
+        let ask_back = bidirectional && (!link.asked || returns || !ours.includes(&version));
         let unconfirmed = !version.includes(&ours);
         if unconfirmed {
             link.unconfirmed_since.get_or_insert(now);
@@ -247,7 +250,7 @@ impl Synchronizer {
             }
             Transmission::Unavailable | Transmission::Unknown => None,
         };
-        if said.is_some_and(|said| self.model.is_absurd_claim(doc, said)) {
+        if said.is_some_and(|said| self.model.is_absurd_claim(channel, doc, said)) {
             return;
         }
         let Some(link) = self.model.link(channel, doc) else { return };
@@ -377,6 +380,13 @@ impl Synchronizer {
                 continue;
             }
             let extended = self.model.is_extended(channel);
+            if self.model.peek(channel, doc).is_some_and(|link| link.absent) && self.insists(channel, doc) {
+                // It had nothing when there was nothing to offer.
+                if !self.model.armed.contains(&Timer::Offer(channel, doc.clone())) {
+                    self.ask(channel, doc, true, out);
+                }
+                continue;
+            }
             let Some(link) = self.model.link(channel, doc).filter(|link| link.subscribed && link.refused.is_none()) else { continue };
             let base = link.base();
             if base.includes(&ours) {

@@ -9,6 +9,7 @@ mod ephemeral;
 mod extended;
 mod hostile;
 mod inputs;
+mod limits;
 mod loss;
 mod records;
 mod trimmed;
@@ -678,6 +679,7 @@ fn a_deleted_document_leaves_every_store_and_announcements_do_not_bring_it_back(
             Effect::BuryDoc { channel: STORE, doc: doc("d"), tombstone: Tombstone { lineage: 0, at: NOW.0, by: PeerId::from_wire("1") } },
             Effect::DropDoc { doc: doc("d") },
             Effect::Emit(Event::DocumentRemoved(doc("d"))),
+            timer(Timer::Tombstones, 24 * 60 * 60 * 1000),
         ]
     );
     assert_eq!(bench.receive(peer, Message::NewDoc { docs: vec![doc("d")] }), []);

@@ -51,6 +51,8 @@ pub enum Timer {
     Offer(super::ChannelId, crate::protocol::DocId),
     /// Compare everything with every peer, and forget old tombstones.
     Digest,
+    /// Forget old tombstones, also where there is nobody to compare with.
+    Tombstones,
     /// Look whether documents should leave memory.
     Memory,
     /// Ask what is settled, and trim what may go.

@@ -20,6 +20,8 @@ const LOOK_MS: u64 = 1_000;
 const LOOK_AGAIN_MS: u64 = 10_000;
 /// Milliseconds a document stays after its last use while a peer has not confirmed what it was sent.
 const PATIENCE_MS: u64 = 60_000;
+/// Documents that leave at one look: it must not take long.
+pub(super) const MAX_UNLOADED: usize = 4_096;
 /// Bytes of messages held back for one document.
 const MAX_HELD_BACK: usize = 1024 * 1024;
 /// Bytes of messages held back for all documents together.
@@ -73,17 +75,20 @@ impl Synchronizer {
         let mut idle = self.idle(held);
         // The least recently used first; a clock that was set back makes none the latest for ever.
         sort_by_key(&mut idle, |(used, _, _)| if *used > now { Timestamp(0) } else { *used });
-        let mut left = idle.clone();
-        for (_, _, doc) in &idle {
-            if !self.over_budget(&left) {
+        let (mut documents, mut bytes) = size_of(&idle);
+        let mut unloaded = 0;
+        for (_, size, doc) in &idle {
+            if unloaded == MAX_UNLOADED || !self.exceeds_budget(documents, bytes) {
                 break;
             }
             if self.may_leave(doc, now) {
-                left.retain(|(_, _, other)| other != doc);
+                documents -= 1;
+                bytes -= size;
+                unloaded += 1;
                 self.unload(doc, out);
             }
         }
-        if self.over_budget(&left) {
+        if self.exceeds_budget(documents, bytes) {
             self.model.arm(Timer::Memory, LOOK_MS, out);
         } else if self.over_budget(&self.idle(&SortedSet::new())) {
             // Nobody tells when what holds a document lets it go.
@@ -98,8 +103,12 @@ impl Synchronizer {
     }
 
     fn over_budget(&self, idle: &[(Timestamp, u64, DocId)]) -> bool {
-        let budget = self.config.memory;
-        idle.len() > budget.documents || idle.iter().map(|(_, bytes, _)| bytes).sum::<u64>() > budget.bytes
+        let (documents, bytes) = size_of(idle);
+        self.exceeds_budget(documents, bytes)
+    }
+
+    fn exceeds_budget(&self, documents: usize, bytes: u64) -> bool {
+        documents > self.config.memory.documents || bytes > self.config.memory.bytes
     }
 
     fn may_leave(&self, doc: &DocId, now: Timestamp) -> bool {
@@ -164,8 +173,7 @@ impl Synchronizer {
         let room = self.model.held_back + bytes <= MAX_HELD_BACK_IN_ALL;
         match self.model.docs.get_mut(doc) {
             Some(Doc { state: DocState::Loading { held_back: Some(held_back), .. }, .. }) => {
-                let before: usize = held_back.iter().filter_map(|(_, message)| carried(message)).map(|(_, bytes)| bytes).sum();
-                if !room || before + bytes > MAX_HELD_BACK {
+                if !room || bytes_of(held_back) + bytes > MAX_HELD_BACK {
                     return Some(message);
                 }
                 self.model.held_back += bytes;
@@ -222,9 +230,7 @@ impl Synchronizer {
 
     /// A document was read: what was held back for it takes its course.
     pub(super) fn release(&mut self, held_back: Vec<(ChannelId, Message)>, now: Timestamp, out: &mut Vec<Effect>) {
-        for (_, message) in &held_back {
-            self.model.held_back -= carried(message).map_or(0, |(_, bytes)| bytes);
-        }
+        self.model.held_back -= bytes_of(&held_back);
         for (channel, message) in held_back {
             self.received(channel, message, now, out);
         }
@@ -237,6 +243,11 @@ impl Synchronizer {
     }
 }
 
+/// Returns how many documents these are, and the bytes they take together.
+fn size_of(idle: &[(Timestamp, u64, DocId)]) -> (usize, u64) {
+    (idle.len(), idle.iter().map(|(_, bytes, _)| bytes).sum())
+}
+
 /// Returns the document a message brings something of, and how many bytes. Of the extension's own messages `heads` decides.
 fn carried(message: &Message) -> Option<(&DocId, usize)> {
     match message {
@@ -246,6 +257,11 @@ fn carried(message: &Message) -> Option<(&DocId, usize)> {
         },
         _ => None,
     }
+}
+
+/// Returns how many bytes are held back.
+pub(super) fn bytes_of(held_back: &[(ChannelId, Message)]) -> usize {
+    held_back.iter().filter_map(|(_, message)| carried(message)).map(|(_, bytes)| bytes).sum()
 }
 
 /// Returns the number of operations in `whole` that `part` lacks.

@@ -6,16 +6,11 @@ use bytes::Bytes;
 use corella::protocol::{DeleteStatus, DocId, EphemeralPayload, Identity, Message, PeerId, PeerType, Transmission, VersionVector};
 use serde_json::Value;
 
-/// Reads a file of the recorded data, or says why the test is skipped.
-pub(crate) fn recorded(name: &str) -> Option<Value> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data/wire").join(name);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
-        Err(error) => {
-            println!("skipped: {}: {error}", path.display());
-            None
-        }
-    }
+/// Reads what was recorded of the reference.
+pub(crate) fn recorded(name: &str) -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
 }
 
 pub(crate) fn hex(text: &str) -> Vec<u8> {

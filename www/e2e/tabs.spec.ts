@@ -195,7 +195,7 @@ test("presence of a tab behind another reaches other machines and ends with the 
   await crashed.evaluate(() => window.handle.ephemeral("presence").setSelf("two"));
   await expect.poll(present).toBe("one,two");
   await closed.close();
-  await expect.poll(present).toBe("two");
+  await expect.poll(present, { intervals: [20], timeout: 1000 }).toBe("two");
   const devtools = await context.newCDPSession(crashed);
   const gone = crashed.waitForEvent("crash");
   devtools.send("Page.crash").catch(() => {});

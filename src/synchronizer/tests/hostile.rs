@@ -366,6 +366,51 @@ fn what_a_peer_makes_known_is_counted_for_it_also_when_it_deletes_it_or_comes_ag
 }
 
 #[test]
+fn documents_a_peer_asks_for_count_for_it_while_they_wait_to_be_read() {
+    let ask = |names: std::ops::Range<u32>, extended: bool| -> Vec<Message> {
+        let docs = names.map(|number| number.to_string());
+        if extended {
+            let heads: Vec<_> = docs.map(|name| head(&name, vv(&[]))).collect();
+            return heads.chunks(1_000).map(|heads| Message::Heads { heads: heads.to_vec(), reply: true }).collect();
+        }
+        docs.map(|name| Message::SyncRequest { doc: doc(&name), version: vv(&[]), ephemeral: None, bidirectional: true }).collect()
+    };
+    for (extended, peers) in [(true, ["2", "3"]), (false, ["4", "5"])] {
+        let mut bench = relay();
+        bench.store();
+        let [first, second] = [1, 2].map(|number: u64| match extended {
+            true => pipe(&mut bench, number, peers[number as usize - 1]),
+            false => bench.network(number, peers[number as usize - 1]),
+        });
+        bench.sync.model.channels.get_mut(&first).unwrap().introduced = 199_500;
+        let _ = ask(0..490, extended).into_iter().flat_map(|message| bench.receive(first, message)).count();
+        let refused = |bench: &mut Bench, peer, names| {
+            let refusals = |effect: &Effect| {
+                let Effect::Send { message, .. } = effect else { return false };
+                matches!(
+                    message,
+                    Message::Refusal { reason: RefusalReason::Unavailable, .. }
+                        | Message::SyncResponse { transmission: Transmission::Unavailable, .. }
+                )
+            };
+            let effects: Vec<_> = ask(names, extended).into_iter().flat_map(|message| bench.receive(peer, message)).collect();
+            effects.iter().filter(|effect| refusals(effect)).count()
+        };
+        assert_eq!(refused(&mut bench, first, 490..520), 20);
+        assert_eq!(bench.sync.model.docs.len(), 500);
+        assert_eq!(refused(&mut bench, second, 500..520), 0, "others may go on");
+        // Who waits for the same has it counted when the first one leaves.
+        assert_eq!(refused(&mut bench, second, 0..100), 0);
+        let _ = bench.on(Input::ChannelClosed { channel: first });
+        assert_eq!(bench.sync.model.channels[&second].introduced, 120);
+        let (version, size) = (VersionVector::new(), StoredSize::default());
+        let read = |name: &str| Input::Loaded { channel: STORE, doc: doc(name), stored: Stored::default(), version, size, whole: true };
+        let _ = bench.on(read("0"));
+        assert_eq!(bench.sync.model.channels[&second].introduced, 120, "it came into being");
+    }
+}
+
+#[test]
 fn operations_that_come_while_a_document_is_read_are_taken_when_it_is() {
     let mut bench = relay();
     bench.store();

@@ -1,7 +1,10 @@
 //! Documents leave memory and come back.
 
 use super::*;
-use crate::{collections::SortedSet, synchronizer::unload::MemoryBudget};
+use crate::{
+    collections::SortedSet,
+    synchronizer::unload::{MAX_UNLOADED, MemoryBudget},
+};
 
 fn frugal(interest: Interest) -> Bench {
     let memory = MemoryBudget { documents: 1, bytes: u64::MAX };
@@ -96,6 +99,19 @@ fn bytes_count_as_well_as_documents() {
         close(&mut bench, name, later(at as u64));
     }
     assert_eq!(look(&mut bench, &[], later(9)), ["a"], "of three times ten bytes");
+}
+
+#[test]
+fn so_many_documents_leave_at_one_look_and_the_others_at_the_next() {
+    let mut bench = frugal(Interest::Opened);
+    for number in 0..2 * MAX_UNLOADED {
+        let name = number.to_string();
+        stored(&mut bench, &name, NOW);
+        close(&mut bench, &name, NOW);
+    }
+    assert_eq!(look(&mut bench, &[], later(100)).len(), MAX_UNLOADED);
+    assert_eq!(look(&mut bench, &[], later(101)).len(), MAX_UNLOADED - 1);
+    assert_eq!(look(&mut bench, &[], later(102)).len(), 0);
 }
 
 /// A repo with document "a", which a peer follows, on disk and out of memory.
@@ -220,4 +236,14 @@ fn a_relay_is_told_what_left_memory_where_no_sum_says_it_and_told_again_if_it_do
     let answer = Message::Heads { heads: vec![super::extended::head("d", vv(&[(7, 1)]))], reply: false };
     let _ = bench.at(Input::Received { channel: peer, message: answer }, later(4));
     assert_eq!(bench.at(verify, later(9)), [], "it has said what it has");
+}
+
+#[test]
+fn bytes_held_back_for_a_document_that_is_dropped_meanwhile_are_held_no_more() {
+    let (mut bench, peer) = away(Interest::Opened);
+    let transmission = Transmission::Update { data: Bytes::from_static(b"more"), version: vv(&[(7, 1), (8, 1)]) };
+    let _ = bench.receive(peer, Message::Update { doc: doc("a"), transmission });
+    assert_eq!(bench.sync.model.held_back, 4);
+    let _ = bench.on(Input::DocDeleted { doc: doc("a") });
+    assert_eq!(bench.sync.model.held_back, 0);
 }

@@ -3,7 +3,7 @@
 use corella::synchronizer::Durability;
 use loro::{ExportMode, LoroDoc};
 
-use super::{hostile::MARK, node::Alive, wire::Noise, world::Chaos};
+use super::{hostile::MARK, node::Alive, table::Group, wire::Noise, world::Chaos};
 use crate::chance::Chance;
 
 /// Characters an edit may bring along: of one to four bytes, combining, joined, outside the basic plane.
@@ -352,18 +352,22 @@ impl Chaos {
         match what {
             Right::Change if self.plan.read_only.contains(&(doc, group)) => return,
             Right::See if self.plan.hidden.contains(&(doc, group)) => return,
-            Right::Change => self.table.forbid_changes(name, group, denied),
+            Right::Change => _ = self.table.forbid_changes(name, group, denied),
             Right::See => self.table.withdraw(name, group, denied),
-            Right::Create => self.table.forbid_creation(name, group, denied),
+            Right::Create => _ = self.table.forbid_creation(name, group, denied),
             Right::Delete => self.table.deletion.set(self.plan.remote_deletion && !denied),
         }
-        self.tell_permissions();
+        self.tell_permissions(matches!(what, Right::Delete), &[group]);
     }
 
-    /// Every repo hears that its permissions give other answers now.
-    pub fn tell_permissions(&self) {
+    /// The repos whose permissions give other answers now hear of it: who is asked about one of these groups, or all of them. Whoever is in
+    /// the group, and meets nobody else of it, does not know.
+    pub fn tell_permissions(&self, all: bool, groups: &[Group]) {
         for node in &self.nodes {
-            if let Some(alive) = node.working() {
+            let own = node.plan.group;
+            let alone = self.nodes.iter().filter(|other| other.plan.group == own).count() == 1;
+            let concerned = all || groups.iter().any(|group| *group != own || !alone);
+            if let Some(alive) = node.working().filter(|_| concerned) {
                 alive.repo.permissions_changed();
             }
         }

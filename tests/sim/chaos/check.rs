@@ -31,6 +31,8 @@ pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
 const MOST_TIMERS: usize = 16;
 /// Records of a document on a disk, for each repo that uses it at once: none removes what another one has written and it has not read.
 const MOST_RECORDS: usize = 64;
+/// Peers of which a node remembers that they refused a deletion, for each document.
+const MOST_REFUSERS: usize = 64;
 /// How long a repo may take to confirm what has long arrived.
 const CONFIRM_MS: u64 = 30_000;
 
@@ -241,6 +243,15 @@ impl Chaos {
             let known = alive.repo.list().len();
             if known > most {
                 faults.push(format!("node {node} knows of {known} documents where there are {most}"));
+            }
+            let kept = alive.repo.footprint();
+            let bounded = kept.held_back == 0
+                && kept.reading == 0
+                && kept.links <= most * kept.channels
+                && kept.refusers <= most * MOST_REFUSERS
+                && kept.uncreated <= most * kept.channels;
+            if !bounded {
+                faults.push(format!("node {node} keeps {kept:?} for {most} documents"));
             }
         }
     }

@@ -34,8 +34,9 @@ impl Table {
         self.groups.borrow_mut().insert(peer, group);
     }
 
-    pub fn hide(&self, doc: &str, from: Group, hidden: bool) {
-        set(&self.hidden, doc, from, hidden);
+    /// Returns whether that is news, as all that set rules do.
+    pub fn hide(&self, doc: &str, from: Group, hidden: bool) -> bool {
+        set(&self.hidden, doc, from, hidden)
     }
 
     /// Hides a document for a while from a group that may know it.
@@ -48,12 +49,12 @@ impl Table {
         self.was_shown.borrow().contains(&(doc.to_owned(), to))
     }
 
-    pub fn forbid_creation(&self, doc: &str, by: Group, forbidden: bool) {
-        set(&self.uncreatable, doc, by, forbidden);
+    pub fn forbid_creation(&self, doc: &str, by: Group, forbidden: bool) -> bool {
+        set(&self.uncreatable, doc, by, forbidden)
     }
 
-    pub fn forbid_changes(&self, doc: &str, by: Group, forbidden: bool) {
-        set(&self.read_only, doc, by, forbidden);
+    pub fn forbid_changes(&self, doc: &str, by: Group, forbidden: bool) -> bool {
+        set(&self.read_only, doc, by, forbidden)
     }
 
     pub fn is_hidden(&self, doc: &str, from: Group) -> bool {
@@ -69,13 +70,9 @@ impl Table {
     }
 }
 
-fn set(table: &RefCell<BTreeSet<(String, Group)>>, doc: &str, group: Group, present: bool) {
+fn set(table: &RefCell<BTreeSet<(String, Group)>>, doc: &str, group: Group, present: bool) -> bool {
     let entry = (doc.to_owned(), group);
-    if present {
-        table.borrow_mut().insert(entry);
-    } else {
-        table.borrow_mut().remove(&entry);
-    }
+    if present { table.borrow_mut().insert(entry) } else { table.borrow_mut().remove(&entry) }
 }
 
 /// The table as a repo of one group asks it.

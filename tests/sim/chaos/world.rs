@@ -417,17 +417,21 @@ impl Chaos {
     /// Takes back every fault, lets the dead live again and connects everybody.
     pub fn heal(&mut self) {
         self.trace.action("healing");
+        let mut changed = Vec::new();
         for doc in 0..self.plan.docs.len() {
             for node in &self.nodes {
                 let group = node.plan.group;
                 let name = &self.plan.docs[doc];
-                self.table.forbid_changes(name, group, self.plan.read_only.contains(&(doc, group)));
-                self.table.hide(name, group, self.plan.hidden.contains(&(doc, group)));
-                self.table.forbid_creation(name, group, false);
+                let rules = [
+                    self.table.forbid_changes(name, group, self.plan.read_only.contains(&(doc, group))),
+                    self.table.hide(name, group, self.plan.hidden.contains(&(doc, group))),
+                    self.table.forbid_creation(name, group, false),
+                ];
+                changed.extend(rules.contains(&true).then_some(group));
             }
         }
-        self.table.deletion.set(self.plan.remote_deletion);
-        self.tell_permissions();
+        let deletion = self.table.deletion.replace(self.plan.remote_deletion) != self.plan.remote_deletion;
+        self.tell_permissions(deletion, &changed);
         for disk in &self.disks {
             disk.fail_writes.set(false);
             disk.fail_loads.set(false);
