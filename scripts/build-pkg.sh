@@ -37,7 +37,7 @@ if [ $profile = wasm ]; then
   if [ -n "${WASM_SIZED-}" ]; then
     # A panic is a bare trap here: what it says, and where, is in the development build.
     read -ra cargo <<<"$WASM_SIZED cargo"
-    settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
+    settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size,backtrace-trace-only -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
     flags+=(-Zlocation-detail=none)
   fi
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} ${flags[*]}"
@@ -63,7 +63,8 @@ wasm-bindgen --target web --no-typescript "${names[@]}" --remove-producers-secti
 if [ $profile = wasm ]; then
   say "optimising it"
   # Copies of one generic function have similar names and similar code: side by side they compress better, for gzip by a twentieth.
-  wasm-opt -O1 --reorder-functions-by-name --strip-debug $out.new/corella_bg.wasm -o $out.new/corella_bg.wasm
+  # Locals as the compiler left them compress better than fewer of them.
+  wasm-opt -O1 --skip-pass=simplify-locals --reorder-functions-by-name --strip-debug $out.new/corella_bg.wasm -o $out.new/corella_bg.wasm
 fi
 node scripts/guard-glue.mjs $out.new/corella.js
 node scripts/guard-strings.mjs $out.new/corella.js

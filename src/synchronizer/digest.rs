@@ -115,7 +115,7 @@ impl Synchronizer {
             return;
         }
         let documents = if self.compares_all(channel) { self.model.catalogue.len() } else { self.model.linked(channel) };
-        if !self.model.has_time(channel, documents, now) {
+        if !self.model.has_time(channel, documents, true, now) {
             return;
         }
         if reply

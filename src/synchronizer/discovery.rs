@@ -167,7 +167,7 @@ impl Synchronizer {
         if told && !again {
             return;
         }
-        self.announce_to_strangers(doc, out);
+        self.announce_to_strangers(doc, again, out);
     }
 
     /// Tells peers that may see more now of documents that left memory after they had been announced.
@@ -175,13 +175,15 @@ impl Synchronizer {
         let announced = |(doc, known): &(&DocId, &Known)| known.announced && !self.model.docs.contains_key(doc);
         let docs: Vec<_> = self.model.catalogue.iter().filter(announced).map(|(doc, _)| doc.clone()).collect();
         for doc in docs {
-            self.announce_to_strangers(&doc, out);
+            self.announce_to_strangers(&doc, true, out);
         }
     }
 
-    fn announce_to_strangers(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+    fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
         for channel in self.model.pipes() {
-            if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked) || !self.sees(channel, doc) {
+            // A peer of the reference protocol that was hidden from and shown again does not follow by being asked: it has to ask.
+            let told = |asked: bool| asked && !(again && !self.model.is_extended(channel));
+            if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || told(link.asked)) || !self.sees(channel, doc) {
                 continue;
             }
             // No link comes of it: most peers have nothing to do with most documents.
@@ -198,7 +200,7 @@ impl Synchronizer {
 
     pub(super) fn directory_requested(&mut self, channel: ChannelId, filter: Option<Vec<DocId>>, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        if !self.model.has_time(channel, filter.as_ref().map_or(self.model.catalogue.len(), Vec::len), now) {
+        if !self.model.has_time(channel, filter.as_ref().map_or(self.model.catalogue.len(), Vec::len), false, now) {
             return;
         }
         let docs = match filter {

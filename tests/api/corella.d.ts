@@ -227,7 +227,8 @@ export interface RepoOptions {
  * How safe the present content of a document is: in this page's memory, in this device's storage, in another machine's memory, on
  * another machine's disk. Each level includes those before it, "disk" only where the repo has storage. Other machines count by
  * what they said themselves: a hub of corella's says both, one that speaks only loro-extended's protocol proves "hub" at most.
- * Tabs of the same device count as nobody. A document without content is as safe as can be.
+ * With several, each operation is on one of them. Tabs of the same device count as nobody. A document without content is as safe
+ * as can be.
  */
 export type Durability = "memory" | "disk" | "hub" | "hub-disk";
 

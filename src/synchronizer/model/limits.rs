@@ -24,10 +24,10 @@ const MAX_STRANGERS_IN_ALL: usize = 1_000_000;
 /// Authors in so much of what it says after which they are counted again: those that came to be known, or whose documents went, count no more.
 const COUNT_AGAIN: usize = MAX_STRANGERS_IN_ALL / 8;
 
-/// Comparisons by sums and directories that are answered in [`WINDOW_MS`]: a comparison that goes on takes a handful.
+/// Comparisons by sums that are answered in [`WINDOW_MS`]: a comparison that goes on takes a handful.
 const MAX_MESSAGES: u32 = 64;
 const WINDOW_MS: u64 = 10_000;
-/// Documents looked at for them for a peer that came by itself. What exceeds it is the last one.
+/// Documents looked at for them and for directories, for a peer that came by itself. What exceeds it is the last one.
 pub(in crate::synchronizer) const MAX_LOOKED_AT: usize = 1_000_000;
 
 /// How much is kept for peers, for tests.
@@ -155,14 +155,15 @@ impl Model {
         self.channels.get(&channel).map_or(0, |entry| entry.docs.len())
     }
 
-    /// Returns whether a peer has not had more looked at lately than anybody needs, if `documents` more are looked at for it.
-    pub(in crate::synchronizer) fn has_time(&mut self, channel: ChannelId, documents: usize, now: Timestamp) -> bool {
+    /// Returns whether a peer has not had more looked at lately than anybody needs, if `documents` more are looked at for it. Comparisons are
+    /// counted as well.
+    pub(in crate::synchronizer) fn has_time(&mut self, channel: ChannelId, documents: usize, comparison: bool, now: Timestamp) -> bool {
         let Some(entry) = self.channels.get_mut(&channel) else { return false };
         let (since, count, looked_at) = &mut entry.looks;
         if now < *since || now.since(*since) >= WINDOW_MS {
             (*since, *count, *looked_at) = (now, 0, 0);
         }
-        *count += 1;
+        *count += u32::from(comparison);
         let time = *count <= MAX_MESSAGES && (entry.initiated || *looked_at < MAX_LOOKED_AT);
         if time {
             *looked_at += documents;

@@ -296,6 +296,23 @@ fn a_document_shown_again_is_told_of_though_only_a_store_has_it() {
 }
 
 #[test]
+fn a_peer_of_the_reference_protocol_is_told_of_a_document_shown_again_though_it_is_asked_for_it() {
+    let forbid = Rc::new(Forbid::default());
+    let config = Config::new(id("1", PeerType::User), Interest::Everything);
+    let mut bench = Bench { sync: Synchronizer::new(config, forbid.clone()) };
+    let peer = bench.network(1, "2");
+    bench.open("d");
+    let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 1)]) });
+    let _ = bench.request(peer, "d", vv(&[]), true);
+    forbid.visibility.borrow_mut().insert(doc("d"));
+    let _ = bench.on(Input::PermissionsChanged);
+    forbid.visibility.borrow_mut().clear();
+    let effects = bench.on(Input::PermissionsChanged);
+    // Who is only asked gives, but does not follow.
+    assert!(sent(&effects).contains(&Effect::Send { channel: peer, message: Message::NewDoc { docs: vec![doc("d")] } }), "{effects:?}");
+}
+
+#[test]
 fn a_leaf_does_not_list_what_a_peer_asks_for_unless_the_peer_may_create_it() {
     for (creation, known) in [(true, false), (false, true)] {
         let mut bench = Bench::new(Interest::Opened, Forbid { creation, ..Forbid::default() });

@@ -469,9 +469,9 @@ impl Chaos {
         }
         for RemotePromise { disks, node, doc, version } in &model.remote_promises {
             let name = &self.plan.docs[*doc];
-            let kept = disks.iter().any(|disk| includes(&self.disks[*disk].contents(name).oplog_vv(), version));
-            if !kept && !model.deleted.contains(doc) {
-                faults.push(format!("{name}: node {node} was told that {version:?} is on a disk, and none of {disks:?} has it"));
+            let contents: Vec<_> = disks.iter().map(|disk| self.disks[*disk].contents(name).oplog_vv()).collect();
+            if !together(&contents, version) && !model.deleted.contains(doc) {
+                faults.push(format!("{name}: node {node} was told that {version:?} is on disks, and {disks:?} together lack some of it"));
             }
         }
         for doc in self.immortal() {
@@ -500,6 +500,11 @@ impl Chaos {
             }
         }
     }
+}
+
+/// Returns whether each operation is in one of them.
+pub fn together(wholes: &[VersionVector], part: &VersionVector) -> bool {
+    part.iter().all(|(author, end)| wholes.iter().any(|whole| whole.get(author).is_some_and(|known| known >= end)))
 }
 
 pub fn includes(whole: &VersionVector, part: &VersionVector) -> bool {

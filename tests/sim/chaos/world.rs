@@ -14,7 +14,7 @@ use corella::{
 };
 
 use super::{
-    check::includes,
+    check::{includes, together},
     hostile::Hostile,
     model::{Fate, Model, Promise, RemotePromise, Run},
     node::{Alive, Node, NodeEnv, Told},
@@ -325,9 +325,11 @@ impl Chaos {
             if model.deleted.contains(&doc) || dropped {
                 return;
             }
-            let kept = disks.iter().any(|disk| includes(&all[*disk].version(&name), &version));
-            if !kept {
-                model.violations.push(format!("{name}: node {node} is told {level:?} of {version:?}, and no disk of {disks:?} has it"));
+            let kept: Vec<_> = disks.iter().map(|disk| all[*disk].version(&name)).collect();
+            if !together(&kept, &version) {
+                model
+                    .violations
+                    .push(format!("{name}: node {node} is told {level:?} of {version:?}, and {disks:?} together lack some of it"));
             }
             model.remote_promises.push(RemotePromise { disks, node, doc, version });
         }));
