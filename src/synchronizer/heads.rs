@@ -43,6 +43,12 @@ impl Synchronizer {
             return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
         }
         if self.model.is_buried(&doc, lineage) {
+            // An answer all the same, if it may not be deleted there.
+            if self.model.peek(channel, &doc).is_some()
+                && let Some(link) = self.model.link(channel, &doc)
+            {
+                link.waiting = false;
+            }
             return self.tell_tombstone(channel, &doc, out);
         }
         if !self.agree_on_lineage(channel, &doc, lineage, !version.is_empty(), reply, out) {

@@ -31,7 +31,8 @@ impl Synchronizer {
         link.asked = true;
         link.waiting = true;
         link.attempts = link.attempts.saturating_add(1);
-        let after = self.config.verify_delay_ms << link.attempts.min(6);
+        // Who never answers is asked about everything it spoke of.
+        let after = self.config.verify_delay_ms << link.attempts.min(8);
         if extended {
             self.tell_heads(channel, doc, true, out);
         } else {

@@ -163,6 +163,37 @@ fn a_document_a_peer_has_deleted_and_made_anew_is_not_compared_with_it_whatever_
 }
 
 #[test]
+fn a_peer_that_keeps_a_deleted_document_has_answered_and_is_not_asked_again() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let peer = pipe(&mut bench, 1, "2");
+    bench.open("d");
+    let _ = bench.on(Input::DocDeleted { doc: doc("d") });
+    let _ = bench.on(Input::DocCreated { doc: doc("d") });
+    assert!(bench.sync.model.peek(peer, &doc("d")).unwrap().waiting);
+    let _ = bench.receive(peer, told("d", vv(&[]), false));
+    assert!(!bench.sync.model.peek(peer, &doc("d")).unwrap().waiting);
+    assert_eq!(sent(&bench.on(Input::TimerFired(Timer::Verify(peer, doc("d"))))), []);
+}
+
+#[test]
+fn who_never_answers_is_asked_ever_less_often() {
+    let mut bench = Bench::client();
+    let peer = bench.network(1, "2");
+    bench.open("d");
+    let verify = Timer::Verify(peer, doc("d"));
+    let pauses: Vec<u64> = (0..10)
+        .filter_map(|_| {
+            let effects = bench.on(Input::TimerFired(verify.clone()));
+            effects.iter().find_map(|effect| match effect {
+                Effect::SetTimer { timer, after_ms } if *timer == verify => Some(*after_ms),
+                _ => None,
+            })
+        })
+        .collect();
+    assert_eq!(pauses, [4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 256_000, 256_000, 256_000]);
+}
+
+#[test]
 fn a_peer_that_may_create_documents_now_is_asked_which_of_those_it_offered_are_there() {
     struct Closed(std::cell::Cell<bool>);
     impl Permissions for Closed {

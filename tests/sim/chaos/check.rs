@@ -22,9 +22,9 @@ use super::{
 pub const SETTLE_MS: u64 = 150_000;
 /// How long the silence afterwards is listened to.
 pub const QUIET_MS: u64 = 120_000;
-/// Messages other than ephemeral state a link may carry in [`QUIET_MS`]: four periodic comparisons, and what is offered again at growing
-/// intervals where one side refuses what the other has.
-pub const QUIET_MESSAGES: u64 = 32;
+/// Messages other than ephemeral state a link may carry in [`QUIET_MS`]: four periodic comparisons, of seven messages where the
+/// sides differ because one refuses what the other has, and a few offers of that at growing intervals.
+pub const QUIET_MESSAGES: u64 = 40;
 /// Ephemeral messages per link, document and node: a renewal every 10 s, relayed at most once each way.
 pub const QUIET_EPHEMERAL: u64 = 2 * (QUIET_MS / 10_000 + 1);
 /// Timers a node may have pending for each document when nothing happens.
