@@ -249,18 +249,35 @@ fn raw_to_js(record: &RawRecord) -> JsValue {
     out.into()
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// What is known of a document, as the application gets it: its fields are named in the glue, since lists of them are long.
+    type DocRow;
+    #[wasm_bindgen(method, setter, js_name = docId)]
+    fn set_doc_id(this: &DocRow, value: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_open(this: &DocRow, value: bool);
+    #[wasm_bindgen(method, setter)]
+    fn set_loaded(this: &DocRow, value: bool);
+    #[wasm_bindgen(method, setter)]
+    fn set_stored(this: &DocRow, value: bool);
+    #[wasm_bindgen(method, setter)]
+    fn set_bytes(this: &DocRow, value: f64);
+    #[wasm_bindgen(method, setter)]
+    fn set_updated(this: &DocRow, value: f64);
+}
+
 fn doc_to_js(info: &DocInfo) -> JsValue {
-    let out = object(&[
-        ("docId", info.doc.as_str().into()),
-        ("open", info.open.into()),
-        ("loaded", info.loaded.into()),
-        ("stored", info.stored.into()),
-    ]);
+    let out: DocRow = Object::new().unchecked_into();
+    out.set_doc_id(info.doc.as_str());
+    out.set_open(info.open);
+    out.set_loaded(info.loaded);
+    out.set_stored(info.stored);
     if let Some(bytes) = info.bytes {
-        set(&out, "bytes", &(bytes as f64).into());
+        out.set_bytes(bytes as f64);
     }
     if let Some(updated) = info.updated {
-        set(&out, "updated", &(updated.0 as f64).into());
+        out.set_updated(updated.0 as f64);
     }
     out.into()
 }

@@ -537,11 +537,18 @@ impl Repo {
     /// [`ErrorCode::Storage`] when a store failed or is not available; the edits stay dirty and are tried again.
     /// [`ErrorCode::Panic`] when the engine panicked in a document that was to be written.
     pub fn flush(&self) -> LocalBoxFuture<Result<(), RepoError>> {
+        self.flush_all(false)
+    }
+
+    fn flush_all(&self, closing: bool) -> LocalBoxFuture<Result<(), RepoError>> {
         let inner = Rc::clone(&self.0);
         if inner.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
         let noticed = inner.notice_all();
+        if closing {
+            inner.enqueue(Input::Closing);
+        }
         inner.pump();
         if let Err(error) = noticed {
             return Box::pin(std::future::ready(Err(error)));
@@ -626,7 +633,7 @@ impl Repo {
         if inner.closed.get() {
             return Box::pin(std::future::ready(Ok(())));
         }
-        let flushed = self.flush();
+        let flushed = self.flush_all(true);
         Box::pin(async move {
             let outcome = flushed.await;
             if inner.closed.replace(true) {

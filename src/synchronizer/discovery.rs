@@ -39,6 +39,7 @@ impl Synchronizer {
             entry.opened = false;
             entry.used = now;
         }
+        self.settle(doc, now, out);
         self.watch_memory(out);
     }
 

@@ -209,7 +209,9 @@ impl Synchronizer {
         self.remember_followers(&gone, device, &links, now);
         self.ephemeral_channel_closed(channel, &gone, out);
         self.model.armed.retain(|timer| match timer {
-            Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Remove(of, _) => *of != channel,
+            Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Settle(of, _) | Timer::Remove(of, _) => {
+                *of != channel
+            }
             Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Heads(of) | Timer::Ack(of) => *of != channel,
             Timer::Records(timer) => timer.channel() != Some(channel),
             Timer::Heartbeat

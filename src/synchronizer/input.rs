@@ -272,6 +272,8 @@ pub enum Input {
     },
     /// The application wants everything dirty on disk.
     FlushWanted,
+    /// The repo closes: what stores have is brought into the form in which it is read quickest, as far as it was written to.
+    Closing,
     /// The runtime has looked which documents are held.
     MemoryChecked {
         /// Those that must stay in memory.

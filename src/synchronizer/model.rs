@@ -189,8 +189,10 @@ pub(super) struct Link {
     pub(super) last_push: Timestamp,
     pub(super) load: Load,
     pub(super) size: StoredSize,
-    /// This repo has written to it on this connection.
-    pub(super) wrote: bool,
+    /// When this repo last wrote to it on this connection.
+    pub(super) written: Option<Timestamp>,
+    /// For a store: the next write is a snapshot, since the document has gone quiet.
+    pub(super) settle: bool,
     /// Records of the store that could not be read into what a snapshot covers, when it was last looked.
     pub(super) stuck: u32,
     /// Changes travel to the peer on another path: it is only told of them.

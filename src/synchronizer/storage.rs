@@ -18,6 +18,14 @@ const MAX_RECORDS: u32 = 48;
 const READ_AGAIN_RECORDS: u32 = 40;
 /// … or some records whose updates outweigh the snapshot and this many bytes.
 const MIN_COMPACTED_BYTES: u64 = 256 * 1024;
+/// A document is also written as one snapshot when nothing was written of it for so many milliseconds …
+const QUIET_MS: u64 = 5_000;
+/// … and one more for so many bytes, so that a large one is not written whole in every pause.
+const QUIET_BYTES_PER_MS: u64 = 64;
+/// Updates that are read slower than a snapshot though there is nothing else.
+const LARGE_UPDATE_BYTES: u64 = 64 * 1024;
+/// Tabs that share a store look at different milliseconds, so that the later ones find it done.
+const SPREAD_MS: u64 = 1_024;
 /// Milliseconds over which it is gathered what other machines were found to keep.
 const NOTE_DELAY_MS: u64 = 2_000;
 const RETRY_MS: u64 = 1_000;
@@ -222,6 +230,7 @@ impl Synchronizer {
         link.stuck = size.foreign;
         link.attempts = 0;
         link.load = Load::Done { whole };
+        link.settle &= whole && is_scattered(link.size, link.stuck);
         self.model.measure(doc);
         self.watch_memory(out);
         self.take_version(doc, version.clone());
@@ -291,8 +300,9 @@ impl Synchronizer {
         let Some(entry) = self.model.docs.get(doc) else { return false };
         let Some(link) = self.model.peek(store, doc) else { return false };
         // Opening alone writes nothing.
-        let crowded =
-            link.rewrite != Rewrite::None || link.wrote && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
+        let crowded = link.rewrite != Rewrite::None
+            || link.settle && link.size.foreign <= link.stuck
+            || link.written.is_some() && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
         matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && (crowded || !link.confirms(&entry.version))
     }
 
@@ -309,7 +319,9 @@ impl Synchronizer {
             }
             let Some(link) = self.model.link(store, &doc) else { continue };
             let (since, rewrite) = (link.known.clone().unwrap_or_default(), std::mem::take(&mut link.rewrite));
-            let snapshot = rewrite != Rewrite::None || outgrown(link.load, link.size);
+            // Asked for once: nothing is at stake if it fails, and the snapshot may be what there is no room for.
+            let settle = std::mem::take(&mut link.settle) && link.load == Load::Done { whole: true };
+            let snapshot = rewrite != Rewrite::None || settle || outgrown(link.load, link.size);
             let trim = match rewrite {
                 Rewrite::None => VersionVector::new(),
                 Rewrite::Wanted(version) | Rewrite::Writing(version) => {
@@ -328,6 +340,56 @@ impl Synchronizer {
             // Kept until the store confirms: a failed write must find them again.
             entry.store.dirty.extend(docs.iter().map(|write| write.doc.clone()));
             out.push(Effect::StoreDocs { channel: store, docs });
+        }
+    }
+
+    fn settle_spread(&self) -> u64 {
+        self.config.identity.peer_id.as_str().bytes().fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % SPREAD_MS)
+    }
+
+    pub(super) fn settle_due(&mut self, store: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(link) = self.model.peek(store, doc) else { return };
+        let Some(written) = link.written else { return };
+        match quiet_ms(link.size).saturating_sub(now.since(written)) {
+            0 => drop(self.settle(doc, now, out)),
+            rest => self.model.arm(Timer::Settle(store, doc.clone()), rest, out),
+        }
+    }
+
+    /// Has stores keep a document that was written to here as one snapshot, which is read far quicker than one with updates beside it;
+    /// returns whether there is something to do. A relay keeps too many documents for that.
+    pub(super) fn settle(&mut self, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) -> bool {
+        let mut begun = false;
+        for store in self.model.stores() {
+            let version = self.model.version(doc);
+            let works = self.model.channels.get(&store).is_some_and(|entry| entry.store.failures == 0);
+            if self.role() == Role::Relay || !works || !self.may_keep(store, doc) || self.model.peek(store, doc).is_none() {
+                continue;
+            }
+            let Some(link) = self.model.link(store, doc) else { continue };
+            let mut size = link.size;
+            let clean = link.confirms(&version);
+            size.records += u32::from(!clean);
+            if link.load != (Load::Done { whole: true }) || clean && link.written.is_none() || !is_scattered(size, link.stuck) {
+                continue;
+            }
+            (link.settle, begun) = (true, true);
+            if clean && size.foreign > link.stuck {
+                // Another tab wrote them: read, they can be replaced, if it has not done that itself.
+                out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+            }
+        }
+        if begun {
+            self.schedule_stores(doc, now, out);
+        }
+        begun
+    }
+
+    /// The repo closes, and with it every document.
+    pub(super) fn closing(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let docs: Vec<_> = self.model.docs.keys().cloned().collect();
+        for doc in docs {
+            self.settle(&doc, now, out);
         }
     }
 
@@ -379,7 +441,8 @@ impl Synchronizer {
             link.known.get_or_insert_default().merge(&version);
             let more = size.records >= READ_AGAIN_RECORDS && size.foreign > link.stuck;
             link.size = size;
-            link.wrote = true;
+            link.written = Some(now);
+            let scattered = is_scattered(size, link.stuck);
             if matches!(link.rewrite, Rewrite::Writing(_)) {
                 link.rewrite = Rewrite::None;
             }
@@ -387,6 +450,10 @@ impl Synchronizer {
                 // Another tab wrote them: read, they can be replaced.
                 link.stuck = size.foreign;
                 out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+            }
+            if scattered && self.role() == Role::Leaf {
+                let spread = if size.foreign > 0 { self.settle_spread() } else { 0 };
+                self.model.arm(Timer::Settle(store, doc.clone()), quiet_ms(size) + spread, out);
             }
             self.model.measure(&doc);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
@@ -497,6 +564,16 @@ impl Synchronizer {
             }
         }
     }
+}
+
+/// Returns whether records that could be one are several; `stuck` of them cannot be replaced.
+fn is_scattered(size: StoredSize, stuck: u32) -> bool {
+    size.records.saturating_sub(size.foreign.min(stuck)) > 1 || size.update_bytes >= LARGE_UPDATE_BYTES
+}
+
+/// Returns the milliseconds after which nothing more is expected to be written of a document.
+fn quiet_ms(size: StoredSize) -> u64 {
+    QUIET_MS + (size.snapshot_bytes + size.update_bytes) / QUIET_BYTES_PER_MS
 }
 
 fn outgrown(load: Load, size: StoredSize) -> bool {

@@ -12,6 +12,7 @@ mod inputs;
 mod limits;
 mod loss;
 mod records;
+mod settle;
 mod trimmed;
 mod unload;
 

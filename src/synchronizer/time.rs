@@ -31,6 +31,8 @@ pub enum Timer {
     Relist(super::ChannelId),
     /// Write what is dirty to a store.
     StoreDue(super::ChannelId),
+    /// Look whether a document has gone quiet, so that a store may keep it as one snapshot.
+    Settle(super::ChannelId, crate::protocol::DocId),
     /// Remove a document from a store again after a failure.
     Remove(super::ChannelId, crate::protocol::DocId),
     /// Note in stores what other machines were found to have.

@@ -85,7 +85,12 @@ impl Synchronizer {
                 documents -= 1;
                 bytes -= size;
                 unloaded += 1;
-                self.unload(doc, out);
+                if self.settle(doc, now, out) {
+                    // It leaves when it is written.
+                    self.model.arm(Timer::Memory, LOOK_MS, out);
+                } else {
+                    self.unload(doc, out);
+                }
             }
         }
         if self.exceeds_budget(documents, bytes) {
@@ -118,7 +123,7 @@ impl Synchronizer {
         let stored = !stores.is_empty()
             && stores.iter().all(|store| {
                 self.model.peek(*store, doc).is_some_and(|link| {
-                    matches!(link.load, Load::Done { .. }) && link.rewrite == Rewrite::None && link.confirms(&entry.version)
+                    matches!(link.load, Load::Done { .. }) && link.rewrite == Rewrite::None && !link.settle && link.confirms(&entry.version)
                 })
             });
         ready && stored && !self.model.owes(doc) && (self.is_settled(doc, entry) || now.since(entry.used) >= PATIENCE_MS)

@@ -20,6 +20,7 @@ mod records;
 mod refused;
 mod replay;
 mod scenarios;
+mod settle;
 mod topologies;
 mod transcript;
 mod world;

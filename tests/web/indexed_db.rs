@@ -172,6 +172,32 @@ async fn a_damaged_page_of_records_costs_only_what_is_on_it() {
 }
 
 #[wasm_bindgen_test]
+async fn many_documents_are_written_in_one_commit_and_listed_as_they_were_written() {
+    let name = fresh_name();
+    let side = start(&name);
+    let store = side.store().await;
+    store.write(vec![write("bad", "r1")]).await.unwrap();
+    replace(&name, "index", "bad", &JsValue::NULL).await;
+    let id = |number: usize| format!("doc-{number:04}");
+    // One of them twice, and one that cannot be written.
+    let writes = (0..1_000).map(|number| write(&id(number), "r1")).chain([write("bad", "r2"), write(&id(7), "r2")]);
+    let committed = store.commit(writes.collect(), Safety::Relaxed).await.unwrap();
+    assert_eq!(committed.refused.iter().map(|(doc, _)| doc.as_str()).collect::<Vec<_>>(), ["bad"]);
+    assert_eq!((committed.records.len(), committed.records.last().unwrap().1), (1_001, 2));
+    side.adapter.stop().await;
+    let side = start(&name);
+    let listed = side.store().await.list().await.unwrap();
+    assert_eq!(listed.iter().map(|info| info.doc.as_str().to_owned()).collect::<Vec<_>>(), (0..1_000).map(id).collect::<Vec<_>>());
+    for (number, info) in listed.iter().enumerate() {
+        let records = if number == 7 { 2 } else { 1 };
+        let index = &info.index;
+        assert_eq!((index.records, index.bytes), (records, u64::from(records) * 3), "{}", info.doc);
+        assert_eq!((&index.version, index.created, index.updated), (&VersionVector::from_iter([(1, 1)]), Timestamp(1), Timestamp(1)));
+    }
+    side.adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
 async fn a_database_deleted_by_others_is_let_go_and_made_anew() {
     let name = fresh_name();
     let side = start(&name);

@@ -103,6 +103,43 @@ pub(super) fn raw_record(key: &JsValue, value: &JsValue) -> RawRecord {
     RawRecord { key: Array::from(key).get(1).as_string().unwrap_or_default(), kind, bytes: Bytes::from(bytes) }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// An index record as it lies in the database: its fields are named in the glue, since there are as many records as documents, and
+    /// a name costs more to hand over than what is under it.
+    type Row;
+    #[wasm_bindgen(method, getter)]
+    fn version(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_version(this: &Row, value: &Uint8Array);
+    #[wasm_bindgen(method, getter)]
+    fn sizes(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_sizes(this: &Row, value: &Array);
+    #[wasm_bindgen(method, getter)]
+    fn created(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_created(this: &Row, value: f64);
+    #[wasm_bindgen(method, getter)]
+    fn updated(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_updated(this: &Row, value: f64);
+    #[wasm_bindgen(method, getter)]
+    fn lineage(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_lineage(this: &Row, value: &str);
+    #[wasm_bindgen(method, getter)]
+    fn confirmed(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, setter)]
+    fn set_confirmed(this: &Row, value: &Uint8Array);
+    #[wasm_bindgen(method, getter)]
+    fn tombstone(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn marks(this: &Row) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    fn creator(this: &Row) -> JsValue;
+}
+
 /// An index record and the sizes of the document's records.
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -134,16 +171,17 @@ impl Index {
 
     pub(super) fn to_js(&self) -> JsValue {
         let value = Object::new();
-        set(&value, "version", &Uint8Array::from(&self.entry.version.encode()[..]));
+        let row: &Row = value.unchecked_ref();
+        row.set_version(&Uint8Array::from(&self.entry.version.encode()[..]));
         let sizes = Array::new();
         for (record, size) in &self.sizes {
             sizes.push(&Array::of2(&record.as_str().into(), &(*size as f64).into()));
         }
-        set(&value, "sizes", &sizes);
-        set(&value, "created", &(self.entry.created.0 as f64).into());
-        set(&value, "updated", &(self.entry.updated.0 as f64).into());
-        set(&value, "lineage", &digits(self.entry.lineage));
-        set(&value, "confirmed", &Uint8Array::from(&self.entry.confirmed.encode()[..]));
+        row.set_sizes(&sizes);
+        row.set_created(self.entry.created.0 as f64);
+        row.set_updated(self.entry.updated.0 as f64);
+        row.set_lineage(&self.entry.lineage.to_string());
+        row.set_confirmed(&Uint8Array::from(&self.entry.confirmed.encode()[..]));
         if !self.entry.marks.is_empty() {
             set(&value, "marks", &Uint8Array::from(&encode_marks(&self.entry.marks)[..]));
         }
@@ -166,34 +204,38 @@ impl Index {
     }
 
     pub(super) fn from_js(value: &JsValue) -> Result<Self, StoreError> {
-        let version = version_from_js(&get(value, "version")).ok_or_else(|| damaged("the version"))?;
-        let sizes = get(value, "sizes");
-        if !Array::is_array(&sizes) {
-            return Err(damaged("the list of records"));
+        if !value.is_object() {
+            return Err(damaged("the index record"));
         }
-        let sizes = Array::from(&sizes)
-            .iter()
-            .map(|line| {
-                let line = Array::from(&line);
-                Some((line.get(0).as_string()?, line.get(1).as_f64()? as u64))
+        let row: &Row = value.unchecked_ref();
+        let version = version_from_js(&row.version()).ok_or_else(|| damaged("the version"))?;
+        let sizes = row.sizes();
+        let sizes = sizes
+            .dyn_ref::<Array>()
+            .and_then(|sizes| {
+                let size = |line: JsValue| {
+                    let line = line.dyn_ref::<Array>()?;
+                    Some((line.get(0).as_string()?, line.get(1).as_f64()? as u64))
+                };
+                sizes.iter().map(size).collect()
             })
-            .collect::<Option<_>>()
             .ok_or_else(|| damaged("the list of records"))?;
-        let time = |field| get(value, field).as_f64().map(|at| Timestamp(at as u64));
+        let time = |at: JsValue| at.as_f64().map(|at| Timestamp(at as u64));
         let entry = IndexEntry {
             version,
             bytes: 0,
             records: 0,
-            created: time("created").ok_or_else(|| damaged("the time of creation"))?,
-            updated: time("updated").ok_or_else(|| damaged("the time of the last write"))?,
-            lineage: number(value, "lineage").ok_or_else(|| damaged("the lineage"))?,
-            tombstone: optional(value, "tombstone", |value| {
-                Some(Tombstone { lineage: number(value, "lineage")?, at: number(value, "at")?, by: peer(value, "by")? })
+            created: time(row.created()).ok_or_else(|| damaged("the time of creation"))?,
+            updated: time(row.updated()).ok_or_else(|| damaged("the time of the last write"))?,
+            lineage: number(&row.lineage()).ok_or_else(|| damaged("the lineage"))?,
+            tombstone: optional(&row.tombstone(), "tombstone", |value| {
+                let number = |field| number(&get(value, field));
+                Some(Tombstone { lineage: number("lineage")?, at: number("at")?, by: peer(value, "by")? })
             })?,
-            confirmed: optional(value, "confirmed", version_from_js)?.unwrap_or_default(),
-            marks: optional(value, "marks", |value| decode_marks(&bytes_from_js(value)?))?.unwrap_or_default(),
-            creator: optional(value, "creator", |value| {
-                Some(Creator { peer_id: peer(value, "peerId")?, name: optional(value, "name", JsValue::as_string).ok()? })
+            confirmed: optional(&row.confirmed(), "confirmed", version_from_js)?.unwrap_or_default(),
+            marks: optional(&row.marks(), "marks", |value| decode_marks(&bytes_from_js(value)?))?.unwrap_or_default(),
+            creator: optional(&row.creator(), "creator", |value| {
+                Some(Creator { peer_id: peer(value, "peerId")?, name: optional(&get(value, "name"), "name", JsValue::as_string).ok()? })
             })?,
         };
         let mut index = Self { entry, sizes };
@@ -225,8 +267,8 @@ fn digits(number: u64) -> JsValue {
     number.to_string().into()
 }
 
-fn number(value: &JsValue, field: &str) -> Option<u64> {
-    get(value, field).as_string()?.parse().ok()
+fn number(value: &JsValue) -> Option<u64> {
+    value.as_string()?.parse().ok()
 }
 
 fn peer(value: &JsValue, field: &str) -> Option<PeerId> {
@@ -235,11 +277,10 @@ fn peer(value: &JsValue, field: &str) -> Option<PeerId> {
 
 /// Reads a field that may be missing, but must not be of another shape.
 fn optional<T>(value: &JsValue, field: &str, read: impl FnOnce(&JsValue) -> Option<T>) -> Result<Option<T>, StoreError> {
-    let value = get(value, field);
     if value.is_undefined() {
         return Ok(None);
     }
-    read(&value).map(Some).ok_or_else(|| damaged(&format!("the {field}")))
+    read(value).map(Some).ok_or_else(|| damaged(&format!("the {field}")))
 }
 
 fn damaged(what: &str) -> StoreError {

@@ -20,6 +20,7 @@ use super::{
     request::{self, Outcome, done, explain, lost},
 };
 use crate::{
+    collections::SortedMap,
     protocol::{DocId, Tombstone},
     runtime::{
         AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
@@ -522,15 +523,16 @@ async fn write_all(
     writes: &[Write],
     committed: &mut Committed,
 ) -> Result<(), StoreError> {
+    let mut present = stored_all(index, writes.iter().map(|write| &write.doc)).await?;
     for write in writes {
-        let id = JsValue::from(write.doc.as_str());
-        let mut merged = match stored(index, &id).await {
+        let merged = match present.get_mut(&write.doc) {
+            Some(Ok(merged)) => merged,
             // One damaged index record must not cost the other documents.
-            Err(error @ StoreError::Corrupt(_)) => {
-                committed.refused.push((write.doc.clone(), error));
+            Some(Err(error)) => {
+                committed.refused.push((write.doc.clone(), error.clone()));
                 continue;
             }
-            merged => merged?,
+            None => continue,
         };
         if !merged.entry.takes(write) {
             continue;
@@ -546,7 +548,7 @@ async fn write_all(
         merged.add(&write.record);
         let key = layout::record_key(&write.doc, &write.record.key);
         records.put_with_key(&layout::record_to_js(&write.record), &key).map_err(|error| explain(&error))?;
-        index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
+        index.put_with_key(&merged.to_js(), &write.doc.as_str().into()).map_err(|error| explain(&error))?;
         committed.records.push((write.doc.clone(), merged.entry.records));
     }
     Ok(())
@@ -571,11 +573,12 @@ async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Confirmed>>) -> Result
 }
 
 async fn confirm_all(index: &IdbObjectStore, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+    let mut present = stored_all(index, confirmed.iter().map(|confirmed| &confirmed.doc)).await?;
     for confirmed in confirmed {
-        let id = JsValue::from(confirmed.doc.as_str());
-        let mut known = stored(index, &id).await?;
+        let Some(known) = present.get_mut(&confirmed.doc) else { continue };
+        let known = known.as_mut().map_err(|error| error.clone())?;
         if known.entry.confirm(confirmed) {
-            index.put_with_key(&known.to_js(), &id).map_err(|error| explain(&error))?;
+            index.put_with_key(&known.to_js(), &confirmed.doc.as_str().into()).map_err(|error| explain(&error))?;
         }
     }
     Ok(())
@@ -618,6 +621,27 @@ fn delete_all(records: &IdbObjectStore, doc: &DocId) -> Result<(), StoreError> {
 /// Returns the index record as the transaction sees it, an empty one if there is none.
 async fn stored(index: &IdbObjectStore, id: &JsValue) -> Result<Index, StoreError> {
     read(&done(&index.get(id).map_err(|error| explain(&error))?).await?)
+}
+
+/// Returns the index records of documents as the transaction sees them. All are asked for before any has come: they come together.
+async fn stored_all(
+    index: &IdbObjectStore,
+    docs: impl Iterator<Item = &DocId>,
+) -> Result<SortedMap<DocId, Result<Index, StoreError>>, StoreError> {
+    let mut requests = Vec::new();
+    for doc in docs {
+        requests.push((doc.clone(), index.get(&doc.as_str().into()).map_err(|error| explain(&error))?));
+    }
+    let mut present = SortedMap::new();
+    // When the last has come all have.
+    for (doc, request) in requests.into_iter().rev() {
+        let row = match done(&request).await {
+            Err(error @ StoreError::Corrupt(_)) => Err(error),
+            row => read(&row?),
+        };
+        present.insert(doc, row);
+    }
+    Ok(present)
 }
 
 fn read(index: &JsValue) -> Result<Index, StoreError> {

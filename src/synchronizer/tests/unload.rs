@@ -74,7 +74,12 @@ fn what_is_open_held_dirty_or_being_read_stays() {
     assert_eq!(look(&mut bench, &["held"], later(2)), ["kept"], "only what is on disk and wanted by nobody");
     let size = StoredSize { records: 2, snapshot_bytes: 0, update_bytes: 20, ..StoredSize::default() };
     let _ = bench.at(Input::Stored { channel: STORE, docs: vec![(doc("dirty"), vv(&[(7, 2)]), size)], refused: vec![] }, later(3));
-    assert_eq!(look(&mut bench, &["held"], later(4)), ["dirty"], "once it is written");
+    assert_eq!(look(&mut bench, &["held"], later(4)), [""; 0], "it is being brought to one snapshot");
+    let writes = bench.at(Input::TimerFired(Timer::StoreDue(STORE)), later(4));
+    assert_eq!(writes, [Effect::StoreDocs { channel: STORE, docs: vec![store_doc("dirty", vv(&[(7, 2)]), true)] }]);
+    let size = StoredSize { records: 1, snapshot_bytes: 20, update_bytes: 0, ..StoredSize::default() };
+    let _ = bench.at(Input::Stored { channel: STORE, docs: vec![(doc("dirty"), vv(&[(7, 2)]), size)], refused: vec![] }, later(4));
+    assert_eq!(look(&mut bench, &["held"], later(5)), ["dirty"], "once it is written");
 }
 
 #[test]
