@@ -183,7 +183,7 @@ impl Synchronizer {
     fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
         for channel in self.model.pipes() {
             // A peer of the reference protocol that was hidden from and shown again does not follow by being asked: it has to ask.
-            let told = |asked: bool| asked && !(again && !self.model.is_extended(channel));
+            let told = |asked: bool| asked && (!again || self.model.is_extended(channel));
             if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || told(link.asked)) || !self.sees(channel, doc) {
                 continue;
             }
