@@ -59,7 +59,7 @@ export async function safe(): Promise<Durability> {
   repo.on("refused", ({ docId, peerId, reason, retryMs }) => {
     if (reason === "rate-limited") console.log(docId, peerId, retryMs / 1000);
     // @ts-expect-error: no such reason
-    if (reason === "unavailable") console.log(docId);
+    if (reason === "unknown") console.log(docId);
   });
   repo.on("unsynced-changed", ({ docId, unsynced }) => console.log(docId, unsynced.toFixed()));
   const handle = repo.create("notes", { replace: true });
