@@ -97,6 +97,13 @@ impl LeaseTable {
         self.leases.iter().find(|lease| lease.holder == session).map(|lease| lease.author)
     }
 
+    /// Returns the documents in which what a session has leased was used before; `None` if they are too many, or nothing is leased.
+    #[must_use]
+    pub fn used_before(&self, session: u64) -> Option<SortedSet<u64>> {
+        let lease = self.leases.iter().find(|lease| lease.holder == session)?;
+        lease.docs.clone()
+    }
+
     /// Makes what a session has leased free, if that is `author`, which the session has used in `docs`; unless one of these was dropped.
     pub fn give_back(&mut self, session: u64, author: u64, docs: &SortedSet<u64>) {
         let Some(at) = self.leases.iter().position(|lease| lease.holder == session && lease.author == author) else { return };
@@ -163,6 +170,8 @@ pub struct Authors {
     written: SortedMap<DocId, VersionVector>,
     /// Documents of which nobody can say how far they were.
     lost: SortedSet<DocId>,
+    /// Documents in which earlier sessions used what is leased, by their hashes, `None` if they are too many.
+    inherited: Option<SortedSet<u64>>,
 }
 
 impl Authors {
@@ -178,6 +187,7 @@ impl Authors {
             own: SortedSet::from([fresh]),
             written: SortedMap::new(),
             lost: SortedSet::new(),
+            inherited: Some(SortedSet::new()),
         }
     }
 
@@ -219,6 +229,13 @@ impl Authors {
         self.lost.insert(doc.clone());
     }
 
+    /// A document is dropped here: what this session has written in it, others may have.
+    pub fn dropped(&mut self, doc: &DocId) {
+        if self.written.contains_key(doc) {
+            self.lost(doc);
+        }
+    }
+
     /// Returns whether it is known of every document how far it was written.
     #[must_use]
     pub fn knows_all(&self) -> bool {
@@ -245,12 +262,20 @@ impl Authors {
         self.stage == Stage::Asked
     }
 
-    /// A store has leased an id, or could not.
-    pub fn answered(&mut self, author: Option<u64>) {
+    /// A store has leased an id, or could not; `before` are the documents it was used in, `None` if they are too many.
+    pub fn answered(&mut self, author: Option<u64>, before: Option<SortedSet<u64>>) {
         if self.stage == Stage::Asked {
             self.stage = Stage::Settled(author);
             self.own.extend(author);
+            self.inherited = before;
         }
+    }
+
+    /// Returns whether an earlier session may have used what is leased in a document. Somebody may have dropped it since, and others
+    /// may have what was in it: whether the lease still stands is to be asked.
+    #[must_use]
+    pub fn inherits(&self, doc: u64) -> bool {
+        self.leased().is_some() && self.inherited.as_ref().is_none_or(|docs| docs.contains(&doc))
     }
 
     /// Returns what is leased.
@@ -282,6 +307,7 @@ impl Authors {
     pub fn renew(&mut self, fresh: u64) {
         self.fresh = fresh;
         self.own.insert(fresh);
+        self.inherited = Some(SortedSet::new());
         self.stage = match self.stage {
             Stage::Settled(Some(_)) => Stage::Settled(Some(fresh)),
             stage => stage,
@@ -378,7 +404,7 @@ mod tests {
         assert!(authors.ask() && !authors.ask());
         let [none, five, six] = [0, 5, 6].map(|end| VersionVector::from_iter((end > 0).then_some((20, end))));
         assert_eq!(authors.of_read(&doc, &five, &five), None, "not before it is known which");
-        authors.answered(Some(20));
+        authors.answered(Some(20), Some(NONE));
         assert_eq!(authors.of_read(&doc, &five, &five), Some(20));
         assert_eq!(authors.of_read(&doc, &none, &five), None, "something was lost");
         authors.note(&doc, &six);
@@ -388,7 +414,7 @@ mod tests {
         assert_eq!((authors.of_read(&doc, &six, &five), authors.knows_all()), (None, false));
         authors.lost.clear();
         authors.renew(30);
-        authors.answered(Some(20));
+        authors.answered(Some(20), Some(NONE));
         assert_eq!((authors.of_read(&doc, &none, &five), authors.leased()), (Some(30), Some(30)));
     }
 }

@@ -348,6 +348,7 @@ impl RepoInner {
                 let dropped = self.docs.borrow_mut().remove(&doc);
                 if let Some(dropped) = dropped {
                     self.note_written(&dropped);
+                    self.authors.borrow_mut().dropped(&doc);
                     dropped.gone.set(true);
                 }
                 self.presence.end(&doc);

@@ -63,7 +63,8 @@ impl RepoInner {
             let table = leased.await;
             let Some(inner) = weak.upgrade() else { return };
             // Without a lease nothing is given back, and that is all.
-            inner.authors.borrow_mut().answered(table.and_then(|table| table.of(session)));
+            let (author, before) = table.map_or((None, None), |table| (table.of(session), table.used_before(session)));
+            inner.authors.borrow_mut().answered(author, before);
             inner.lease_store.set(Some(channel));
             inner.tell_authors();
             for waiter in inner.lease_waiters.take() {
@@ -102,6 +103,7 @@ impl RepoInner {
     /// Decides under which id a document is written that was read before the lease was there: somebody may have written under that id, and
     /// given it back, in between.
     pub(super) async fn check_author(&self, doc: &OpenDoc) {
+        self.check_lease(&doc.id).await;
         let stores: Vec<_> = self.stores.borrow().values().map(|open| Rc::clone(&open.store)).collect();
         for store in stores {
             match store.index(&doc.id).await {
@@ -115,6 +117,24 @@ impl RepoInner {
             }
         }
         self.settle_author(doc);
+    }
+
+    /// Sees to it that a document which was read is not written under an id of earlier sessions that was retired because somebody had
+    /// dropped it: what was in it then, others may have.
+    pub(super) async fn check_lease(&self, doc: &DocId) {
+        if !self.authors.borrow().inherits(hash(doc)) {
+            return;
+        }
+        let (leased, session) = (self.authors.borrow().leased(), self.authors.borrow().session());
+        let store = self.lease_store.get().and_then(|channel| self.stores.borrow().get(&channel).map(|open| Rc::clone(&open.store)));
+        let table = match store {
+            Some(store) => change(&*store, |_| {}).await,
+            None => None,
+        };
+        let stands = table.is_some_and(|table| table.of(session) == leased);
+        if let Some(leased) = leased.filter(|_| !stands && self.authors.borrow().leased() == leased) {
+            self.retire_authors(SortedSet::from([leased]));
+        }
     }
 
     /// Decides under which id a document is written that was read with the lease in hand.

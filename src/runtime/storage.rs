@@ -164,6 +164,7 @@ impl RepoInner {
                         inner.lease_settled().await;
                         inner.check_author(&doc).await;
                     } else if leased || inner.authors.borrow().leased().is_none() {
+                        inner.check_lease(&id).await;
                         inner.settle_author(&doc);
                     } else {
                         inner.check_author(&doc).await;
@@ -504,6 +505,7 @@ impl RepoInner {
         self.removals.borrow_mut().push((doc.clone(), removed));
         open.records.borrow_mut().remove(&doc);
         self.release(&doc);
+        self.authors.borrow_mut().dropped(&doc);
         let weak = self.weak.clone();
         // Both are asked for now, so that what is written next comes after them.
         let noted = self.drop_authors(&open.store, &doc);

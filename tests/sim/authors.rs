@@ -225,10 +225,50 @@ fn a_forgotten_document_takes_its_authors_along() {
     }
 }
 
+#[test]
+fn a_document_that_was_dropped_is_not_written_under_an_id_of_an_earlier_session() {
+    let mut user = User::new(4);
+    let mut first = user.open(5, true);
+    user.edit(&mut first, "a");
+    user.world.run(200);
+    user.close(first);
+    let mut second = user.open(5, false);
+    // Leases what the first one gave back, without having seen the document.
+    user.edit(&mut second, "b");
+    user.world.run(200);
+    let forgotten = second.repo.forget("a");
+    user.world.wait(forgotten, 1_000).unwrap().unwrap();
+    let handle = second.repo.get("a").unwrap();
+    user.world.run(200);
+    user.edit(&mut second, "a");
+    drop(handle);
+    user.close(second);
+}
+
+#[test]
+fn a_session_that_dropped_what_it_wrote_before_its_store_was_there_gives_nothing_back() {
+    let mut user = User::new(5);
+    let mut first = user.open(30, true);
+    user.edit(&mut first, "a");
+    first.handles.clear();
+    let forgotten = first.repo.forget("a");
+    user.world.wait(forgotten, 1_000).unwrap().unwrap();
+    user.world.run(200);
+    user.edit(&mut first, "c");
+    user.world.run(200);
+    user.close(first);
+    let mut second = user.open(5, false);
+    let handle = second.repo.get("a").unwrap();
+    user.world.run(200);
+    user.edit(&mut second, "a");
+    drop(handle);
+    user.close(second);
+}
+
 /// Whatever happens to tabs, disk and link, no operation id is given twice.
 #[test]
 fn no_two_sessions_ever_write_under_the_same_id() {
-    for seed in 1..=40 {
+    for seed in (1..=40).chain([112, 174]) {
         let mut user = User::new(1_000 + seed);
         let mut tabs: Vec<Tab> = Vec::new();
         for _ in 0..120 {
