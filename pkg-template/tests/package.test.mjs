@@ -1,6 +1,6 @@
 // The built package, in Node: what a server-side renderer and a first-time user meet.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { test } from "node:test";
 import * as corella from "../../pkg/index.js";
 
@@ -96,6 +96,15 @@ test("create makes what is not here, and replaces only when told to", async () =
   assert.deepEqual(second.doc.toJSON(), {});
   assert.throws(() => first.change(() => {}), code("deleted"));
   await repo.close();
+});
+
+test("a process that has deleted documents ends", () => {
+  const program = `import { Repo } from ${JSON.stringify(new URL("../../pkg/index.js", import.meta.url).href)};
+    const repo = await Repo.open();
+    repo.get("d").change((doc) => doc.getText("t").insert(0, "x"));
+    await repo.delete("d");`;
+  const { status, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { timeout: 30_000 });
+  assert.deepEqual([status, signal], [0, null]);
 });
 
 test("a forgotten document is gone from here and may be opened again", async () => {

@@ -18,11 +18,16 @@ use crate::{
 
 /// Longest delay `setTimeout` takes; it fires at once for more.
 const MAX_TIMEOUT_MS: u64 = i32::MAX as u64;
+/// What is due later than that is no reason for a process of Node to go on.
+const LONG_MS: u64 = 600_000;
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(handler: &js_sys::Function, ms: f64) -> JsValue;
+    type NodeTimer;
+    #[wasm_bindgen(method, catch)]
+    fn unref(this: &NodeTimer) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
     /// Calls a closure from JavaScript, which survives the trap that a panic ends in.
@@ -116,6 +121,10 @@ impl Sleep {
             let _ = fired.send(());
         });
         let timer = set_timeout(fire.as_ref().unchecked_ref(), ms.min(MAX_TIMEOUT_MS) as f64);
+        if ms >= LONG_MS {
+            // Not a method where timers are numbers.
+            let _ = timer.unchecked_ref::<NodeTimer>().unref();
+        }
         Self { timer, elapsed, _fire: fire }
     }
 }
