@@ -260,8 +260,8 @@ test("a full quota is told, keeps edits in memory, and what is freed is used", a
 
 test("records beyond a full quota stay in memory, are told of, and are on disk when there is room again", async ({ context, page }) => {
   const session = await context.newCDPSession(page);
-  await page.goto(origin);
-  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 2_000_000 });
+  await page.goto(site.origin);
+  await session.send("Storage.overrideQuotaForOrigin", { origin: site.origin, quotaSize: 2_000_000 });
   await open(page);
   const full = await page.evaluate(async () => {
     const { repo } = window as unknown as Room;
@@ -295,7 +295,7 @@ test("records beyond a full quota stay in memory, are told of, and are on disk w
   await open(other);
   expect(await other.evaluate(() => (window as unknown as Room).repo.collection("facts", { kind: "shared" }).get("deleted"))).toBe("before");
   await other.close();
-  await session.send("Storage.overrideQuotaForOrigin", { origin });
+  await session.send("Storage.overrideQuotaForOrigin", { origin: site.origin });
   await page.evaluate(() => (window as unknown as Room).repo.collection("facts", { kind: "shared" }).whenDurable("disk", { timeout: 60_000 }));
   expect(await page.evaluate(() => (window as unknown as Room).repo.storageHealth.state)).toBe("working");
   await open(page);
