@@ -90,6 +90,15 @@ impl User {
         tab.drive.kill();
     }
 
+    /// Types into a document once it has been read, and closes the tab.
+    fn read_and_edit(&mut self, mut tab: Tab, doc: &str) {
+        let handle = tab.repo.get(doc).unwrap();
+        self.world.run(200);
+        self.edit(&mut tab, doc);
+        drop(handle);
+        self.close(tab);
+    }
+
     fn crash(&mut self, tab: Tab) {
         tab.drive.kill();
         tab.link.disconnect();
@@ -238,11 +247,7 @@ fn a_document_that_was_dropped_is_not_written_under_an_id_of_an_earlier_session(
     user.world.run(200);
     let forgotten = second.repo.forget("a");
     user.world.wait(forgotten, 1_000).unwrap().unwrap();
-    let handle = second.repo.get("a").unwrap();
-    user.world.run(200);
-    user.edit(&mut second, "a");
-    drop(handle);
-    user.close(second);
+    user.read_and_edit(second, "a");
 }
 
 #[test]
@@ -257,12 +262,8 @@ fn a_session_that_dropped_what_it_wrote_before_its_store_was_there_gives_nothing
     user.edit(&mut first, "c");
     user.world.run(200);
     user.close(first);
-    let mut second = user.open(5, false);
-    let handle = second.repo.get("a").unwrap();
-    user.world.run(200);
-    user.edit(&mut second, "a");
-    drop(handle);
-    user.close(second);
+    let second = user.open(5, false);
+    user.read_and_edit(second, "a");
 }
 
 /// Whatever happens to tabs, disk and link, no operation id is given twice.
