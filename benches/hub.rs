@@ -203,6 +203,7 @@ mod native {
             at: Timestamp(number),
             lineage: 0,
             confirmed: VersionVector::new(),
+            keepers: Vec::new(),
             creator: None,
         };
         futures_executor::block_on(store.write((0..docs).map(write).collect())).unwrap();

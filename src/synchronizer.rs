@@ -17,6 +17,7 @@ mod fetch;
 mod handshake;
 mod heads;
 mod input;
+mod keepers;
 mod loss;
 mod model;
 mod permissions;
@@ -33,9 +34,10 @@ use std::rc::Rc;
 
 pub use acknowledge::Durability;
 pub use channel::{ChannelId, ChannelKind};
-pub use effect::{Effect, EphemeralKeys, EphemeralSelection, Purpose, StoreDoc};
+pub use effect::{Effect, EphemeralKeys, EphemeralSelection, Note, Purpose, StoreDoc};
 pub use event::Event;
 pub use input::{EphemeralNews, Input, Stored, StoredSize};
+pub use keepers::{MAX_KEEPERS, decode_keepers, encode_keepers, join_keepers};
 #[doc(hidden)]
 pub use model::Footprint;
 pub use model::ReadyStatus;
@@ -66,6 +68,8 @@ pub enum Interest {
 pub struct Config {
     /// Who this repo is.
     pub identity: Identity,
+    /// What names the place this repo keeps documents in, the same as long as what is there stays; told to peers by a relay.
+    pub home: Option<u64>,
     /// Which documents it fetches.
     pub interest: Interest,
     /// Milliseconds edits are gathered before they are written.
@@ -112,6 +116,7 @@ impl Config {
     pub fn new(identity: Identity, interest: Interest) -> Self {
         Self {
             identity,
+            home: None,
             interest,
             store_delay_ms: 100,
             verify_delay_ms: 1_000,
@@ -166,8 +171,9 @@ impl Synchronizer {
             // Nobody need ask it, and it asks nobody.
             config.features = config.features.without(Features::HISTORY);
         }
+        let home = config.home.filter(|_| role == Role::Relay);
         config.identity.capabilities =
-            (config.features != Features::default()).then(|| Capabilities { features: config.features, ..Capabilities::own(role) });
+            (config.features != Features::default()).then(|| Capabilities { features: config.features, home, ..Capabilities::own(role) });
         let key = config.hash_key;
         Self { config, permissions, model: Model::new(key) }
     }

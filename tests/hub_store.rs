@@ -39,6 +39,7 @@ fn write(name: &str, key: &str, bytes: &'static [u8], end: i32, at: u64) -> Writ
         at: Timestamp(at),
         lineage: 0,
         confirmed: VersionVector::new(),
+        keepers: Vec::new(),
         creator: None,
     }
 }
@@ -124,7 +125,7 @@ fn an_index_row_without_the_later_fields_is_read() {
 
 #[test]
 fn an_index_row_of_a_newer_format_is_refused_and_left_alone() {
-    let newer: [fn(&mut Vec<u8>); 2] = [|row| row[0] += 1, |row| row.extend([0, 0])];
+    let newer: [fn(&mut Vec<u8>); 2] = [|row| row[0] += 1, |row| row.extend([0, 0, 0])];
     for change in newer {
         let folder = tempfile::tempdir().unwrap();
         let store = RedbStore::open(folder.path()).unwrap();

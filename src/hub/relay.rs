@@ -10,12 +10,13 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     config::{DeletionRule, HubLimits},
     connection::{Inbound, Pipe},
-    env::NativeEnv,
+    env::{NativeEnv, random_bytes},
     guard::DiskGuard,
     limiter::ClientLimiter,
     storage::{RedbAdapter, RedbStore},
@@ -25,6 +26,7 @@ use crate::{
     protocol::{Message, PeerType},
     runtime::{
         Adapter, AdapterContext, AdapterState, Admission, Chain, Channel, ChannelStats, LocalBoxFuture, Opening, RepoError, RepoEvent,
+        Store,
     },
     synchronizer::{ChannelKind, Interest, MemoryBudget, RecordLimits},
 };
@@ -57,7 +59,8 @@ impl Relay {
         thread::Builder::new().name("corella-repo".into()).spawn(move || {
             let guard = FailNotice(Arc::clone(&notice));
             tokio::task::LocalSet::new().block_on(&runtime, async move {
-                let repo = make_repo(store, inbound, deletion, &limits, memory, notice);
+                let home = home_of(&store).await;
+                let repo = make_repo(home, store, inbound, deletion, &limits, memory, notice);
                 // A dropped handle stops the repo as well.
                 let _ = stopping.await;
                 let _ = done.send(repo.close().await);
@@ -92,7 +95,21 @@ impl Drop for FailNotice {
     }
 }
 
+/// Returns what names the hub's data over its restarts, kept among that; `None` if the disk takes nothing.
+async fn home_of(store: &RedbStore) -> Option<u64> {
+    let fresh = Bytes::copy_from_slice(&random_bytes());
+    let change = Arc::new(move |before: Option<&[u8]>| Some(before.map_or_else(|| fresh.clone(), Bytes::copy_from_slice)));
+    match store.amend("home", change).await {
+        Ok(home) => home.and_then(|home| Some(u64::from_le_bytes(home[..].try_into().ok()?))),
+        Err(error) => {
+            tracing::warn!(%error, "what names the data cannot be read: clients will offer their documents again");
+            None
+        }
+    }
+}
+
 fn make_repo(
+    home: Option<u64>,
     store: RedbStore,
     inbound: mpsc::Receiver<Inbound>,
     deletion: DeletionRule,
@@ -108,6 +125,7 @@ fn make_repo(
     let config = RepoConfig {
         name: Some("corella-hub".to_owned()),
         peer_type: PeerType::Service,
+        home,
         adapters,
         interest: Interest::Everything,
         store_delay_ms: STORE_DELAY_MS,

@@ -46,7 +46,7 @@ use crate::{
         Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_marks,
         encode_marks,
     },
-    synchronizer::{ChannelKind, Creator, Timestamp},
+    synchronizer::{ChannelKind, Creator, Timestamp, decode_keepers, encode_keepers},
 };
 
 /// `(document, record key)` to `(kind, bytes)`.
@@ -743,9 +743,12 @@ fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
     let creator = creator.map(|it| CreatorRow { peer_id: it.peer_id.as_str().to_owned(), name: it.name.clone() });
     let failed = |error: postcard::Error| Failure::from(StoreError::Other(error.to_string()));
     let mut bytes = postcard::to_allocvec(&(INDEX_FORMAT, row, tombstone, confirmed, creator)).map_err(failed)?;
-    if !index.marks.is_empty() {
+    if !index.marks.is_empty() || !index.keepers.is_empty() {
         // Left out where there are none: programs that do not know them read the others.
         bytes.extend(postcard::to_allocvec(&encode_marks(&index.marks)).map_err(failed)?);
+    }
+    if !index.keepers.is_empty() {
+        bytes.extend(postcard::to_allocvec(&encode_keepers(&index.keepers)).map_err(failed)?);
     }
     Ok(bytes)
 }
@@ -759,6 +762,7 @@ fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
     let confirmed: Vec<u8> = field_or_default(&mut rest)?;
     let creator: Option<CreatorRow> = field_or_default(&mut rest)?;
     let marks: Vec<u8> = field_or_default(&mut rest)?;
+    let keepers: Vec<u8> = field_or_default(&mut rest)?;
     if !rest.is_empty() {
         // A newer program wrote it; without that field the row must not be written again.
         return Err(corrupt("an index row has fields that are not known".to_owned()));
@@ -773,6 +777,7 @@ fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
         lineage: row.lineage,
         tombstone: tombstone.map(|it| Tombstone { lineage: it.lineage, at: it.at, by: PeerId::from_wire(&it.by) }),
         confirmed: if confirmed.is_empty() { VersionVector::new() } else { version(&confirmed)? },
+        keepers: decode_keepers(&keepers).ok_or_else(|| corrupt("an index row: its keepers are damaged".to_owned()))?,
         creator: creator.map(|it| Creator { peer_id: PeerId::from_wire(&it.peer_id), name: it.name }),
         marks: decode_marks(&marks).ok_or_else(|| corrupt("an index row: its marks are damaged".to_owned()))?,
     })

@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub role: Role,
     /// What it can do.
     pub features: Features,
+    /// What names the place a relay keeps documents in, over its restarts; `None` if it does not say.
+    pub home: Option<u64>,
 }
 
 /// What a peer does for others.
@@ -104,7 +106,7 @@ impl Capabilities {
     /// Returns what this build announces.
     #[must_use]
     pub fn own(role: Role) -> Self {
-        Self { oldest: VERSIONS.0, newest: VERSIONS.1, role, features: Features::ALL }
+        Self { oldest: VERSIONS.0, newest: VERSIONS.1, role, features: Features::ALL, home: None }
     }
 
     /// Returns what both sides can do: nothing if they have no version in common.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{Env, LoadedRecords, LocalBoxFuture, RecordsOpening, RecordsWrite, RepoError};
 use crate::{
     protocol::{DocId, Message, PeerId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Creator, Mark, Timestamp},
+    synchronizer::{ChannelId, ChannelKind, Creator, Mark, Timestamp, join_keepers},
 };
 
 /// What opens channels or a store: one WebSocket, one BroadcastChannel name, one database.
@@ -323,6 +323,8 @@ pub struct Confirmed {
     pub lineage: u64,
     /// What the other machine has.
     pub version: VersionVector,
+    /// What names the relays that have all of that, [`crate::synchronizer::MAX_KEEPERS`] at most.
+    pub keepers: Vec<u64>,
     /// What takes the place of the marks noted before; `None` if they stay.
     pub marks: Option<Vec<Mark>>,
 }
@@ -381,6 +383,8 @@ pub struct IndexEntry {
     pub tombstone: Option<Tombstone>,
     /// What another machine is known to have.
     pub confirmed: VersionVector,
+    /// What names the relays that have all of that, the latest first.
+    pub keepers: Vec<u64>,
     /// Who made the document, if known.
     pub creator: Option<Creator>,
     /// What was known of others' copies, and when: what history may be trimmed by.
@@ -410,7 +414,7 @@ impl IndexEntry {
             *self = Self { created: write.at, lineage: write.lineage, tombstone, ..Self::default() };
         }
         self.version.merge(&write.version);
-        self.confirmed.merge(&write.confirmed);
+        join_keepers(&mut self.confirmed, &mut self.keepers, &write.confirmed, &write.keepers);
         self.updated = self.updated.max(write.at);
         if self.creator.is_none() {
             self.creator.clone_from(&write.creator);
@@ -421,11 +425,13 @@ impl IndexEntry {
     /// Notes what another machine is known to have; returns whether that is news of the stored creation.
     pub fn confirm(&mut self, confirmed: &Confirmed) -> bool {
         let marks = confirmed.marks.as_ref().filter(|marks| **marks != self.marks);
-        let news = !self.confirmed.includes(&confirmed.version) || marks.is_some();
-        if self.records == 0 || self.lineage != confirmed.lineage || !news {
+        let mut after = (self.confirmed.clone(), self.keepers.clone());
+        join_keepers(&mut after.0, &mut after.1, &confirmed.version, &confirmed.keepers);
+        let more = after.0 != self.confirmed || after.1.iter().any(|home| !self.keepers.contains(home));
+        if self.records == 0 || self.lineage != confirmed.lineage || !(more || marks.is_some()) {
             return false;
         }
-        self.confirmed.merge(&confirmed.version);
+        (self.confirmed, self.keepers) = after;
         if let Some(marks) = marks {
             self.marks.clone_from(marks);
         }
@@ -476,6 +482,8 @@ pub struct Write {
     pub lineage: u64,
     /// What another machine is known to have; merged into the index record.
     pub confirmed: VersionVector,
+    /// What names the relays that have all of that, [`crate::synchronizer::MAX_KEEPERS`] at most.
+    pub keepers: Vec<u64>,
     /// Who made the document; the first one written stays.
     pub creator: Option<Creator>,
 }

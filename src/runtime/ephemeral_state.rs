@@ -21,8 +21,11 @@ const MAX_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
 /// How far ahead of the local clock a stamp from a peer is believed.
 ///
 /// A stamp beyond all others would win for ever, so a peer with a wrong clock could freeze a key for everybody who does not write it
-/// afresh. A day tolerates wrong time zones; what lies beyond counts as written now.
+/// afresh. A day tolerates wrong time zones; what lies beyond counts as written now, after what is here: that may have been believed, before
+/// either clock was set.
 const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
+/// Milliseconds within which such a value that is here already counts as the same message, on another path.
+const SAME_MS: u64 = 1_000;
 
 /// The values of one namespace, each with the stamp that decides between writers.
 #[derive(Debug, Clone, Default)]
@@ -154,9 +157,16 @@ impl EphemeralState {
         admit: &mut dyn FnMut(usize, Option<&Origin>) -> Option<Origin>,
     ) -> Result<Merged, EphemeralDecodeError> {
         let mut merged = Merged::default();
-        for (key, (value, stamp)) in decode(bytes, now)? {
+        for (key, Written { value, mut stamp, beyond_belief }) in decode(bytes, now)? {
             let owned = || key.to_owned();
             if let Some(known) = self.entries.get_mut(key) {
+                if beyond_belief {
+                    if known.value == value && known.refreshed <= now && now.since(known.refreshed) < SAME_MS {
+                        merged.same.push(owned());
+                        continue;
+                    }
+                    stamp = next_stamp(Some(known.stamp), now);
+                }
                 if known.stamp > stamp || (known.stamp == stamp && value.is_none() && known.value.is_some()) {
                     merged.behind.push(owned());
                     continue;
@@ -403,7 +413,16 @@ pub(super) fn encode_entries<'a>(entries: impl Iterator<Item = (&'a str, Option<
     postcard::to_allocvec(&entries).expect("values are plain data")
 }
 
-pub(super) type Incoming<'a> = SortedMap<&'a str, (Option<LoroValue>, i64)>;
+/// What a peer says of one key.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) value: Option<LoroValue>,
+    /// The local time if that is not believed.
+    pub(super) stamp: i64,
+    pub(super) beyond_belief: bool,
+}
+
+pub(super) type Incoming<'a> = SortedMap<&'a str, Written>;
 
 /// Reads entries one by one, so that a claimed number of them reserves nothing, and keeps the newest of each key.
 pub(super) fn decode(bytes: &[u8], now: Timestamp) -> Result<Incoming<'_>, EphemeralDecodeError> {
@@ -420,11 +439,12 @@ pub(super) fn decode(bytes: &[u8], now: Timestamp) -> Result<Incoming<'_>, Ephem
         let ((key, value, stamp), after) =
             postcard::take_from_bytes::<(&str, Option<LoroValue>, i64)>(rest).map_err(|_| EphemeralDecodeError)?;
         rest = after;
-        let stamp = if stamp > believed { next_stamp(None, now) } else { stamp };
-        let newest = incoming.get(key).is_none_or(|(_, other)| stamp > *other);
+        let beyond_belief = stamp > believed;
+        let stamp = if beyond_belief { next_stamp(None, now) } else { stamp };
+        let newest = incoming.get(key).is_none_or(|other| stamp > other.stamp);
         // One overlong key is no reason to lose everybody else's.
         if newest && key.len() <= MAX_KEY_BYTES {
-            incoming.insert(key, (value, stamp));
+            incoming.insert(key, Written { value, stamp, beyond_belief });
         }
     }
     Ok(incoming)

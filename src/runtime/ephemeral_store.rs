@@ -7,7 +7,7 @@ use loro::LoroValue;
 
 use super::{
     EphemeralChange, EphemeralDecodeError,
-    ephemeral_state::{decode, next_stamp},
+    ephemeral_state::{Written, decode, next_stamp},
 };
 use crate::{collections::SortedMap, synchronizer::Timestamp};
 
@@ -48,7 +48,7 @@ impl EphemeralStore {
     /// [`EphemeralDecodeError`] if the bytes are not a store's, or hold more than is accepted at once.
     pub fn apply(&mut self, bytes: &[u8], now: Timestamp) -> Result<EphemeralChange, EphemeralDecodeError> {
         let mut change = EphemeralChange::default();
-        for (key, (value, stamp)) in decode(bytes, now)? {
+        for (key, Written { value, stamp, .. }) in decode(bytes, now)? {
             let known = self.entries.get(key);
             if self.is_lapsed(stamp, now) || known.is_some_and(|known| known.stamp >= stamp) {
                 continue;

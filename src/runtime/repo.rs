@@ -29,6 +29,9 @@ pub struct RepoConfig {
     pub peer_type: PeerType,
     /// A fixed peer id, for tests; a fresh random one otherwise.
     pub peer_id: Option<PeerId>,
+    /// What names the place this repo keeps documents in: the same as long as what is there stays, another one if it is lost. Leaves
+    /// know a relay by it after a restart, and offer it what it may lack only once; without it they offer everything again.
+    pub home: Option<u64>,
     /// Started in this order.
     pub adapters: Vec<Rc<dyn Adapter>>,
     /// Asked at every decision. They must not call the repo.
@@ -61,6 +64,7 @@ impl Default for RepoConfig {
             name: None,
             peer_type: PeerType::User,
             peer_id: None,
+            home: None,
             adapters: Vec::new(),
             permissions: Rc::new(AllowAll),
             admission: None,
@@ -280,6 +284,7 @@ impl Repo {
         let author = records::writer_of(&peer_id);
         let decisions = Config {
             identity,
+            home: config.home,
             interest: config.interest,
             store_delay_ms: config.store_delay_ms,
             verify_delay_ms: config.verify_delay_ms,

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{DocId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Input, Mark, StoreDoc, Stored, StoredSize, Timestamp},
+    synchronizer::{ChannelId, ChannelKind, Input, Note, StoreDoc, Stored, StoredSize, Timestamp},
 };
 
 /// Records of one document that may wait for operations of others.
@@ -263,7 +263,7 @@ impl RepoInner {
 
     /// Exports a document for a store. `snapshot` says whether as a whole, and afterwards whether it had to be.
     fn written(&self, open: &OpenStore, wanted: StoreDoc, snapshot: &mut bool) -> Option<Write> {
-        let StoreDoc { doc: id, since, lineage, confirmed, creator, trim, .. } = wanted;
+        let StoreDoc { doc: id, since, lineage, confirmed, keepers, creator, trim, .. } = wanted;
         let doc = self.doc(&id)?;
         let trimmed = open.records.borrow().get(&id).map(|known| known.trimmed.clone()).unwrap_or_default();
         // What depends on what is not stored any more is stored with that.
@@ -275,7 +275,7 @@ impl RepoInner {
         let (bytes, version) = self.exported(&doc, export)?;
         let kind = if *snapshot || doc.needs_snapshot(&since) { RecordKind::Snapshot } else { RecordKind::Update };
         let record = Record { key: RecordKey(format!("{:016x}-{:08x}", self.writer, self.next_id())), kind, bytes: bytes.into() };
-        Some(Write { doc: id, record, replaces: Vec::new(), version, at: self.env.now(), lineage, confirmed, creator })
+        Some(Write { doc: id, record, replaces: Vec::new(), version, at: self.env.now(), lineage, confirmed, keepers, creator })
     }
 
     pub(super) fn store_docs(&self, channel: ChannelId, docs: Vec<StoreDoc>) {
@@ -394,6 +394,7 @@ impl RepoInner {
                 at: self.env.now(),
                 lineage: doc.lineage.get(),
                 confirmed: VersionVector::new(),
+                keepers: Vec::new(),
                 creator: None,
             };
             open.records.borrow_mut().entry(doc.id.clone()).or_default().waiting.push((key, end.clone()));
@@ -433,10 +434,10 @@ impl RepoInner {
     }
 
     /// Notes in a store what other machines have.
-    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<(DocId, u64, VersionVector, Option<Vec<Mark>>)>) {
+    pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<Note>) {
         let Some(open) = self.store(channel) else { return };
-        let names: Vec<_> = docs.iter().map(|(doc, ..)| doc.clone()).collect();
-        let confirmed = |(doc, lineage, version, marks)| Confirmed { doc, lineage, version, marks };
+        let names: Vec<_> = docs.iter().map(|note| note.doc.clone()).collect();
+        let confirmed = |Note { doc, lineage, confirmed, keepers, marks }| Confirmed { doc, lineage, version: confirmed, keepers, marks };
         // A flush waits for it.
         open.relaxed.set(true);
         let noted = open.store.confirm(docs.into_iter().map(confirmed).collect());
@@ -535,6 +536,7 @@ fn remembered(index: &IndexEntry) -> Stored {
         lineage: index.lineage,
         tombstone: index.tombstone.clone(),
         confirmed: index.confirmed.clone(),
+        keepers: index.keepers.clone(),
         creator: index.creator.clone(),
         marks: index.marks.clone(),
     }

@@ -269,8 +269,12 @@ fn sum_of(part: Part, followed: &[Followed]) -> Sum {
 }
 
 fn place(doc: &DocId) -> u64 {
+    hash_of(doc.as_str())
+}
+
+pub(super) fn hash_of(text: &str) -> u64 {
     let mut hasher = SipHasher13::new();
-    hasher.write(doc.as_str().as_bytes());
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 

@@ -37,10 +37,27 @@ pub struct StoreDoc {
     pub lineage: u64,
     /// What another machine is known to have.
     pub confirmed: VersionVector,
+    /// What names the relays that have all of that.
+    pub keepers: Vec<u64>,
     /// Who made the document, if known.
     pub creator: Option<Creator>,
     /// Where the history in a snapshot begins, as far as the engine can; empty for all of it.
     pub trim: VersionVector,
+}
+
+/// What a store is to note of one creation of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The document.
+    pub doc: DocId,
+    /// Which creation of it.
+    pub lineage: u64,
+    /// What another machine is known to have.
+    pub confirmed: VersionVector,
+    /// What names the relays that have all of that.
+    pub keepers: Vec<u64>,
+    /// What takes the place of the marks noted before; `None` if they stay.
+    pub marks: Option<Vec<Mark>>,
 }
 
 /// What a document transmission answers.
@@ -191,7 +208,7 @@ pub enum Effect {
         /// Which store.
         channel: ChannelId,
         /// The documents.
-        docs: Vec<(DocId, u64, VersionVector, Option<Vec<Mark>>)>,
+        docs: Vec<Note>,
     },
     /// Put a document with the whole history, as a peer gave it, in the place of one whose history is trimmed, with everything that has;
     /// answered by `HistoryBegins` and `DocImported` if it worked.

@@ -80,6 +80,7 @@ impl Synchronizer {
             entry.role = theirs.role;
         }
         let digest = entry.features.includes(Features::DIGEST);
+        self.meet_relay(channel, &identity, now);
         self.model.recall_introduced(channel, &identity.peer_id);
         if !known {
             out.push(Effect::Emit(Event::PeerConnected(identity.peer_id)));
@@ -108,7 +109,8 @@ impl Synchronizer {
             .docs
             .iter()
             .filter(|(doc, entry)| {
-                matches!(entry.state, DocState::Ready) && (entry.opened || relays || remembered.contains(doc) || entry.is_unsynced())
+                matches!(entry.state, DocState::Ready)
+                    && (entry.opened || relays || remembered.contains(doc) || entry.is_unsynced() || self.model.may_lack(channel, doc))
             })
             .map(|(doc, _)| doc.clone())
             .collect();
@@ -178,7 +180,11 @@ impl Synchronizer {
             .iter()
             .filter(|(doc, entry)| {
                 let link = self.model.peek(channel, doc);
-                let concerned = entry.opened || relays || entry.is_unsynced() || link.is_some_and(|link| link.subscribed);
+                let concerned = entry.opened
+                    || relays
+                    || entry.is_unsynced()
+                    || self.model.may_lack(channel, doc)
+                    || link.is_some_and(|link| link.subscribed);
                 matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && link.is_agreed())
             })
             .map(|(doc, _)| doc.clone())
@@ -200,6 +206,10 @@ impl Synchronizer {
         let away: Vec<_> = self.model.docs_of(channel).into_iter().filter(unmentioned).collect();
         self.compare_away(channel, away, now, out);
         self.compare_kept(channel, now, out);
+        let dialled = self.model.channels.get(&channel).is_none_or(|entry| entry.initiated);
+        if !dialled && self.model.has_time(channel, self.model.catalogue.len(), false, now) {
+            self.offer_stranded(channel, now, out);
+        }
     }
 
     pub(super) fn channel_closed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {

@@ -30,6 +30,8 @@ pub struct Stored {
     pub tombstone: Option<Tombstone>,
     /// What another machine is known to have.
     pub confirmed: VersionVector,
+    /// What names the relays that have all of that.
+    pub keepers: Vec<u64>,
     /// Who made the document.
     pub creator: Option<Creator>,
     /// What was known of others' copies, and when.

@@ -10,6 +10,7 @@ use super::{
     ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp,
     doc_map::DocMap,
     ephemeral::Presence,
+    keepers::{Keepers, Relays},
     unload::{beyond, bytes_of},
 };
 use crate::{
@@ -80,6 +81,8 @@ pub(super) struct Model {
     pub(super) unmarked: SortedSet<DocId>,
     /// The largest number of relays that keep all this repo was connected with at once.
     pub(super) most_archives: usize,
+    /// The relays of which it is remembered what they keep.
+    pub(super) relays: Relays,
     remembered: SortedMap<PeerId, SortedSet<DocId>>,
     departures: VecDeque<PeerId>,
     pub(super) records: super::records::Records,
@@ -97,6 +100,8 @@ pub(super) struct Known {
     pub(super) durable: VersionVector,
     /// What need not be offered again: see [`Model::keep`].
     pub(super) kept: VersionVector,
+    /// Relays that have all of that.
+    pub(super) keepers: Keepers,
     /// What was settled, and what those that left had, and when.
     pub(super) marks: Vec<Mark>,
     pub(super) creator: Option<Creator>,
@@ -120,6 +125,8 @@ pub(super) struct Channel {
     pub(super) role: Role,
     /// This side began the handshake.
     pub(super) initiated: bool,
+    /// The relay's place among those that are remembered.
+    pub(super) keeper: Option<Keepers>,
     /// Comparisons by sums that may still be tried before documents are asked about one by one.
     pub(super) comparisons: u32,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
@@ -132,6 +139,8 @@ pub(super) struct Channel {
     strangers: (usize, usize),
     /// Documents it was not allowed to create, some of them.
     pub(super) uncreated: SortedSet<DocId>,
+    /// Documents both sides followed when they were hidden from it.
+    pub(super) withdrawn: SortedSet<DocId>,
     /// Documents this side knows of because of the peer, those that are gone again included.
     pub(super) introduced: usize,
 }
@@ -439,12 +448,14 @@ impl Channel {
             features: Features::default(),
             role: Role::Leaf,
             initiated: false,
+            keeper: None,
             comparisons: 0,
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
             looks: (Timestamp::default(), 0, 0),
             strangers: (0, 0),
             uncreated: SortedSet::new(),
+            withdrawn: SortedSet::new(),
             introduced: 0,
         }
     }
@@ -492,6 +503,7 @@ impl Model {
             unnoted: Default::default(),
             unmarked: Default::default(),
             most_archives: 0,
+            relays: Relays::default(),
             loading: Default::default(),
             backlog: Default::default(),
             introducers: Default::default(),
@@ -642,10 +654,10 @@ impl Model {
         self.links(doc).map(|(channel, _)| channel).filter(|channel| !self.stores.contains(channel)).collect()
     }
 
-    /// Returns the documents that only stores have, with something in them that no other machine is known to keep.
-    pub(super) fn stranded(&self) -> Vec<DocId> {
-        let stranded = |(doc, known): &(&DocId, &Known)| !self.docs.contains_key(doc) && !known.kept.includes(&known.version);
-        self.catalogue.iter().filter(stranded).map(|(doc, _)| doc.clone()).collect()
+    /// Returns the documents that only stores have and that a peer which keeps them is to be offered.
+    pub(super) fn stranded(&self, channel: ChannelId) -> Vec<DocId> {
+        let stranded = |doc: &&DocId| !self.docs.contains_key(doc) && self.may_lack(channel, doc);
+        self.catalogue.keys().filter(stranded).cloned().collect()
     }
 
     /// Returns the documents with something known at the end of a channel.
@@ -763,13 +775,13 @@ impl Model {
         if self.channels.get(&channel).is_none_or(|entry| entry.kind != ChannelKind::Network) {
             return;
         }
+        let keeper = self.channels.get(&channel).and_then(|entry| entry.keeper).unwrap_or_default();
         let here = self.docs.get(doc).map(|entry| &entry.version);
         if let Some(known) = self.catalogue.get_mut(doc)
-            && !known.kept.includes(version)
+            && !known.is_kept_by(version, keeper)
         {
             let both = here.unwrap_or(&known.version).common(version);
-            if !known.kept.includes(&both) {
-                known.kept.merge(&both);
+            if known.take_kept(&both, keeper) {
                 // Also while the store is still writing the document for the first time: that write does not carry it.
                 self.unnoted.insert(doc.clone());
             }

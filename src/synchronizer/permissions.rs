@@ -93,10 +93,10 @@ impl Synchronizer {
         may
     }
 
-    /// Asks a peer which of the documents are there that it was not allowed to create, and is now.
+    /// Asks a peer which of the documents are there that it was not allowed to create, and is now; also those known here by name only.
     fn ask_for_uncreated(&mut self, channel: ChannelId, peer: &PeerContext, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
-        let unknown = std::mem::take(&mut entry.uncreated).into_iter().filter(|doc| !self.model.catalogue.contains_key(doc));
+        let unknown = std::mem::take(&mut entry.uncreated).into_iter().filter(|doc| self.model.is_blank(doc));
         let may = |doc: &DocId| self.permissions.visibility(doc, peer) && self.permissions.creation(doc, peer);
         let (mut docs, mut rest) = (Vec::new(), SortedSet::new());
         for doc in unknown {
@@ -119,10 +119,14 @@ impl Synchronizer {
         self.record_permissions_changed(out);
         for channel in self.model.pipes() {
             let Some(peer) = self.model.context(channel) else { continue };
-            let mut shown = SortedSet::new();
+            let (mut shown, mut hidden) = (SortedSet::new(), SortedSet::new());
             for doc in self.model.docs_of(channel) {
                 if !self.permissions.visibility(&doc, &peer) {
+                    let followed = self.model.peek(channel, &doc).is_some_and(|link| link.is_followed());
                     self.model.unlink(channel, &doc);
+                    if followed && let Some(entry) = self.model.channels.get_mut(&channel) {
+                        entry.withdrawn.insert(doc);
+                    }
                 } else if let Some(link) = self.model.link(channel, &doc) {
                     link.denied = false;
                     link.refused = None;
@@ -135,6 +139,17 @@ impl Synchronizer {
             let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
             entry.heads_due.retain(|doc| shown.contains(doc));
             entry.acks_due.retain(|doc| shown.contains(doc));
+            // The peer may never have been told: it follows them all the time, and need not ask.
+            for doc in std::mem::take(&mut entry.withdrawn) {
+                if !self.permissions.visibility(&doc, &peer) {
+                    hidden.insert(doc);
+                } else if self.model.held(&doc).is_some() {
+                    shown.insert(doc);
+                }
+            }
+            if let Some(entry) = self.model.channels.get_mut(&channel) {
+                entry.withdrawn = hidden;
+            }
             let compared: Vec<DocId> = self
                 .model
                 .docs

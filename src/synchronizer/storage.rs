@@ -4,7 +4,7 @@
 //! touches bytes. Permissions: visibility decides whether a store may keep a document; what it kept is always taken.
 
 use super::{
-    ChannelId, ChannelKind, Effect, Event, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
+    ChannelId, ChannelKind, Effect, Event, Note, StoreDoc, Stored, StoredSize, Synchronizer, Timer, Timestamp,
     model::{Channel, Doc, DocState, Known, Load, Rewrite, Source},
 };
 use crate::{
@@ -151,6 +151,7 @@ impl Synchronizer {
     }
 
     fn know_stored(&mut self, doc: &DocId, stored: Stored) {
+        let keepers = self.model.keepers_named(&stored.keepers);
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             if known.lineage < stored.lineage {
                 *known = Known { lineage: stored.lineage, ..Known::default() };
@@ -158,7 +159,7 @@ impl Synchronizer {
             if known.lineage == stored.lineage {
                 known.version.merge(&stored.version);
                 known.confirmed.merge(&stored.confirmed);
-                known.kept.merge(&stored.confirmed);
+                known.take_kept(&stored.confirmed, keepers);
                 known.creator = known.creator.take().or(stored.creator);
                 if known.marks.is_empty() {
                     known.marks = stored.marks;
@@ -396,7 +397,8 @@ impl Synchronizer {
     fn write_of(&self, doc: DocId, since: VersionVector, snapshot: bool, trim: VersionVector) -> Option<StoreDoc> {
         let entry = self.model.docs.get(&doc)?;
         let (lineage, confirmed, creator) = (entry.lineage, entry.kept.clone(), entry.creator.clone());
-        Some(StoreDoc { doc, since, snapshot, lineage, confirmed, creator, trim })
+        let keepers = self.model.keepers_of(&doc, lineage);
+        Some(StoreDoc { doc, since, snapshot, lineage, confirmed, keepers, creator, trim })
     }
 
     /// Returns what a store has not confirmed of the documents in memory, whether or not that is being written, or the document was read.
@@ -522,7 +524,13 @@ impl Synchronizer {
         for store in stores {
             let known = |doc: &DocId| {
                 let known = self.model.catalogue.get(doc).filter(|known| !known.version.is_empty())?;
-                Some((doc.clone(), known.lineage, known.kept.clone(), marked.contains(doc).then(|| known.marks.clone())))
+                Some(Note {
+                    doc: doc.clone(),
+                    lineage: known.lineage,
+                    confirmed: known.kept.clone(),
+                    keepers: self.model.keepers_of(doc, known.lineage),
+                    marks: marked.contains(doc).then(|| known.marks.clone()),
+                })
             };
             let docs: Vec<_> = now.iter().filter(|doc| self.may_keep(store, doc)).filter_map(known).collect();
             if !docs.is_empty() {
@@ -531,14 +539,14 @@ impl Synchronizer {
         }
     }
 
-    /// Offers a peer that keeps documents what is only in stores here and, as far as is known, kept by no other machine.
+    /// Offers a peer that keeps documents what is only in stores here and, as far as is known, kept by no other machine, or not by that one.
     pub(super) fn offer_stranded(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get(&channel) else { return };
-        if entry.kind != ChannelKind::Network || entry.role != Role::Relay || !entry.initiated {
+        let extended = self.model.is_extended(channel);
+        if entry.kind != ChannelKind::Network || entry.role != Role::Relay || !(entry.initiated || extended) {
             return;
         }
-        let extended = self.model.is_extended(channel);
-        for doc in self.model.stranded() {
+        for doc in self.model.stranded(channel) {
             if !self.sees(channel, &doc) || self.model.peek(channel, &doc).is_some_and(|link| link.known.is_some() || link.waiting) {
                 continue;
             }

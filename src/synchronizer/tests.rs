@@ -9,6 +9,7 @@ mod ephemeral;
 mod extended;
 mod hostile;
 mod inputs;
+mod keepers;
 mod limits;
 mod loss;
 mod records;
@@ -141,7 +142,8 @@ fn on_disk(version: &VersionVector) -> Stored {
 }
 
 fn store_doc(name: &str, since: VersionVector, snapshot: bool) -> StoreDoc {
-    StoreDoc { doc: doc(name), since, snapshot, lineage: 0, confirmed: VersionVector::new(), creator: None, trim: VersionVector::new() }
+    let (confirmed, trim) = Default::default();
+    StoreDoc { doc: doc(name), since, snapshot, lineage: 0, confirmed, keepers: Vec::new(), creator: None, trim }
 }
 
 fn presence(channel: ChannelId, name: &str) -> Effect {

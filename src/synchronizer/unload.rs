@@ -144,7 +144,7 @@ impl Synchronizer {
             known.version = entry.version;
             known.confirmed.merge(&entry.confirmed);
             known.durable.merge(&entry.confirmed_on_disk);
-            known.kept.merge(&entry.kept);
+            known.take_kept(&entry.kept, Default::default());
             known.creator = entry.creator.or_else(|| known.creator.take());
             known.announced = entry.announced;
             known.away = true;

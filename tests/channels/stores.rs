@@ -97,6 +97,7 @@ fn write(id: &DocId, key: &str, bytes: impl Into<Bytes>, version: (u64, i32)) ->
         at: Timestamp(1_000),
         lineage: 0,
         confirmed: VersionVector::new(),
+        keepers: Vec::new(),
         creator: None,
     }
 }
@@ -348,12 +349,17 @@ impl<S: Stores> Run<'_, S> {
         store.write(vec![write(&deleted, "r", vec![1], (1, 9))]).await.unwrap();
         store.bury(&deleted, Tombstone { lineage: 0, at: 5, by: PeerId::from(1) }).await.unwrap();
         let before = load(&store, &id).await;
-        let note =
-            |doc: &DocId, lineage, end| Confirmed { doc: doc.clone(), lineage, version: VersionVector::from_iter([(1, end)]), marks: None };
+        let note = |doc: &DocId, lineage, end| Confirmed {
+            doc: doc.clone(),
+            lineage,
+            version: VersionVector::from_iter([(1, end)]),
+            keepers: vec![end as u64],
+            marks: None,
+        };
         let notes = vec![note(&id, 0, 4), note(&other, 2, 9), note(&absent, 0, 9), note(&deleted, 0, 9)];
         store.confirm(notes).await.unwrap();
         store.confirm(vec![note(&id, 0, 3)]).await.unwrap();
-        let confirmed = IndexEntry { confirmed: VersionVector::from_iter([(1, 4)]), ..before.index };
+        let confirmed = IndexEntry { confirmed: VersionVector::from_iter([(1, 4)]), keepers: vec![4], ..before.index };
         assert_eq!(load(&store, &id).await, StoredDoc { index: confirmed.clone(), ..before });
         assert_eq!(listed(&store, &id).await, Some(confirmed));
         assert_eq!(load(&store, &other).await.index.confirmed, VersionVector::new(), "said of another creation");
@@ -371,7 +377,7 @@ impl<S: Stores> Run<'_, S> {
             left: end == 1,
             device: None,
         };
-        let note = |lineage, marks| Confirmed { doc: id.clone(), lineage, version: VersionVector::new(), marks };
+        let note = |lineage, marks| Confirmed { doc: id.clone(), lineage, version: VersionVector::new(), keepers: Vec::new(), marks };
         store.confirm(vec![note(0, Some(vec![mark(5, 1), mark(1 << 60, 4)]))]).await.unwrap();
         store.confirm(vec![note(0, None), note(3, Some(Vec::new()))]).await.unwrap();
         store.write(vec![write(&id, "s", vec![1], (1, 10))]).await.unwrap();
@@ -453,6 +459,7 @@ impl<S: Stores> Run<'_, S> {
             lineage,
             tombstone: None,
             confirmed: VersionVector::from_iter([(2, 1)]),
+            keepers: Vec::new(),
             creator: None,
         };
         let stored = load(&store, &id).await;

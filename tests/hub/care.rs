@@ -44,6 +44,7 @@ fn write(store: &RedbStore, doc: &str, edits: u64, at: u64) -> LoroDoc {
             at: Timestamp(at + edit),
             lineage: 0,
             confirmed: VersionVector::new(),
+            keepers: Vec::new(),
             creator: None,
         }
     });

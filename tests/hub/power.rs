@@ -237,6 +237,7 @@ impl Author {
                 at: Timestamp(self.number),
                 lineage: 0,
                 confirmed: Default::default(),
+                keepers: Vec::new(),
                 creator: None,
             });
         }

@@ -5,7 +5,7 @@ use corella::{
     DocId, PeerId,
     hub::{DeletionRule, Hub, HubConfig, HubLimits, StorageConfig},
     protocol::{
-        DeleteStatus, EphemeralPayload, Identity, Limits, Message, PeerType,
+        Capabilities, DeleteStatus, EphemeralPayload, Identity, Limits, Message, PeerType, Role,
         frame::{Reassembler, encode_transport},
     },
     runtime::EphemeralState,
@@ -211,4 +211,24 @@ async fn a_creator_that_comes_back_under_a_new_id_may_delete_after_the_hub_resta
         bob.until(|message| matches!(message, Message::DeleteRequest { .. }).then_some(())).await;
         hub.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_names_the_hubs_data_stays_over_restarts_and_goes_with_the_data() {
+    async fn home(config: HubConfig) -> u64 {
+        let hub = Hub::start(config).await.unwrap();
+        let mut client = Client::raw(hub.address(), 1).await;
+        let capabilities = Some(Capabilities::own(Role::Leaf));
+        let identity = Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::User, capabilities };
+        client.send(&[Message::EstablishRequest(identity)]).await;
+        let Message::EstablishResponse(hub_is) = client.next().await else { panic!("an answer is expected") };
+        hub.stop().await.unwrap();
+        hub_is.capabilities.unwrap().home.unwrap()
+    }
+    let directory = |data: &tempfile::TempDir| HubConfig { storage: StorageConfig::Directory(data.path().to_owned()), ..memory() };
+    let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = home(directory(&data)).await;
+    assert_eq!(home(directory(&data)).await, first);
+    assert_ne!(home(directory(&other)).await, first);
+    assert_ne!(home(memory()).await, home(memory()).await, "nothing of it is there after a restart");
 }

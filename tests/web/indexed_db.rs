@@ -72,6 +72,7 @@ fn write(doc: &str, key: &str) -> Write {
         at: Timestamp(1),
         lineage: 0,
         confirmed: VersionVector::new(),
+        keepers: Vec::new(),
         creator: None,
     }
 }

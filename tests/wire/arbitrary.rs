@@ -40,8 +40,8 @@ fn transmission() -> impl Strategy<Value = Transmission> {
 fn capabilities() -> impl Strategy<Value = Capabilities> {
     let all = vec![Features::HEADS, Features::ACK, Features::DIGEST, Features::LINEAGE, Features::PRESENCE, Features::RECORDS];
     let features = vec(prop::sample::select(all), 0..5).prop_map(|features| features.into_iter().fold(Features::default(), Features::or));
-    (any::<u32>(), any::<u32>(), prop_oneof![Just(Role::Leaf), Just(Role::Relay)], features)
-        .prop_map(|(oldest, newest, role, features)| Capabilities { oldest, newest, role, features })
+    (any::<u32>(), any::<u32>(), prop_oneof![Just(Role::Leaf), Just(Role::Relay)], features, option::of(any::<u64>()))
+        .prop_map(|(oldest, newest, role, features, home)| Capabilities { oldest, newest, role, features, home })
 }
 
 fn identity() -> impl Strategy<Value = Identity> {

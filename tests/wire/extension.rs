@@ -18,7 +18,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     let doc = || DocId::new("note ü").unwrap();
     let version = || VersionVector::from_iter([(7, 3), (u64::MAX - 1, 200)]);
     let features = Features::HEADS.or(Features::ACK).or(Features::DIGEST).or(Features::LINEAGE);
-    let capabilities = Capabilities { oldest: 1, newest: 1, role: Role::Relay, features };
+    let capabilities = Capabilities { oldest: 1, newest: 1, role: Role::Relay, features, home: None };
     let identity =
         Identity { peer_id: PeerId::from(42), name: Some("hub".into()), peer_type: PeerType::Service, capabilities: Some(capabilities) };
     let range = AuthorRange { author: 7, start: 1, end: 300 };

@@ -30,7 +30,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     let entries =
         vec![(shared("one"), edited), (shared("two"), RecordState::deletion(late)), (owned, RecordState::put(early, [field("", &[0xf5])]))];
     let features = Features::HEADS.or(Features::ACK).or(Features::DIGEST).or(Features::LINEAGE).or(Features::RECORDS);
-    let capabilities = Capabilities { oldest: 1, newest: 1, role: Role::Leaf, features };
+    let capabilities = Capabilities { oldest: 1, newest: 1, role: Role::Leaf, features, home: None };
     let identity = Identity { peer_id: PeerId::from(42), name: None, peer_type: PeerType::User, capabilities: Some(capabilities) };
     vec![
         ("establish-response with records", Message::EstablishResponse(identity)),

@@ -22,7 +22,7 @@ use crate::{
     collections::SortedMap,
     protocol::{DocId, PeerId, Tombstone, VersionVector},
     runtime::{IndexEntry, RawRecord, Record, RecordKey, RecordKind, StoreError, Write, decode_marks, encode_marks},
-    synchronizer::{Creator, Timestamp},
+    synchronizer::{Creator, Timestamp, decode_keepers, encode_keepers},
 };
 
 pub(super) const VERSION: u32 = 2;
@@ -66,8 +66,8 @@ pub(super) fn aside_from_js(value: &JsValue) -> Result<Write, StoreError> {
     let doc =
         fields.get(0).as_string().map(|id| DocId::from_wire(&id)).filter(DocId::is_valid).ok_or_else(|| damaged("a document's id"))?;
     let record = record_from_js(value, &fields.get(2))?;
-    let IndexEntry { version, updated, lineage, confirmed, creator, .. } = Index::from_js(&fields.get(3))?.entry;
-    Ok(Write { doc, record, replaces: Vec::new(), version, at: updated, lineage, confirmed, creator })
+    let IndexEntry { version, updated, lineage, confirmed, keepers, creator, .. } = Index::from_js(&fields.get(3))?.entry;
+    Ok(Write { doc, record, replaces: Vec::new(), version, at: updated, lineage, confirmed, keepers, creator })
 }
 
 pub(super) fn record_to_js(record: &Record) -> JsValue {
@@ -182,6 +182,9 @@ impl Index {
         row.set_updated(self.entry.updated.0 as f64);
         row.set_lineage(&self.entry.lineage.to_string());
         row.set_confirmed(&Uint8Array::from(&self.entry.confirmed.encode()[..]));
+        if !self.entry.keepers.is_empty() {
+            set(&value, "keepers", &Uint8Array::from(&encode_keepers(&self.entry.keepers)[..]));
+        }
         if !self.entry.marks.is_empty() {
             set(&value, "marks", &Uint8Array::from(&encode_marks(&self.entry.marks)[..]));
         }
@@ -233,6 +236,7 @@ impl Index {
                 Some(Tombstone { lineage: number("lineage")?, at: number("at")?, by: peer(value, "by")? })
             })?,
             confirmed: optional(&row.confirmed(), "confirmed", version_from_js)?.unwrap_or_default(),
+            keepers: optional(&get(value, "keepers"), "keepers", |value| decode_keepers(&bytes_from_js(value)?))?.unwrap_or_default(),
             marks: optional(&row.marks(), "marks", |value| decode_marks(&bytes_from_js(value)?))?.unwrap_or_default(),
             creator: optional(&row.creator(), "creator", |value| {
                 Some(Creator { peer_id: peer(value, "peerId")?, name: optional(&get(value, "name"), "name", JsValue::as_string).ok()? })

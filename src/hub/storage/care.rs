@@ -421,6 +421,7 @@ fn snapshot(database: &Database, doc: &DocId) -> Result<Option<Write>, Failure> 
         at: index.updated,
         lineage: index.lineage,
         confirmed: VersionVector::new(),
+        keepers: Vec::new(),
         creator: None,
     }))
 }

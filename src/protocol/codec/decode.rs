@@ -207,6 +207,7 @@ impl<'b> Reader<'b> {
             newest: self.number(versions[1])?,
             role: if self.text(fields.need("role")?)? == "relay" { Role::Relay } else { Role::Leaf },
             features,
+            home: fields.find("home").and_then(|at| self.number(at).ok()),
         })
     }
 

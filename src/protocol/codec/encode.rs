@@ -230,12 +230,15 @@ impl Writer<'_> {
             Role::Leaf => "leaf",
             Role::Relay => "relay",
         };
-        self.key(CAPABILITIES)?.0.map(3)?;
+        self.key(CAPABILITIES)?.0.map(3 + u64::from(capabilities.home.is_some()))?;
         self.key("v")?.0.array(2)?.u32(capabilities.oldest)?.u32(capabilities.newest)?;
         self.key("role")?.0.str(role)?;
         self.key("f")?.array(capabilities.features.names().count())?;
         for name in capabilities.features.names() {
             self.0.str(name)?;
+        }
+        if let Some(home) = capabilities.home {
+            self.key("home")?.0.u64(home)?;
         }
         Ok(())
     }

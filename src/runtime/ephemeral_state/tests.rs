@@ -204,6 +204,33 @@ fn a_stamp_from_the_far_future_counts_as_now() {
 }
 
 #[test]
+fn a_value_stays_and_changes_though_a_clock_was_set_so_far_that_its_stamps_are_not_believed() {
+    let mut state = EphemeralState::new();
+    let now = NOW.0 as i64;
+    // Believed once, and then its writer's clock goes on to where it is not.
+    let ahead = NOW.plus(MAX_AHEAD_MS).0 as i64;
+    state.apply(&raw(&[("a", Some(value("1")), ahead)]), &peer(2), NOW).unwrap();
+    let far = ahead + 1_000_000;
+    for beat in 1..=40 {
+        let at = NOW.plus(10_000 * beat);
+        let _ = state.apply(&raw(&[("a", Some(value("1")), far + at.0 as i64)]), &peer(2), at).unwrap();
+        assert_eq!(state.expire(&peer(1), at.plus(1), 150_000), EphemeralChange::default(), "renewed: {beat}");
+    }
+    let at = NOW.plus(400_001);
+    let changed = raw(&[("a", Some(value("2")), far + at.0 as i64 + 1)]);
+    assert_eq!(state.apply(&changed, &peer(2), at), Ok(change(&[], &["a"], &[])));
+    let taken = stamp(&state, "a");
+    assert!(taken > ahead && taken < far, "{now}");
+    // The same on another path changes nothing, so that it does not go round.
+    let _ = state.apply(&changed, &peer(3), at.plus(200)).unwrap();
+    assert_eq!(stamp(&state, "a"), taken);
+    // This clock is set back: what was here before is beyond belief, and goes on all the same.
+    let back = Timestamp(NOW.0 - 20 * MAX_AHEAD_MS);
+    let again = raw(&[("a", Some(value("3")), now)]);
+    assert_eq!(state.apply(&again, &peer(2), back), Ok(change(&[], &["a"], &[])));
+}
+
+#[test]
 fn hostile_bytes_change_nothing() {
     let mut state = with(&[("a", "1")], &peer(1), NOW);
     let good = raw(&[("b", Some(value("2")), 5), ("c", None, 6)]);

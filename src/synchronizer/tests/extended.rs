@@ -218,6 +218,22 @@ fn absurd_ranges_are_cut_to_what_is_here() {
 }
 
 #[test]
+fn a_document_shown_again_is_compared_with_whoever_followed_it_and_need_not_know_that_it_was_hidden() {
+    let forbid = Rc::new(Forbid::default());
+    let config = Config::new(id("1", PeerType::User), Interest::Everything);
+    let mut bench = Bench { sync: Synchronizer::new(config, forbid.clone()) };
+    let peer = pipe(&mut bench, 1, "2");
+    bench.open("d");
+    settled(&mut bench, peer);
+    let _ = bench.on(Input::DocClosed { doc: doc("d") });
+    forbid.visibility.borrow_mut().insert(doc("d"));
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), []);
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), [], "still hidden");
+    forbid.visibility.borrow_mut().clear();
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), [heads(peer, "d", vv(&[(7, 1)]), true)]);
+}
+
+#[test]
 fn a_hidden_document_is_refused_as_one_that_is_not_there() {
     let forbid = Forbid::default();
     forbid.visibility.borrow_mut().insert(doc("d"));

@@ -32,7 +32,7 @@ fn added(name: &str) -> Effect {
     Effect::Emit(Event::DocumentAdded(doc(name)))
 }
 
-fn listed(docs: Vec<(DocId, Stored)>) -> Input {
+pub(super) fn listed(docs: Vec<(DocId, Stored)>) -> Input {
     Input::Listed { channel: STORE, docs }
 }
 
@@ -40,9 +40,13 @@ fn listed(docs: Vec<(DocId, Stored)>) -> Input {
 fn what_a_store_lists_is_known_and_what_no_other_machine_has_is_told_to_a_relay() {
     let mut bench = Bench { sync: Synchronizer::new(Config::new(id("1", PeerType::User), Interest::Opened), Rc::new(AllowAll)) };
     bench.store();
-    let hub = extended(&mut bench, 1, "2", Role::Relay);
+    let hub = ChannelId(1);
+    let capabilities = Some(Capabilities { home: Some(5), ..Capabilities::own(Role::Relay) });
+    let identity = Identity { capabilities, ..id("2", PeerType::Service) };
+    let _ = bench.on(Input::ChannelOpened { channel: hub, kind: ChannelKind::Network, initiate: true });
+    let _ = bench.receive(hub, Message::EstablishResponse(identity));
     let version = vv(&[(7, 3)]);
-    let known = Stored { confirmed: version.clone(), ..on_disk(&version) };
+    let known = Stored { confirmed: version.clone(), keepers: vec![5], ..on_disk(&version) };
     let effects = bench.on(listed(vec![(doc("alone"), on_disk(&version)), (doc("safe"), known.clone())]));
     assert_eq!(effects, [added("alone"), added("safe"), heads(hub, "alone", version.clone(), true)]);
     assert_eq!(bench.on(listed(vec![(doc("safe"), known)])), [heads(hub, "alone", version, true)], "nothing is added twice");

@@ -193,14 +193,39 @@ fn who_never_answers_is_asked_ever_less_often() {
     assert_eq!(pauses, [4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 256_000, 256_000, 256_000]);
 }
 
+struct Closed(std::cell::Cell<bool>);
+
+impl Permissions for Closed {
+    fn creation(&self, doc: &DocId, _: &PeerContext) -> bool {
+        !self.0.get() && doc.as_str() != "never"
+    }
+}
+
+#[test]
+fn a_document_known_by_name_only_is_asked_for_as_well_when_a_peer_may_create_it() {
+    let rules = Rc::new(Closed(std::cell::Cell::new(true)));
+    let mut bench = Bench { sync: Synchronizer::new(Config::new(id("1", PeerType::User), Interest::Everything), rules.clone()) };
+    bench.store();
+    let peer = pipe(&mut bench, 1, "2");
+    let _ = bench.on(Input::Listed { channel: STORE, docs: vec![(doc("a"), Stored::default())] });
+    let _ = bench.receive(peer, told("a", vv(&[(8, 1)]), true));
+    let nothing = Input::Loaded {
+        channel: STORE,
+        doc: doc("a"),
+        stored: Stored::default(),
+        version: vv(&[]),
+        size: StoredSize::default(),
+        whole: true,
+    };
+    assert_eq!(sent(&bench.on(nothing)), [refusal(peer, "a", RefusalReason::Unavailable), Effect::DropDoc { doc: doc("a") }]);
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), []);
+    rules.0.set(false);
+    let asked = Effect::Send { channel: peer, message: directory(Some(vec![doc("a")])) };
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), [asked]);
+}
+
 #[test]
 fn a_peer_that_may_create_documents_now_is_asked_which_of_those_it_offered_are_there() {
-    struct Closed(std::cell::Cell<bool>);
-    impl Permissions for Closed {
-        fn creation(&self, doc: &DocId, _: &PeerContext) -> bool {
-            !self.0.get() && doc.as_str() != "never"
-        }
-    }
     let rules = Rc::new(Closed(std::cell::Cell::new(true)));
     let config = Config::new(id("1", PeerType::User), Interest::Everything);
     let mut bench = Bench { sync: Synchronizer::new(config, rules.clone()) };

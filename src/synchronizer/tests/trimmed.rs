@@ -99,7 +99,7 @@ fn who_keeps_all_says_what_everybody_has_and_remembers_those_that_left() {
     assert_eq!(acks(&bench.receive(asks, question())), [&word(Some(vv(&[(7, 1)])), &[(7, 2)])], "also when it has left");
     let noted = bench.on(Input::TimerFired(Timer::Note));
     assert!(
-        matches!(&noted[..], [Effect::NoteConfirmed { docs, .. }] if docs[0].3.as_ref().is_some_and(|marks| marks.len() == 1)),
+        matches!(&noted[..], [Effect::NoteConfirmed { docs, .. }] if docs[0].marks.as_ref().is_some_and(|marks| marks.len() == 1)),
         "{noted:?}"
     );
     let question = Input::Received { channel: asks, message: question() };

@@ -219,7 +219,7 @@ impl Chaos {
                 doubled: chance.below(30),
                 late: chance.below(30),
             }),
-            (only(families.clock_jumps, 4), &|| Action::Clock { node, by_ms: chance.below(600_000) as i64 - 300_000 }),
+            (only(families.clock_jumps, 4), &|| Action::Clock { node, by_ms: jump(chance.below(600_000)) }),
             (if families.permissions { 6 } else { 2 }, &|| {
                 let what = *chance.pick(&[Right::Change, Right::Change, Right::See, Right::See, Right::Create, Right::Delete]).unwrap();
                 let what = if families.permissions { what } else { Right::Change };
@@ -337,6 +337,7 @@ impl Chaos {
             Action::Clock { node, by_ms } => {
                 let offset = &self.nodes[node].offset_ms;
                 offset.set(offset.get() + by_ms);
+                self.model.borrow_mut().clock_was_at(offset.get());
             }
             Action::Lie { node, wire, seed } => self.lie(node, wire, seed),
             Action::PermissionChange { doc, group, what, denied } => self.change_permission(doc, group, what, denied),
@@ -388,7 +389,7 @@ impl Chaos {
         let connected = wire.connect();
         for (node, hostile) in self.hostiles.iter().filter(|_| connected) {
             if let Some(side) = wire.side_of(*node) {
-                let greeting = hostile.greeting(&self.chance, &self.peers(), side == 1);
+                let greeting = hostile.greeting(&self.chance, &self.names_to_use(), side == 1);
                 wire.inject(side, &[greeting]);
             }
         }
@@ -404,7 +405,7 @@ impl Chaos {
         let group = self.nodes[victim].plan.group;
         let docs: Vec<&str> = self.plan.docs.iter().map(String::as_str).filter(|doc| !self.table.is_hidden(doc, group)).collect();
         hostile.to_relay.set(self.nodes[victim].is_hub());
-        let messages = hostile.lies(&chance, &docs, &self.peers());
+        let messages = hostile.lies(&chance, &docs, &self.peers(), &self.names_to_use());
         wire.inject(side, &messages);
     }
 
@@ -541,4 +542,16 @@ fn erase(doc: &LoroDoc, place: u64) -> Option<String> {
     let end = start + chars[start..].iter().position(|char| *char == '⟧')?;
     text.delete(start, end + 1 - start).unwrap();
     Some(chars[start..=end].iter().collect())
+}
+
+/// Returns how far a clock jumps: minutes, and one time in eight hours, days or most of a year.
+fn jump(drawn: u64) -> i64 {
+    const HOUR_MS: i64 = 3_600_000;
+    const FAR: [i64; 6] = [2 * HOUR_MS, 23 * HOUR_MS, 25 * HOUR_MS, 10 * 24 * HOUR_MS, 100 * 24 * HOUR_MS, 200 * 24 * HOUR_MS];
+    let far = drawn / 8;
+    match drawn % 8 {
+        0 if far.is_multiple_of(2) => FAR[(far / 2) as usize % FAR.len()],
+        0 => -FAR[(far / 2) as usize % FAR.len()],
+        _ => drawn as i64 - 300_000,
+    }
 }

@@ -74,7 +74,7 @@ impl Hostile {
     }
 
     /// Makes up what to say next.
-    pub fn lies(&self, chance: &Chance, docs: &[&str], others: &[PeerId]) -> Vec<Message> {
+    pub fn lies(&self, chance: &Chance, docs: &[&str], others: &[PeerId], names: &[PeerId]) -> Vec<Message> {
         let doc = self.doc(chance, docs);
         match chance.below(24) {
             14 => {
@@ -112,7 +112,7 @@ impl Hostile {
                 vec![Message::Deleted { docs: vec![(doc, tombstone)] }]
             }
             23 => vec![Message::Prune { doc }],
-            0 => vec![self.greeting(chance, others, chance.percent(50))],
+            0 => vec![self.greeting(chance, names, chance.percent(50))],
             1 => {
                 vec![Message::SyncRequest { doc, version: self.version(chance, docs), ephemeral: None, bidirectional: chance.percent(50) }]
             }

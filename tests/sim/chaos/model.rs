@@ -71,6 +71,8 @@ pub struct Model {
     pub deleted: BTreeSet<usize>,
     /// Who deleted what, and has not opened it again.
     pub deleted_by: BTreeSet<(Run, usize)>,
+    /// The furthest that clocks went ahead of the world's time and fell behind, in milliseconds: how far they differ.
+    clocks: (i64, i64),
     /// Rules broken while the world ran.
     pub violations: Vec<String>,
 }
@@ -113,6 +115,20 @@ impl Model {
         self.promises.retain(|promise| promise.doc != doc || Some(promise.disk) != disk);
         self.remote_promises.retain(|promise| promise.doc != doc || !disk.is_some_and(|disk| promise.disks.contains(&disk)));
         self.buried.retain(|(buried, other)| *other != doc || Some(*buried) != disk);
+    }
+
+    pub fn clock_was_at(&mut self, offset_ms: i64) {
+        self.clocks = (self.clocks.0.max(offset_ms), self.clocks.1.min(offset_ms));
+    }
+
+    /// Whether clocks differed by more than the time within which what is said of another time is believed.
+    pub fn clocks_disagree(&self) -> bool {
+        self.clocks.0 - self.clocks.1 > 24 * 3_600_000
+    }
+
+    /// Whether a clock may have shown that a deletion need not be remembered any more.
+    pub fn deletions_lapse(&self) -> bool {
+        self.clocks.0 - self.clocks.1 > 180 * 24 * 3_600_000
     }
 
     pub fn fate(&self, run: Run) -> Fate {

@@ -177,6 +177,16 @@ impl Plan {
             && self.nodes.iter().all(|node| node.features.includes(Features::LINEAGE.or(Features::HEADS).or(Features::ACK)))
     }
 
+    /// Whether who lies may go by the id of another peer: one that may delete could have everything deleted.
+    pub fn lies_about_names(&self) -> bool {
+        !self.remote_deletion
+    }
+
+    /// Whether two nodes tell one another what they hold in the extension.
+    pub fn speak_of_heads(&self, one: usize, other: usize) -> bool {
+        self.nodes[one].features.and(self.nodes[other].features).includes(Features::LINEAGE.or(Features::HEADS).or(Features::ACK))
+    }
+
     /// Whether only this node keeps something on its disk.
     pub fn has_own_disk(&self, node: usize) -> bool {
         let disk = self.nodes[node].disk;
@@ -261,8 +271,7 @@ impl Plan {
             hidden,
             read_only,
             mortal,
-            // Somebody who poses as a peer may delete whatever that one may.
-            remote_deletion: chance.percent(50) && !families.hostile,
+            remote_deletion: chance.percent(50),
             families,
             steps: 15 + chance.below(60),
             reopens: chance.percent(60),

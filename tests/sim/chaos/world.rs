@@ -138,6 +138,8 @@ impl Chaos {
             memory: self.thrift.budget(node),
             history: self.histories.of(node),
             features: entry.plan.features,
+            // Drawn by nobody: it is that of the disk.
+            home: entry.plan.disk.map(|disk| disk as u64),
             ..RepoConfig::default()
         };
         let repo = Repo::new(env, config);
@@ -500,7 +502,12 @@ impl Chaos {
         }
     }
 
-    /// The live peers' ids, for those who want to pose as one.
+    /// The ids under which who lies may introduce itself.
+    pub fn names_to_use(&self) -> Vec<PeerId> {
+        if self.plan.lies_about_names() { self.peers() } else { Vec::new() }
+    }
+
+    /// The live peers' ids.
     pub fn peers(&self) -> Vec<PeerId> {
         self.nodes.iter().filter_map(|node| node.alive.as_ref()).map(|alive| alive.peer.clone()).collect()
     }
