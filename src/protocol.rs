@@ -18,6 +18,7 @@ pub use extension::{Capabilities, Features, RefusalReason, Role, Tombstone};
 pub use ids::{DocId, InvalidDocId, PeerId};
 pub use kind::MessageKind;
 pub use message::{DeleteStatus, EphemeralPayload, Identity, Message, PeerType, Transmission};
+pub(crate) use record::{Bits, RecordsError, write_varint};
 pub use record::{ClockVector, RecordEntry, RecordId, RecordState};
 pub use version::{VersionError, VersionVector};
 

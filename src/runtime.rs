@@ -20,6 +20,7 @@ mod error;
 pub mod failpoint;
 mod health;
 mod history;
+mod index_row;
 mod inner;
 mod leadership;
 mod lease;
@@ -49,6 +50,7 @@ pub use ephemeral_store::EphemeralStore;
 pub use error::{ErrorCode, RepoError};
 pub use health::{StorageHealth, StorageProblem, StorageState};
 pub use history::{History, HistoryPlace};
+pub use index_row::{decode_index, encode_index};
 pub use leadership::{Leadership, LeadershipAction, LeadershipInput, Service, Stance, Word};
 pub use rate_limit::{Rate, RateLimiter, RateLimits};
 pub use records::{

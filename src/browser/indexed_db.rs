@@ -2,6 +2,7 @@
 
 mod collections;
 mod layout;
+mod listing;
 mod quota;
 pub(super) mod request;
 mod store;

@@ -37,21 +37,20 @@ use redb::{
     Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table, TableDefinition,
     TableError, TransactionError, WriteTransaction,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    protocol::{DocId, PeerId, Tombstone, VersionVector},
+    protocol::{DocId, Tombstone},
     runtime::{
         Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord,
-        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_marks,
-        encode_marks,
+        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_index,
+        encode_index,
     },
-    synchronizer::{ChannelKind, Creator, Timestamp, decode_keepers, encode_keepers},
+    synchronizer::ChannelKind,
 };
 
 /// `(document, record key)` to `(kind, bytes)`.
 const RECORDS: TableDefinition<'_, (&str, &str), (u8, &[u8])> = TableDefinition::new("records");
-/// Document to [`INDEX_FORMAT`] and [`IndexRow`].
+/// Document to what [`encode_index`] makes of its index record.
 const INDEX: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("index");
 
 /// Name to a small value kept beside the documents.
@@ -65,8 +64,6 @@ const LOCK: &str = "corella.lock";
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 const SNAPSHOT: u8 = 1;
 const UPDATE: u8 = 2;
-/// First byte of an index row.
-const INDEX_FORMAT: u8 = 1;
 /// Where a commit is closed, so that the first of many waiting writes need not wait for the last.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 
@@ -575,7 +572,7 @@ fn write_record(transaction: &WriteTransaction, write: &Write) -> Result<u32, Fa
         None => index.records += 1,
     }
     index.bytes += write.record.bytes.len() as u64;
-    table.insert(doc, encode_index(&index)?.as_slice())?;
+    table.insert(doc, encode_index(&index).as_slice())?;
     Ok(index.records)
 }
 
@@ -586,7 +583,7 @@ fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) 
     if index.bury(tombstone.clone()) {
         remove_records(&mut transaction.open_table(RECORDS)?, doc)?;
     }
-    table.insert(doc, encode_index(&index)?.as_slice())?;
+    table.insert(doc, encode_index(&index).as_slice())?;
     Ok(())
 }
 
@@ -595,7 +592,7 @@ fn confirm_doc(transaction: &WriteTransaction, confirmed: &Confirmed) -> Result<
     let mut table = transaction.open_table(INDEX)?;
     let mut index = read_index(&table, doc)?;
     if index.confirm(confirmed) {
-        table.insert(doc, encode_index(&index)?.as_slice())?;
+        table.insert(doc, encode_index(&index).as_slice())?;
     }
     Ok(())
 }
@@ -638,13 +635,13 @@ fn remove_records(records: &mut Table<'_, (&str, &str), (u8, &[u8])>, doc: &str)
 }
 
 fn read_index(table: &Table<'_, &str, &[u8]>, doc: &str) -> Result<IndexEntry, Failure> {
-    table.get(doc)?.map_or_else(|| Ok(IndexEntry::default()), |row| decode_index(row.value()))
+    table.get(doc)?.map_or_else(|| Ok(IndexEntry::default()), |row| index_row(row.value()))
 }
 
 fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> {
     let transaction = database.begin_read()?;
     let Some(row) = transaction.open_table(INDEX)?.get(doc.as_str())? else { return Ok(None) };
-    let index = decode_index(row.value())?;
+    let index = index_row(row.value())?;
     let mut records = Vec::new();
     for entry in transaction.open_table(RECORDS)?.range((doc.as_str(), "")..)? {
         let (key, value) = entry?;
@@ -686,7 +683,7 @@ fn salvage(database: &Database, doc: &DocId) -> Result<Vec<RawRecord>, Failure> 
 fn index_of(database: &Database, doc: &DocId) -> Result<Option<IndexEntry>, Failure> {
     let transaction = database.begin_read()?;
     let row = transaction.open_table(INDEX)?.get(doc.as_str())?;
-    row.map(|row| decode_index(row.value())).transpose()
+    row.map(|row| index_row(row.value())).transpose()
 }
 
 fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
@@ -694,7 +691,7 @@ fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
     let mut infos = Vec::new();
     for entry in transaction.open_table(INDEX)?.range::<&str>(..)? {
         let (doc, row) = entry?;
-        match decode_index(row.value()) {
+        match index_row(row.value()) {
             Ok(index) => infos.push(StoredInfo { doc: DocId::from_wire(doc.value()), index }),
             // One damaged row must not hide the other documents; loading this one gives the error.
             Err(failure) => tracing::error!(doc = doc.value(), error = %failure.error, "index row is damaged"),
@@ -703,94 +700,8 @@ fn list(database: &Database) -> Result<Vec<StoredInfo>, Failure> {
     Ok(infos)
 }
 
-/// The beginning of a row. [`TombstoneRow`], version and [`CreatorRow`] follow; a row may end before any of them.
-#[derive(Serialize, Deserialize)]
-struct IndexRow {
-    version: Vec<u8>,
-    bytes: u64,
-    records: u32,
-    created: u64,
-    updated: u64,
-    lineage: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct TombstoneRow {
-    lineage: u64,
-    at: u64,
-    by: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CreatorRow {
-    peer_id: String,
-    name: Option<String>,
-}
-
-fn encode_index(index: &IndexEntry) -> Result<Vec<u8>, Failure> {
-    let row = IndexRow {
-        version: index.version.encode(),
-        bytes: index.bytes,
-        records: index.records,
-        created: index.created.0,
-        updated: index.updated.0,
-        lineage: index.lineage,
-    };
-    let tombstone = index.tombstone.as_ref();
-    let tombstone = tombstone.map(|it| TombstoneRow { lineage: it.lineage, at: it.at, by: it.by.as_str().to_owned() });
-    let confirmed = index.confirmed.encode();
-    let creator = index.creator.as_ref();
-    let creator = creator.map(|it| CreatorRow { peer_id: it.peer_id.as_str().to_owned(), name: it.name.clone() });
-    let failed = |error: postcard::Error| Failure::from(StoreError::Other(error.to_string()));
-    let mut bytes = postcard::to_allocvec(&(INDEX_FORMAT, row, tombstone, confirmed, creator)).map_err(failed)?;
-    if !index.marks.is_empty() || !index.keepers.is_empty() {
-        // Left out where there are none: programs that do not know them read the others.
-        bytes.extend(postcard::to_allocvec(&encode_marks(&index.marks)).map_err(failed)?);
-    }
-    if !index.keepers.is_empty() {
-        bytes.extend(postcard::to_allocvec(&encode_keepers(&index.keepers)).map_err(failed)?);
-    }
-    Ok(bytes)
-}
-
-fn decode_index(bytes: &[u8]) -> Result<IndexEntry, Failure> {
-    let Some((&INDEX_FORMAT, mut rest)) = bytes.split_first() else {
-        return Err(corrupt("an index row is of an unknown format".to_owned()));
-    };
-    let row: IndexRow = field(&mut rest)?;
-    let tombstone: Option<TombstoneRow> = field_or_default(&mut rest)?;
-    let confirmed: Vec<u8> = field_or_default(&mut rest)?;
-    let creator: Option<CreatorRow> = field_or_default(&mut rest)?;
-    let marks: Vec<u8> = field_or_default(&mut rest)?;
-    let keepers: Vec<u8> = field_or_default(&mut rest)?;
-    if !rest.is_empty() {
-        // A newer program wrote it; without that field the row must not be written again.
-        return Err(corrupt("an index row has fields that are not known".to_owned()));
-    }
-    let version = |bytes: &[u8]| VersionVector::decode(bytes).map_err(|error| corrupt(format!("an index row: {error}")));
-    Ok(IndexEntry {
-        version: version(&row.version)?,
-        bytes: row.bytes,
-        records: row.records,
-        created: Timestamp(row.created),
-        updated: Timestamp(row.updated),
-        lineage: row.lineage,
-        tombstone: tombstone.map(|it| Tombstone { lineage: it.lineage, at: it.at, by: PeerId::from_wire(&it.by) }),
-        confirmed: if confirmed.is_empty() { VersionVector::new() } else { version(&confirmed)? },
-        keepers: decode_keepers(&keepers).ok_or_else(|| corrupt("an index row: its keepers are damaged".to_owned()))?,
-        creator: creator.map(|it| Creator { peer_id: PeerId::from_wire(&it.peer_id), name: it.name }),
-        marks: decode_marks(&marks).ok_or_else(|| corrupt("an index row: its marks are damaged".to_owned()))?,
-    })
-}
-
-fn field<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, Failure> {
-    let (value, after) = postcard::take_from_bytes(rest).map_err(|error| corrupt(format!("an index row: {error}")))?;
-    *rest = after;
-    Ok(value)
-}
-
-fn field_or_default<T: DeserializeOwned + Default>(rest: &mut &[u8]) -> Result<T, Failure> {
-    if rest.is_empty() { Ok(T::default()) } else { field(rest) }
+fn index_row(row: &[u8]) -> Result<IndexEntry, Failure> {
+    decode_index(row).map_err(|error| Failure { error, reopen: false, row: true })
 }
 
 /// Why work on the database failed, and whether the file must be opened again.

@@ -12,6 +12,7 @@ use std::{borrow::Cow, cmp::Ordering, fmt, sync::Arc};
 
 use bytes::Bytes;
 
+pub(crate) use codec::{Bits, write_varint};
 pub use codec::{RecordsError, decode_entries, decode_row, decode_state, encode_entries, encode_state};
 pub use vector::ClockVector;
 

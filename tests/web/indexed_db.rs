@@ -8,7 +8,9 @@ use corella::{
         clock::{Stamp, Writer},
         record::{decode_state, encode_state},
     },
-    runtime::{AdapterState, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, StorageNotice, StoreError, Write},
+    runtime::{
+        AdapterState, IndexEntry, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, StorageNotice, StoreError, Write,
+    },
     synchronizer::Timestamp,
 };
 use futures_channel::oneshot;
@@ -55,6 +57,12 @@ pub(super) async fn replace(database: &str, table: &str, key: &str, value: &JsVa
     database.close();
 }
 
+/// Makes something else of an index record, wherever it lies.
+async fn damage_index(database: &str, doc: &str) {
+    replace(database, "index", doc, &7.into()).await;
+    replace(database, "listing", doc, &js_sys::Uint8Array::new_with_length(1)).await;
+}
+
 fn start(database: &str) -> Rc<Recorder> {
     Recorder::start(env(), Rc::new(IndexedDbAdapter::new(Some(database.to_owned()))))
 }
@@ -96,7 +104,7 @@ impl stores::Stores for Databases {
     }
 
     async fn corrupt_index(&self, database: &str, doc: &DocId) {
-        replace(database, "index", doc.as_str(), &7.into()).await;
+        damage_index(database, doc.as_str()).await;
     }
 }
 
@@ -178,7 +186,7 @@ async fn many_documents_are_written_in_one_commit_and_listed_as_they_were_writte
     let side = start(&name);
     let store = side.store().await;
     store.write(vec![write("bad", "r1")]).await.unwrap();
-    replace(&name, "index", "bad", &JsValue::NULL).await;
+    damage_index(&name, "bad").await;
     let id = |number: usize| format!("doc-{number:04}");
     // One of them twice, and one that cannot be written.
     let writes = (0..1_000).map(|number| write(&id(number), "r1")).chain([write("bad", "r2"), write(&id(7), "r2")]);
@@ -223,7 +231,7 @@ async fn a_database_deleted_by_others_is_let_go_and_made_anew() {
 #[wasm_bindgen_test]
 async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     let name = fresh_name();
-    raw(&name, Some(3)).await.close();
+    raw(&name, Some(4)).await.close();
     let side = start(&name);
     side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
     let notices = side.notices.borrow().clone();
@@ -232,7 +240,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     assert!(error.message().contains("newer version"), "{error}");
     assert!(side.stores.borrow().is_empty());
     let database = raw(&name, None).await;
-    assert_eq!(database.version(), 3.0);
+    assert_eq!(database.version(), 4.0);
     database.close();
 }
 
@@ -243,7 +251,7 @@ async fn a_newer_program_takes_the_database_over_and_is_told_of() {
     let store = side.store().await;
     store.write(vec![write("a", "r1")]).await.unwrap();
     // It would wait for ever if the store held on to the database.
-    raw(&name, Some(3)).await.close();
+    raw(&name, Some(4)).await.close();
     side.until("it gives up", |side| side.adapter.state() == AdapterState::Closed).await;
     assert!(side.notices.borrow().iter().any(|notice| matches!(notice, StorageNotice::Superseded(_))), "{:?}", side.notices.borrow());
     assert_eq!(side.closed.borrow().len(), 1);
@@ -268,7 +276,7 @@ async fn an_upgrade_that_an_older_tab_blocks_is_told_of_and_goes_on_when_it_is_g
 #[wasm_bindgen_test]
 async fn a_foreign_database_is_refused_and_left_alone() {
     let name = fresh_name();
-    made(&name, &["somebody's"], |_| ()).await;
+    made(&name, 1, &["somebody's"], |_| ()).await;
     let side = start(&name);
     side.until("it is reported", |side| !side.problems.borrow().is_empty()).await;
     assert!(side.stores.borrow().is_empty());
@@ -298,7 +306,7 @@ async fn a_database_of_the_first_version_is_taken_over_with_everything_in_it() {
     }
     database.close();
     done(&factory().delete_database(&name).unwrap()).await;
-    made(&name, &["records", "index"], move |transaction| {
+    made(&name, 1, &["records", "index"], move |transaction| {
         for (table, key, value) in &rows {
             transaction.object_store(table).unwrap().put_with_key(value, key).unwrap();
         }
@@ -313,13 +321,133 @@ async fn a_database_of_the_first_version_is_taken_over_with_everything_in_it() {
     store.write(vec![write("c", "r")]).await.unwrap();
     side.adapter.stop().await;
     let database = raw(&name, None).await;
-    assert_eq!(database.version(), 2.0);
+    assert_eq!(database.version(), 3.0);
     database.close();
 }
 
-/// Makes a database of version 1.
-pub(super) async fn made(name: &str, stores: &'static [&'static str], fill: impl FnOnce(&IdbTransaction) + 'static) {
-    let request = factory().open_with_u32(name, 1).unwrap();
+/// Returns what an index record of version 2 looked like.
+fn second_index(version: &[u8], records: &[(&str, u32)], updated: u32, lineage: &str) -> js_sys::Object {
+    let row = js_sys::Object::new();
+    let set = |field: &str, value: JsValue| js_sys::Reflect::set(&row, &field.into(), &value).unwrap();
+    set("version", js_sys::Uint8Array::from(version).into());
+    let sizes = records.iter().map(|(key, size)| js_sys::Array::of2(&(*key).into(), &(*size).into()));
+    set("sizes", sizes.collect::<js_sys::Array>().into());
+    set("created", 5.into());
+    set("updated", updated.into());
+    set("lineage", lineage.into());
+    set("confirmed", js_sys::Uint8Array::from(&[1, 1, 2][..]).into());
+    row
+}
+
+#[wasm_bindgen_test]
+async fn a_database_of_the_second_version_is_taken_over_with_everything_in_it() {
+    let name = fresh_name();
+    let id = |number: usize| format!("doc-{number:04}");
+    made(&name, 2, &["records", "index", "meta", "collections"], move |transaction| {
+        let put = |table: &str, key: &JsValue, value: &JsValue| {
+            transaction.object_store(table).unwrap().put_with_key(value, key).unwrap();
+        };
+        put("meta", &"birth".into(), &"0123456789abcdef".into());
+        for number in 0..300 {
+            let record = js_sys::Object::new();
+            js_sys::Reflect::set(&record, &"kind".into(), &"update".into()).unwrap();
+            js_sys::Reflect::set(&record, &"bytes".into(), &js_sys::Uint8Array::from(&[1, 2, 3][..])).unwrap();
+            put("records", &js_sys::Array::of2(&id(number).into(), &"r".into()), &record);
+            put("index", &id(number).into(), &second_index(&[1, 1, 2], &[("r", 3)], 6, "0"));
+        }
+        let deleted = second_index(&[0], &[], 6, "2");
+        let tombstone = js_sys::Object::new();
+        for (field, value) in [("lineage", "2"), ("at", "18446744073709551615"), ("by", "9")] {
+            js_sys::Reflect::set(&tombstone, &field.into(), &value.into()).unwrap();
+        }
+        js_sys::Reflect::set(&deleted, &"tombstone".into(), &tombstone).unwrap();
+        put("index", &"gone".into(), &deleted);
+        put("index", &"damaged".into(), &7.into());
+    })
+    .await;
+    let expected = IndexEntry {
+        version: VersionVector::from_iter([(1, 1)]),
+        bytes: 3,
+        records: 1,
+        created: Timestamp(5),
+        updated: Timestamp(6),
+        confirmed: VersionVector::from_iter([(1, 1)]),
+        ..IndexEntry::default()
+    };
+    // The second start reads what the first one packed.
+    for _ in 0..2 {
+        let side = start(&name);
+        let store = side.store().await;
+        let listed = store.list().await.unwrap();
+        assert_eq!(listed.len(), 301);
+        for (number, info) in listed[..300].iter().enumerate() {
+            assert_eq!((info.doc.as_str(), &info.index), (&*id(number), &expected));
+        }
+        assert!(listed[300].index.is_deleted() && listed[300].index.tombstone.as_ref().unwrap().at == u64::MAX);
+        let told = |notice: &StorageNotice| matches!(notice, StorageNotice::Damaged(doc, _) if doc.as_str() == "damaged");
+        assert!(side.notices.borrow().iter().any(told));
+        let database = raw(&name, None).await;
+        while count(&database, "listing").await != 1 {
+            env().sleep(5).await;
+        }
+        let meta = database.transaction_with_str("meta").unwrap().object_store("meta").unwrap();
+        assert_eq!(done(&meta.get(&"birth".into()).unwrap()).await, JsValue::from("0123456789abcdef"), "it is the same database");
+        assert_eq!(database.version(), 3.0);
+        database.close();
+        assert_eq!(store.load(&DocId::new(&id(7)).unwrap()).await.unwrap().unwrap().index, expected);
+        assert!(matches!(store.load(&DocId::new("damaged").unwrap()).await, Err(StoreError::Corrupt(_))));
+        side.adapter.stop().await;
+    }
+    let side = start(&name);
+    side.store().await.write(vec![write(&id(0), "r2"), write("new", "r")]).await.unwrap();
+    side.adapter.stop().await;
+    let side = start(&name);
+    let listed = side.store().await.list().await.unwrap();
+    assert_eq!((listed.len(), listed[0].index.records), (302, 2));
+    side.adapter.stop().await;
+}
+
+#[wasm_bindgen_test]
+async fn ten_thousand_documents_are_listed_from_a_few_rows_as_two_tabs_wrote_them() {
+    let name = fresh_name();
+    let tabs = [start(&name), start(&name)];
+    let stores = [tabs[0].store().await, tabs[1].store().await];
+    let id = |number: usize| format!("doc-{number:05}");
+    for batch in 0..100 {
+        let docs = |tab: usize| (0..50).map(|at| write(&id(batch * 100 + at * 2 + tab), "r")).collect::<Vec<_>>();
+        let both = stores.iter().enumerate().map(|(tab, store)| store.commit(docs(tab), Safety::Relaxed));
+        futures_util::future::join_all(both).await.into_iter().for_each(|written| drop(written.unwrap()));
+    }
+    let removed = DocId::new(&id(3)).unwrap();
+    stores[0].remove(&removed).await.unwrap();
+    stores[1].bury(&DocId::new(&id(5)).unwrap(), Tombstone { lineage: 0, at: 1, by: PeerId::from(1) }).await.unwrap();
+    for tab in &tabs {
+        tab.adapter.stop().await;
+    }
+    let database = raw(&name, None).await;
+    let rows = count(&database, "listing").await;
+    assert!(rows <= 1_600, "{rows}");
+    // Without it the index says the same.
+    for damage in [None, Some(js_sys::Uint8Array::from(&[9, 9][..]))] {
+        if let Some(damage) = damage {
+            let listing = database.transaction_with_str_and_mode("listing", IdbTransactionMode::Readwrite).unwrap();
+            done(&listing.object_store("listing").unwrap().put_with_key(&damage, &0.into()).unwrap()).await;
+        }
+        let side = start(&name);
+        let listed = side.store().await.list().await.unwrap();
+        side.adapter.stop().await;
+        let expected: Vec<_> = (0..10_000).filter(|number| *number != 3).map(id).collect();
+        assert_eq!(listed.iter().map(|info| info.doc.as_str()).collect::<Vec<_>>(), expected);
+        let deleted: Vec<_> = listed.iter().filter(|info| info.index.is_deleted()).map(|info| info.doc.as_str().to_owned()).collect();
+        assert_eq!(deleted, [id(5)]);
+        assert!(listed.iter().all(|info| info.index.is_deleted() || info.index.bytes == 3));
+    }
+    database.close();
+}
+
+/// Makes a database of a version.
+pub(super) async fn made(name: &str, version: u32, stores: &'static [&'static str], fill: impl FnOnce(&IdbTransaction) + 'static) {
+    let request = factory().open_with_u32(name, version).unwrap();
     let fill = std::cell::Cell::new(Some(fill));
     let asked = request.clone();
     let _upgrade = Listener::new(&request, "upgradeneeded", move |_| {
@@ -343,10 +471,7 @@ async fn damaged_index_records_are_told_of_and_cost_no_other_document() {
     let side = start(&name);
     let store = side.store().await;
     store.write(vec![write("a", "r"), write("b", "r")]).await.unwrap();
-    let database = raw(&name, None).await;
-    let index = database.transaction_with_str_and_mode("index", IdbTransactionMode::Readwrite).unwrap().object_store("index").unwrap();
-    done(&index.put_with_key(&7.into(), &"a".into()).unwrap()).await;
-    database.close();
+    damage_index(&name, "a").await;
     let listed: Vec<_> = store.list().await.unwrap().into_iter().map(|info| info.doc).collect();
     assert_eq!(listed, [DocId::new("b").unwrap()]);
     let told = |side: &Recorder| {

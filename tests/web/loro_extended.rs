@@ -18,7 +18,7 @@ fn export(text: &str) -> Vec<u8> {
 async fn documents_are_told_apart_though_their_names_begin_alike() {
     let name = fresh_name();
     let docs = ["doc1", "doc10", "doc1-2", "doc1::b", "doc1::update::x", "ü🦜"];
-    made(&name, &["chunks"], move |transaction| {
+    made(&name, 1, &["chunks"], move |transaction| {
         let chunks = transaction.object_store("chunks").unwrap();
         for (number, doc) in docs.iter().enumerate() {
             for part in 0..2 {
@@ -50,6 +50,6 @@ async fn a_database_that_is_not_there_is_not_made_and_another_one_is_refused() {
     let name = fresh_name();
     assert_eq!(read_loro_extended(&name).await, Ok(None));
     assert_eq!(read_loro_extended(&name).await, Ok(None));
-    made(&name, &["else"], |_| ()).await;
+    made(&name, 1, &["else"], |_| ()).await;
     assert!(matches!(read_loro_extended(&name).await, Err(StoreError::Corrupt(_))));
 }

@@ -7,9 +7,9 @@
 //! to bring to disk what was committed before; under "aside:" and a random text what a page that was left had not written, as an array of
 //! `[docId, recordKey, record, index record]`; under other names the small values kept beside the documents, as bytes.
 //!
-//! `collections`: the records beside the documents, see `collections.rs`.
+//! `collections`: the records beside the documents, see `collections.rs`. `listing`: all index records once more, see `listing.rs`.
 //!
-//! Versions: 1 had neither `meta` nor `collections`. A program writes index records anew, without fields it does not know: what must not be lost that way needs
+//! Versions: 1 had neither `meta` nor `collections`, 2 no `listing`, which is made of `index` where it is empty. A program writes index records anew, without fields it does not know: what must not be lost that way needs
 //! a higher [`VERSION`].
 
 use bytes::Bytes;
@@ -25,17 +25,18 @@ use crate::{
     synchronizer::{Creator, Timestamp, decode_keepers, encode_keepers},
 };
 
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 pub(super) const RECORDS: &str = "records";
 pub(super) const INDEX: &str = "index";
 pub(super) const META: &str = "meta";
 pub(super) const COLLECTIONS: &str = "collections";
+pub(super) const LISTING: &str = "listing";
 pub(super) const BIRTH: &str = "birth";
 pub(super) const SYNCED: &str = "synced";
 pub(super) const ASIDE: &str = "aside:";
 /// Object stores every database of corella's has had from the beginning.
 pub(super) const FIRST: [&str; 2] = [RECORDS, INDEX];
-pub(super) const ALL: [&str; 4] = [RECORDS, INDEX, META, COLLECTIONS];
+pub(super) const ALL: [&str; 5] = [RECORDS, INDEX, META, COLLECTIONS, LISTING];
 
 const SNAPSHOT: &str = "snapshot";
 const UPDATE: &str = "update";

@@ -43,7 +43,8 @@ pub(super) async fn open(name: &str, birth: &str, blocked: impl Fn() + 'static) 
                 let _ = database.create_object_store(store);
             }
             let meta = request.transaction().and_then(|transaction| transaction.object_store(layout::META).ok());
-            if let Some(meta) = meta {
+            // One that has a mark stays the same database.
+            if let Some(meta) = meta.filter(|_| !present.contains(layout::META)) {
                 let _ = meta.put_with_key(&birth.as_str().into(), &layout::BIRTH.into());
             }
         }

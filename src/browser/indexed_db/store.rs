@@ -16,11 +16,11 @@ use super::{
     super::listener::Listener,
     collections,
     layout::{self, Index},
-    quota,
+    listing, quota,
     request::{self, Outcome, done, explain, lost},
 };
 use crate::{
-    collections::SortedMap,
+    collections::{SortedMap, SortedSet},
     protocol::{DocId, Tombstone},
     runtime::{
         AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
@@ -123,6 +123,10 @@ struct Shared {
     written: Cell<bool>,
     /// Where this store puts things aside.
     aside: String,
+    /// Documents whose index records were written since the listing was packed …
+    unpacked: RefCell<SortedSet<DocId>>,
+    /// … of so many.
+    listed: Cell<usize>,
 }
 
 impl Shared {
@@ -170,6 +174,21 @@ impl Shared {
         }
     }
 
+    /// Index records were written: packs the listing when they are many. Nothing depends on that.
+    async fn pack_after(&self, docs: impl Iterator<Item = &DocId>) {
+        self.unpacked.borrow_mut().extend(docs.cloned());
+        let many = self.unpacked.borrow().len();
+        if many >= listing::most_loose(self.listed.get()) {
+            self.pack(self.listed.get() + many).await;
+        }
+    }
+
+    async fn pack(&self, listed: usize) {
+        self.unpacked.borrow_mut().clear();
+        self.listed.set(listed);
+        let _ = self.with_database(listing::pack).await;
+    }
+
     fn forget(&self, connection: &Rc<Connection>) {
         let mut present = self.connection.borrow_mut();
         if present.as_ref().is_some_and(|present| Rc::ptr_eq(present, connection)) {
@@ -211,6 +230,8 @@ impl IndexedDbStore {
             connection: RefCell::default(),
             closed: Cell::new(false),
             written: Cell::new(false),
+            unpacked: RefCell::default(),
+            listed: Cell::new(0),
         };
         let connection = shared.connection().await?;
         // What cannot be written now stays aside.
@@ -256,12 +277,17 @@ impl Store for IndexedDbStore {
     fn list(&self) -> LocalBoxFuture<Result<Vec<StoredInfo>, StoreError>> {
         let shared = Rc::clone(&self.shared);
         Box::pin(async move {
-            let (infos, damaged) = shared.with_database(list).await?;
-            for (doc, error) in damaged {
+            let listed = shared.with_database(listing::list).await?;
+            shared.listed.set(listed.infos.len());
+            if listed.loose >= listing::most_loose(listed.infos.len()) {
+                let shared = Rc::clone(&shared);
+                shared.watch.context.env().spawn(Box::pin(async move { shared.pack(shared.listed.get()).await }));
+            }
+            for (doc, error) in listed.damaged {
                 let told = RepoError::new(ErrorCode::Storage, format!("document {doc:?}: {error}")).with_cause(error);
                 shared.watch.context.notice(StorageNotice::Damaged(doc, told));
             }
-            Ok(infos)
+            Ok(listed.infos)
         })
     }
 
@@ -271,6 +297,9 @@ impl Store for IndexedDbStore {
         self.queue(async move {
             let outcome = shared.with_database(|database| write(database, Rc::clone(&writes), safety)).await;
             shared.tried(outcome.as_ref().err(), writes.is_empty());
+            if outcome.is_ok() {
+                shared.pack_after(writes.iter().map(|write| &write.doc)).await;
+            }
             outcome
         })
     }
@@ -293,7 +322,11 @@ impl Store for IndexedDbStore {
     fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
         let shared = Rc::clone(&self.shared);
         let confirmed = Rc::new(confirmed);
-        self.queue(async move { shared.with_database(|database| confirm(database, Rc::clone(&confirmed))).await })
+        self.queue(async move {
+            shared.with_database(|database| confirm(database, Rc::clone(&confirmed))).await?;
+            shared.pack_after(confirmed.iter().map(|confirmed| &confirmed.doc)).await;
+            Ok(())
+        })
     }
 
     fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {
@@ -361,19 +394,39 @@ pub(super) fn transaction(
     database.unchecked_ref::<DurableDatabase>().transaction(&stores, mode, &options).map_err(|error| explain(&error))
 }
 
-fn begin(
-    database: &IdbDatabase,
-    mode: IdbTransactionMode,
-    safety: Safety,
-) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), StoreError> {
-    let transaction = transaction(database, &[layout::RECORDS, layout::INDEX], mode, safety)?;
-    let records = transaction.object_store(layout::RECORDS).map_err(|error| explain(&error))?;
-    let index = transaction.object_store(layout::INDEX).map_err(|error| explain(&error))?;
-    Ok((transaction, records, index))
+fn begin(database: &IdbDatabase, mode: IdbTransactionMode, safety: Safety) -> Result<(IdbTransaction, Tables), StoreError> {
+    let transaction = transaction(database, &[layout::RECORDS, layout::INDEX, layout::LISTING], mode, safety)?;
+    let tables = Tables::of(&transaction)?;
+    Ok((transaction, tables))
+}
+
+/// The object stores of documents, within a transaction.
+struct Tables {
+    records: IdbObjectStore,
+    index: IdbObjectStore,
+    listing: IdbObjectStore,
+}
+
+impl Tables {
+    fn of(transaction: &IdbTransaction) -> Result<Self, StoreError> {
+        let store = |name| transaction.object_store(name).map_err(|error| explain(&error));
+        Ok(Self { records: store(layout::RECORDS)?, index: store(layout::INDEX)?, listing: store(layout::LISTING)? })
+    }
+
+    fn put_index(&self, doc: &DocId, index: &Index) -> Result<(), StoreError> {
+        self.index.put_with_key(&index.to_js(), &doc.as_str().into()).map_err(|error| explain(&error))?;
+        listing::note(&self.listing, doc, &index.entry)
+    }
+
+    fn delete_records(&self, doc: &DocId) -> Result<(), StoreError> {
+        let range = layout::record_range(doc)?;
+        self.records.delete(&range).map_err(|error| explain(&error))?;
+        Ok(())
+    }
 }
 
 async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, StoreError> {
-    let (_, records, index) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let (_, Tables { records, index, .. }) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
     let range = layout::record_range(&doc)?;
     let keys = records.get_all_keys_with_key(&range).map_err(|error| explain(&error))?;
     let values = records.get_all_with_key(&range).map_err(|error| explain(&error))?;
@@ -405,7 +458,7 @@ async fn sync(database: IdbDatabase) -> Result<(), StoreError> {
 }
 
 async fn salvage(database: IdbDatabase, doc: DocId) -> Result<Vec<RawRecord>, StoreError> {
-    let (_, records, _) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
+    let (_, Tables { records, .. }) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
     let range = layout::record_range(&doc)?;
     let keys = records.get_all_keys_with_key(&range).map_err(|error| explain(&error))?;
     let values = records.get_all_with_key(&range).map_err(|error| explain(&error))?;
@@ -421,30 +474,11 @@ async fn index_of(database: IdbDatabase, doc: DocId) -> Result<Option<IndexEntry
     if value.is_undefined() { Ok(None) } else { Index::from_js(&value).map(|index| Some(index.entry)) }
 }
 
-/// Lists what can be read, and the errors of what cannot.
-async fn list(database: IdbDatabase) -> Result<(Vec<StoredInfo>, Vec<(DocId, StoreError)>), StoreError> {
-    let (_, _, index) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
-    let keys = index.get_all_keys().map_err(|error| explain(&error))?;
-    let values = index.get_all().map_err(|error| explain(&error))?;
-    let keys = Array::from(&done(&keys).await?);
-    let values = Array::from(&done(&values).await?);
-    let (mut infos, mut damaged) = (Vec::new(), Vec::new());
-    for (key, value) in keys.iter().zip(values.iter()) {
-        // Under another key there is nothing that this program could have written or could read.
-        let Some(doc) = key.as_string().map(|id| DocId::from_wire(&id)).filter(DocId::is_valid) else { continue };
-        match Index::from_js(&value) {
-            Ok(index) => infos.push(StoredInfo { doc, index: index.entry }),
-            Err(error) => damaged.push((doc, error)),
-        }
-    }
-    Ok((infos, damaged))
-}
-
 async fn write(database: IdbDatabase, writes: Rc<Vec<Write>>, safety: Safety) -> Result<Committed, StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, safety)?;
+    let (transaction, tables) = begin(&database, IdbTransactionMode::Readwrite, safety)?;
     let outcome = Outcome::of(&transaction);
     let mut committed = Committed::default();
-    let requested = write_all(&records, &index, &writes, &mut committed).await;
+    let requested = write_all(&tables, &writes, &mut committed).await;
     finish(&transaction, outcome, requested).await.map(|()| committed)
 }
 
@@ -472,15 +506,15 @@ async fn take_back(database: &IdbDatabase) -> Result<(), StoreError> {
     if done(&meta.count_with_key(&range).map_err(|error| explain(&error))?).await?.as_f64() == Some(0.0) {
         return Ok(());
     }
-    let all = [layout::RECORDS, layout::INDEX, layout::META];
+    let all = [layout::RECORDS, layout::INDEX, layout::LISTING, layout::META];
     let transaction = transaction(database, &all, IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
-    let store = |name| transaction.object_store(name).map_err(|error| explain(&error));
-    let requested = take_all_back(&store(layout::RECORDS)?, &store(layout::INDEX)?, &store(layout::META)?, &range).await;
+    let meta = transaction.object_store(layout::META).map_err(|error| explain(&error))?;
+    let requested = take_all_back(&Tables::of(&transaction)?, &meta, &range).await;
     finish(&transaction, outcome, requested).await
 }
 
-async fn take_all_back(records: &IdbObjectStore, index: &IdbObjectStore, meta: &IdbObjectStore, range: &JsValue) -> Result<(), StoreError> {
+async fn take_all_back(tables: &Tables, meta: &IdbObjectStore, range: &JsValue) -> Result<(), StoreError> {
     let keys = meta.get_all_keys_with_key(range).map_err(|error| explain(&error))?;
     let values = meta.get_all_with_key(range).map_err(|error| explain(&error))?;
     let keys = Array::from(&done(&keys).await?);
@@ -491,7 +525,7 @@ async fn take_all_back(records: &IdbObjectStore, index: &IdbObjectStore, meta: &
             continue;
         };
         let mut committed = Committed::default();
-        write_all(records, index, &writes, &mut committed).await?;
+        write_all(tables, &writes, &mut committed).await?;
         if committed.refused.is_empty() {
             meta.delete(&key).map_err(|error| explain(&error))?;
         }
@@ -500,9 +534,9 @@ async fn take_all_back(records: &IdbObjectStore, index: &IdbObjectStore, meta: &
 }
 
 async fn bury(database: IdbDatabase, doc: DocId, tombstone: Tombstone) -> Result<(), StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let (transaction, tables) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
-    let requested = bury_one(&records, &index, &doc, tombstone).await;
+    let requested = bury_one(&tables, &doc, tombstone).await;
     finish(&transaction, outcome, requested).await
 }
 
@@ -517,13 +551,8 @@ pub(super) async fn finish(transaction: &IdbTransaction, outcome: Outcome, reque
     }
 }
 
-async fn write_all(
-    records: &IdbObjectStore,
-    index: &IdbObjectStore,
-    writes: &[Write],
-    committed: &mut Committed,
-) -> Result<(), StoreError> {
-    let mut present = stored_all(index, writes.iter().map(|write| &write.doc)).await?;
+async fn write_all(tables: &Tables, writes: &[Write], committed: &mut Committed) -> Result<(), StoreError> {
+    let mut present = stored_all(&tables.index, writes.iter().map(|write| &write.doc)).await?;
     for write in writes {
         let merged = match present.get_mut(&write.doc) {
             Some(Ok(merged)) => merged,
@@ -539,46 +568,44 @@ async fn write_all(
         }
         if merged.entry.merge(write) {
             merged.clear();
-            delete_all(records, &write.doc)?;
+            tables.delete_records(&write.doc)?;
         }
         for key in write.replaces.iter().filter(|key| **key != write.record.key) {
             merged.remove(key);
-            records.delete(&layout::record_key(&write.doc, key)).map_err(|error| explain(&error))?;
+            tables.records.delete(&layout::record_key(&write.doc, key)).map_err(|error| explain(&error))?;
         }
         merged.add(&write.record);
         let key = layout::record_key(&write.doc, &write.record.key);
-        records.put_with_key(&layout::record_to_js(&write.record), &key).map_err(|error| explain(&error))?;
-        index.put_with_key(&merged.to_js(), &write.doc.as_str().into()).map_err(|error| explain(&error))?;
+        tables.records.put_with_key(&layout::record_to_js(&write.record), &key).map_err(|error| explain(&error))?;
+        tables.put_index(&write.doc, merged)?;
         committed.records.push((write.doc.clone(), merged.entry.records));
     }
     Ok(())
 }
 
-async fn bury_one(records: &IdbObjectStore, index: &IdbObjectStore, doc: &DocId, tombstone: Tombstone) -> Result<(), StoreError> {
-    let id = JsValue::from(doc.as_str());
-    let mut merged = stored(index, &id).await?;
+async fn bury_one(tables: &Tables, doc: &DocId, tombstone: Tombstone) -> Result<(), StoreError> {
+    let mut merged = stored(&tables.index, &doc.as_str().into()).await?;
     if merged.entry.bury(tombstone) {
         merged.clear();
-        delete_all(records, doc)?;
+        tables.delete_records(doc)?;
     }
-    index.put_with_key(&merged.to_js(), &id).map_err(|error| explain(&error))?;
-    Ok(())
+    tables.put_index(doc, &merged)
 }
 
 async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Confirmed>>) -> Result<(), StoreError> {
-    let (transaction, _, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Relaxed)?;
+    let (transaction, tables) = begin(&database, IdbTransactionMode::Readwrite, Safety::Relaxed)?;
     let outcome = Outcome::of(&transaction);
-    let requested = confirm_all(&index, &confirmed).await;
+    let requested = confirm_all(&tables, &confirmed).await;
     finish(&transaction, outcome, requested).await
 }
 
-async fn confirm_all(index: &IdbObjectStore, confirmed: &[Confirmed]) -> Result<(), StoreError> {
-    let mut present = stored_all(index, confirmed.iter().map(|confirmed| &confirmed.doc)).await?;
+async fn confirm_all(tables: &Tables, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+    let mut present = stored_all(&tables.index, confirmed.iter().map(|confirmed| &confirmed.doc)).await?;
     for confirmed in confirmed {
         let Some(known) = present.get_mut(&confirmed.doc) else { continue };
         let known = known.as_mut().map_err(|error| error.clone())?;
         if known.entry.confirm(confirmed) {
-            index.put_with_key(&known.to_js(), &confirmed.doc.as_str().into()).map_err(|error| explain(&error))?;
+            tables.put_index(&confirmed.doc, known)?;
         }
     }
     Ok(())
@@ -612,12 +639,6 @@ async fn amend_one(values: &IdbObjectStore, name: &str, change: &Amendment) -> R
     Ok(value)
 }
 
-fn delete_all(records: &IdbObjectStore, doc: &DocId) -> Result<(), StoreError> {
-    let range = layout::record_range(doc)?;
-    records.delete(&range).map_err(|error| explain(&error))?;
-    Ok(())
-}
-
 /// Returns the index record as the transaction sees it, an empty one if there is none.
 async fn stored(index: &IdbObjectStore, id: &JsValue) -> Result<Index, StoreError> {
     read(&done(&index.get(id).map_err(|error| explain(&error))?).await?)
@@ -649,9 +670,10 @@ fn read(index: &JsValue) -> Result<Index, StoreError> {
 }
 
 async fn remove(database: IdbDatabase, doc: DocId) -> Result<(), StoreError> {
-    let (transaction, records, index) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
+    let (transaction, tables) = begin(&database, IdbTransactionMode::Readwrite, Safety::Strict)?;
     let outcome = Outcome::of(&transaction);
-    delete_all(&records, &doc)?;
-    index.delete(&doc.as_str().into()).map_err(|error| explain(&error))?;
+    tables.delete_records(&doc)?;
+    tables.index.delete(&doc.as_str().into()).map_err(|error| explain(&error))?;
+    listing::note_removed(&tables.listing, &doc)?;
     outcome.complete().await
 }

@@ -14,8 +14,8 @@ use loro::{ExportMode, LoroDoc};
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{
-    COMMIT_BYTES, FILE, Failure, INDEX, LOCK, RECORDS, SNAPSHOT, UPDATE, database_error, decode_index, io_error, lock, make_tables,
-    open_file, overlay::look_at_file, panics::contained, records, write_record,
+    COMMIT_BYTES, FILE, Failure, INDEX, LOCK, RECORDS, SNAPSHOT, UPDATE, database_error, index_row, io_error, lock, make_tables, open_file,
+    overlay::look_at_file, panics::contained, records, write_record,
 };
 use crate::{
     hub::env::random_bytes,
@@ -119,7 +119,7 @@ pub fn stats(folder: &Path) -> Result<Stats, StoreError> {
         if let Some(index) = table(&transaction, INDEX)? {
             for entry in index.range::<&str>(..)? {
                 let (doc, row) = entry?;
-                match decode_index(row.value()) {
+                match index_row(row.value()) {
                     Ok(index) => stats.count(&DocId::from_wire(doc.value()), &index),
                     Err(_) => stats.damaged += 1,
                 }
@@ -192,7 +192,7 @@ impl Checked {
             for entry in index.range::<&str>(..)? {
                 let (doc, row) = entry?;
                 let records = stored.as_ref().map_or_else(|| Ok(Vec::new()), |stored| records_of(stored, doc.value()))?;
-                self.document(doc.value(), decode_index(row.value()), &records);
+                self.document(doc.value(), index_row(row.value()), &records);
                 done.documents += 1;
                 done.bytes = self.bytes;
                 progress(done);
@@ -356,7 +356,7 @@ fn rewrite(database: &Database, compacted: &mut Compacted, progress: &mut impl F
         let transaction = database.begin_read()?;
         for entry in transaction.open_table(INDEX)?.range::<&str>(..)? {
             let (doc, row) = entry?;
-            match decode_index(row.value()) {
+            match index_row(row.value()) {
                 Ok(index) if index.records > 1 => names.push(doc.value().to_owned()),
                 Ok(_) => {}
                 Err(_) => compacted.left.push(DocId::from_wire(doc.value())),
@@ -399,7 +399,7 @@ fn commit(database: &Database, writes: Vec<Write>) -> Result<(), Failure> {
 fn snapshot(database: &Database, doc: &DocId) -> Result<Option<Write>, Failure> {
     let transaction = database.begin_read()?;
     let Some(row) = transaction.open_table(INDEX)?.get(doc.as_str())? else { return Ok(None) };
-    let index = decode_index(row.value())?;
+    let index = index_row(row.value())?;
     let stored = records_of(&transaction.open_table(RECORDS)?, doc.as_str())?;
     let read = Read::new(&stored);
     if !read.damaged.is_empty() || read.incomplete || !read.version.includes(&index.version) {

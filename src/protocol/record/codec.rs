@@ -268,45 +268,49 @@ impl<'a> In<'a> {
 }
 
 /// Reads bytes from the front, never beyond their end.
-pub(super) struct Bits<'a>(&'a [u8]);
+pub(crate) struct Bits<'a>(&'a [u8]);
 
 impl<'a> Bits<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn end(&self) -> Result<(), RecordsError> {
+    pub(crate) fn end(&self) -> Result<(), RecordsError> {
         if self.0.is_empty() { Ok(()) } else { Err(RecordsError) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn left(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, RecordsError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, RecordsError> {
         let (first, rest) = self.0.split_first().ok_or(RecordsError)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordsError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordsError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(RecordsError)?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    fn take(&mut self, length: u64) -> Result<&'a [u8], RecordsError> {
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8], RecordsError> {
         let length = usize::try_from(length).map_err(|_| RecordsError)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(RecordsError)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn text(&mut self, length: u64) -> Result<&'a str, RecordsError> {
+    pub(crate) fn text(&mut self, length: u64) -> Result<&'a str, RecordsError> {
         std::str::from_utf8(self.take(length)?).map_err(|_| RecordsError)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, RecordsError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, RecordsError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -323,7 +327,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-pub(super) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8) | 0x80);
         value >>= 7;
