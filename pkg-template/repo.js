@@ -24,6 +24,9 @@ const EVENTS = [
   "adapter-changed",
   "error",
 ];
+// What has become of a document; times 4, how often another has taken its place.
+const GONE = 1;
+const LOST = 2;
 const LEVELS = ["memory", "disk", "hub", "hub-disk"];
 const HOOKS = ["visibility", "mutability", "creation", "deletion"];
 const DEFAULT_TIMEOUT = 30000;
@@ -115,6 +118,7 @@ export class Repo {
   #reported = new Set();
   #waits = new Set();
   #unsynced = 0;
+  #counting = false;
   #stopLeaving = () => {};
 
   constructor(token) {
@@ -221,7 +225,7 @@ export class Repo {
     if (kind !== "owned" && kind !== "shared") throw invalid('kind is "owned" or "shared"');
     const known = this.#collections.get(name);
     if (known?.kind === kind) return known;
-    const repo = { check: () => this.#check(), edited: () => queueMicrotask(() => this.#count()) };
+    const repo = { check: () => this.#check(), edited: () => this.#countSoon() };
     const made = new Collection(name, kind, this.#inner.collection(name, kind === "shared"), repo);
     this.#collections.set(name, made);
     return made;
@@ -389,7 +393,7 @@ export class Repo {
     const handle = new DocHandle(docId, inner, {
       isClosed: () => this.#closed,
       edited: () => {
-        queueMicrotask(() => this.#count(docId));
+        this.#countSoon(docId);
         if (!this.#closed) this.#catalogue?.__edited(docId);
       },
       released: () => {
@@ -426,6 +430,16 @@ export class Repo {
     return (this.#listeners.get("unsynced-changed")?.size ?? 0) > 0;
   }
 
+  /** Counts once for all edits of a task. */
+  #countSoon(docId) {
+    if (this.#counting) return;
+    this.#counting = true;
+    queueMicrotask(() => {
+      this.#counting = false;
+      this.#count(docId);
+    });
+  }
+
   /** The module tells what is confirmed; that there is more to confirm is found out by counting. */
   #count(docId) {
     if (!this.#isCounted || this.#closed) return;
@@ -452,10 +466,16 @@ export class DocHandle {
 
   /** The document. */
   get doc() {
+    return this.#open(LOST);
+  }
+
+  /** The document, unless that has become of it. */
+  #open(unless) {
     outsideHooks();
-    if (this.#closed || this.#inner.isLost) throw this.#gone();
+    const state = this.#state;
+    if (this.#closed || state & unless) throw this.#gone();
     // Another document takes this one's place when its trimmed history was fetched again.
-    const renewals = this.#inner.renewals;
+    const renewals = state >> 2;
     if (renewals !== this.#renewals) {
       this.#renewals = renewals;
       this.#doc = undefined;
@@ -471,12 +491,11 @@ export class DocHandle {
 
   /** Edits the document in one commit. What an `fn` that throws had done is committed all the same: nothing typed is lost. */
   change(fn, options) {
-    this.#check();
+    const doc = this.#open(GONE | LOST);
     if (typeof fn !== "function") throw invalid("change takes a function");
     const { message, origin } = record("the options of change", options, ["message", "origin"]);
     if (message !== undefined && typeof message !== "string") throw invalid("message is a string");
     if (origin !== undefined && typeof origin !== "string") throw invalid("origin is a string");
-    const doc = this.doc;
     let value;
     let returned = false;
     try {
@@ -484,7 +503,7 @@ export class DocHandle {
       returned = true;
     } finally {
       // A panic's own error must not be hidden by that of a document which is closed since.
-      if (returned || !this.#inner.isLost) doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
+      if (returned || !(this.#state & LOST)) doc.commit(message === undefined && origin === undefined ? undefined : { message, origin });
       this.#repo.edited();
     }
     if (typeof value?.then === "function") throw invalid("change takes a function that does its work at once, not an async one");
@@ -580,19 +599,24 @@ export class DocHandle {
     this.close();
   }
 
+  /** What the module says has become of the document. */
+  get #state() {
+    return this.#closed ? 0 : this.#inner.state;
+  }
+
   get __isGone() {
-    return this.#closed || this.#inner.isGone;
+    return this.#closed || (this.#state & GONE) !== 0;
   }
 
   /** Dropped from an open repo: what the repo knows under this id concerns another document, if any. */
   get #isDropped() {
-    return this.#closed || (this.#inner.isGone && !this.#repo.isClosed());
+    return this.__isGone && (this.#closed || !this.#repo.isClosed());
   }
 
   #gone() {
     if (this.#repo.isClosed()) return new RepoError("closed", "the repo is closed");
     if (this.#closed) return new RepoError("closed", `this handle of document ${JSON.stringify(this.docId)} is closed; repo.get gives another one`);
-    if (this.#inner.isLost) return new RepoError("closed", `document ${JSON.stringify(this.docId)} was closed because the engine panicked in it; open it again`);
+    if (this.#state & LOST) return new RepoError("closed", `document ${JSON.stringify(this.docId)} was closed because the engine panicked in it; open it again`);
     return new RepoError("deleted", `document ${JSON.stringify(this.docId)} was deleted or forgotten; this handle is of no more use`);
   }
 

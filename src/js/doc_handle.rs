@@ -41,28 +41,17 @@ impl WasmDocHandle {
         doc
     }
 
-    /// Whether the document was deleted or its repo closed.
-    #[wasm_bindgen(getter, js_name = isGone)]
-    pub fn is_gone(&self) -> bool {
-        self.0.is_gone()
-    }
-
-    /// Whether the engine panicked in the document.
-    #[wasm_bindgen(getter, js_name = isLost)]
-    pub fn is_lost(&self) -> bool {
-        self.0.is_lost()
+    /// What has become of the document, in one call since every edit asks: 1 if it was deleted or its repo closed, 2 if the engine panicked
+    /// in it, and 4 for each time another has taken its place, of which `doc` makes the last.
+    #[wasm_bindgen(getter)]
+    pub fn state(&self) -> u32 {
+        u32::from(self.0.is_gone()) | u32::from(self.0.is_lost()) << 1 | self.0.renewals() << 2
     }
 
     #[doc(hidden)]
     #[wasm_bindgen(js_name = __lose)]
     pub fn lose(&self, message: &str) -> bool {
         super::panics::lose(self.0.doc().inner(), message)
-    }
-
-    /// How often another document has taken this one's place; `doc` makes the `LoroDoc` of the last.
-    #[wasm_bindgen(getter)]
-    pub fn renewals(&self) -> u32 {
-        self.0.renewals()
     }
 
     /// How every peer stands to the document.

@@ -32,6 +32,8 @@ use crate::{
 
 /// Payload that is gathered before it is sent; less is sent when nothing is left to do. Exports of so many bytes are kept for other peers.
 const OUTBOX_BYTES: usize = 1024 * 1024;
+/// So many who wait for documents are looked at in a millisecond, on average; fewer at once.
+const WAITERS_A_MS: u64 = 64;
 /// Exports of one document that are kept for other peers, whatever their size.
 const MAX_EXPORTS: usize = 16;
 
@@ -110,6 +112,8 @@ pub(super) struct RepoInner {
     pub(super) aside: Cell<u64>,
     export_bytes: Cell<usize>,
     pumping: Cell<bool>,
+    /// Who waits for documents is looked at in a moment.
+    settling: Cell<bool>,
     delivering: Cell<bool>,
     next_id: Cell<u64>,
 }
@@ -164,6 +168,7 @@ impl RepoInner {
             aside: Cell::new(0),
             export_bytes: Cell::new(0),
             pumping: Cell::new(false),
+            settling: Cell::new(false),
             delivering: Cell::new(false),
             next_id: Cell::new(1),
         });
@@ -600,6 +605,31 @@ impl RepoInner {
     }
 
     fn settle_waiters(&self) {
+        self.settle_syncs();
+        self.settle_flushes();
+    }
+
+    /// Tells who waits for documents and has not to wait any more. Many are looked at later, together: each of many documents that are
+    /// confirmed one by one would cost a look at all.
+    fn settle_syncs(&self) {
+        let later = self.waiters.borrow().len() as u64 / WAITERS_A_MS;
+        if later == 0 {
+            return self.settle_syncs_now();
+        }
+        if self.settling.replace(true) {
+            return;
+        }
+        let (weak, sleep) = (self.weak.clone(), self.env.sleep(later));
+        self.env.spawn(Box::pin(async move {
+            sleep.await;
+            if let Some(inner) = weak.upgrade() {
+                inner.settling.set(false);
+                inner.settle_syncs_now();
+            }
+        }));
+    }
+
+    fn settle_syncs_now(&self) {
         let ready: Vec<Waiter> = {
             let sync = self.sync.borrow();
             self.waiters
@@ -616,6 +646,9 @@ impl RepoInner {
         for waiter in ready {
             let _ = waiter.done.send(Ok(()));
         }
+    }
+
+    fn settle_flushes(&self) {
         let flushed: Vec<FlushWaiter> = {
             let sync = self.sync.borrow();
             let opening = self.store_is_opening();

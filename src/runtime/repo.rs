@@ -383,7 +383,10 @@ impl Repo {
     #[must_use]
     pub fn unsynced(&self) -> u64 {
         let docs: Vec<_> = self.0.docs.borrow().values().cloned().collect();
-        docs.iter().map(|doc| self.0.unsynced(doc)).sum::<u64>() + self.0.sync.borrow().unsent() + self.0.unsynced_records()
+        // Only what the application holds may have changed since it was last looked at; asking the engine takes longer.
+        let known = |doc: &super::docs::OpenDoc| self.0.sync.borrow().unsynced(&doc.id);
+        let unsynced = docs.iter().map(|doc| if doc.opened.get() { self.0.unsynced(doc) } else { known(doc) });
+        unsynced.sum::<u64>() + self.0.sync.borrow().unsent() + self.0.unsynced_records()
     }
 
     /// Returns how much the synchronizer keeps for peers, for tests.

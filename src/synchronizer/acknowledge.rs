@@ -3,7 +3,7 @@
 //! Decides when a peer is told that its changes are here, what its word is worth, and when something refused is offered again.
 //! "Sent" never counts.
 
-use super::{ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp};
+use super::{ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp, unload::beyond};
 use crate::protocol::{DocId, Message, RefusalReason, Role, VersionVector};
 
 /// Milliseconds over which acknowledgements are gathered.
@@ -304,5 +304,11 @@ impl Synchronizer {
     #[must_use]
     pub fn confirmed(&self, doc: &DocId) -> VersionVector {
         self.model.docs.get(doc).map(|entry| entry.confirmed.clone()).unwrap_or_default()
+    }
+
+    /// Returns the number of operations of a document in memory that no other machine has confirmed, as far as changes of it were told.
+    #[must_use]
+    pub fn unsynced(&self, doc: &DocId) -> u64 {
+        self.model.docs.get(doc).map_or(0, |entry| beyond(&entry.version, &entry.confirmed))
     }
 }

@@ -165,6 +165,25 @@ fn waiting_for_the_network_ends_when_the_peer_has_said_it_has_the_edit() {
 }
 
 #[test]
+fn hundreds_who_wait_at_once_are_told_when_each_has_what_it_waits_for() {
+    let mut world = World::new(5);
+    let link = Link::new(world.env(), ChannelKind::Network, 10);
+    let hub = repo(&world, Interest::Everything, vec![link.end(1)]);
+    let client = repo(&world, Interest::Opened, vec![link.end(0)]);
+    link.connect();
+    world.run(100);
+    let handles: Vec<_> = (0..900).map(|number| client.get(&format!("doc-{number:03}")).unwrap()).collect();
+    handles.iter().for_each(|handle| insert(handle, 0, "x"));
+    assert_eq!(client.unsynced(), 900);
+    let waits: Vec<_> = handles.iter().map(|handle| handle.wait_for_sync(NETWORK)).collect();
+    let all = world.wait(Box::pin(futures_util::future::join_all(waits)), 60_000).expect("in time");
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!((hub.list().len(), client.unsynced()), (900, 0));
+    handles.iter().for_each(DocHandle::close);
+    assert_eq!(client.unsynced(), 0);
+}
+
+#[test]
 fn waiting_does_not_end_while_the_link_is_down_and_fails_after_its_time() {
     let mut net = Net::new(3, 2, &[(0, 1)]);
     net.world.run(1_000);
