@@ -7,11 +7,12 @@ use bytes::Bytes;
 use corella::{
     DocId, PeerId, VersionVector,
     protocol::{Capabilities, Identity, Message, PeerType, Role, extension::Head},
-    synchronizer::{AllowAll, ChannelId, ChannelKind, Config, Effect, Input, Interest, Synchronizer, Timestamp},
+    synchronizer::{AllowAll, ChannelId, ChannelKind, Config, Effect, Input, Interest, StoredSize, Synchronizer, Timer, Timestamp},
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const FOLLOWERS: usize = 2;
+const STORE: ChannelId = ChannelId(u64::MAX);
 
 struct Relay {
     sync: Synchronizer,
@@ -34,7 +35,9 @@ fn channel(number: usize) -> ChannelId {
 impl Relay {
     fn new() -> Self {
         let identity = Identity { peer_id: PeerId::from(1), name: None, peer_type: PeerType::Service, capabilities: None };
-        let sync = Synchronizer::new(Config::new(identity, Interest::Everything), Rc::new(AllowAll));
+        let mut sync = Synchronizer::new(Config::new(identity, Interest::Everything), Rc::new(AllowAll));
+        drop(sync.update(Input::StoreOpened { channel: STORE, adapter: 0, peer: PeerId::from(2), name: "store".to_owned() }, NOW));
+        drop(sync.update(Input::Listed { channel: STORE, docs: Vec::new() }, NOW));
         Self { sync, followers: FOLLOWERS, exports: 0, counters: Vec::new(), peers: 0, now: NOW }
     }
 
@@ -49,6 +52,19 @@ impl Relay {
         self.peers = count;
     }
 
+    /// The store writes what is due, in which every document has `version`. Returns how many that were.
+    fn store(&mut self, version: &VersionVector) -> usize {
+        let mut written = 0;
+        let mut next = self.sync.update(Input::TimerFired(Timer::StoreDue(STORE)), self.now);
+        while let Some(docs) = next.iter().find_map(|effect| if let Effect::StoreDocs { docs, .. } = effect { Some(docs) } else { None }) {
+            let size = StoredSize { records: 1, update_bytes: 6, ..StoredSize::default() };
+            let docs: Vec<_> = docs.iter().map(|write| (write.doc.clone(), version.clone(), size)).collect();
+            written += docs.len();
+            next = self.sync.update(Input::Stored { channel: STORE, docs, refused: Vec::new() }, self.now);
+        }
+        written
+    }
+
     fn follower(&self, number: usize, which: usize) -> ChannelId {
         channel((number + which) % self.peers)
     }
@@ -58,8 +74,12 @@ impl Relay {
         for number in 0..count {
             let doc = doc(number);
             drop(self.sync.update(Input::DocOpened { doc: doc.clone() }, self.now));
+            let (stored, version, size) = Default::default();
+            let loaded = Input::Loaded { channel: STORE, doc: doc.clone(), stored, version, size, whole: true };
+            drop(self.sync.update(loaded, self.now));
             drop(self.sync.update(Input::DocChanged { doc, version: [(7, 1)].into_iter().collect() }, self.now));
         }
+        assert_eq!(self.store(&[(7, 1)].into_iter().collect()), count);
         self.counters = vec![1; count];
     }
 
@@ -87,7 +107,8 @@ impl Relay {
         };
         let taken = self.sync.update(Input::Received { channel, message }, self.now);
         assert!(taken.iter().any(|effect| matches!(effect, Effect::ImportDoc { .. })));
-        let imported = Input::DocImported { doc: id, channel, version: version.clone(), announced: version, pending: VersionVector::new() };
+        let announced = version.clone();
+        let imported = Input::DocImported { doc: id, channel, version: version.clone(), announced, pending: VersionVector::new() };
         let effects = self.sync.update(imported, self.now);
         let given = effects.iter().filter(|effect| matches!(effect, Effect::GiveUpdate { .. })).count();
         let bases: BTreeSet<Vec<u8>> = effects
@@ -105,6 +126,8 @@ impl Relay {
             drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
         }
         self.now = self.now.plus(10_000);
+        let stored = self.store(&version);
+        assert_eq!(stored, 1);
         for effect in taken.into_iter().chain(effects) {
             if let Effect::SetTimer { timer, .. } = effect {
                 drop(self.sync.update(Input::TimerFired(timer), self.now));
@@ -160,7 +183,7 @@ fn main() {
     drop(relay);
 
     println!(
-        "synchronizer alone, one thread: a change comes from one follower and goes to the other and is confirmed (7 inputs, timers included)"
+        "synchronizer alone, one thread: a change comes from one follower, goes to the other, is stored and confirmed (timers included)"
     );
     println!("{:>10} {:>8} {:>12} {:>14} {:>10}", "documents", "peers", "us/change", "changes/s", "ratio");
     for peers in [2, 100, 10_000] {

@@ -632,6 +632,42 @@ fn arrange(mut order: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_shrank_are_joined() {
+        let mut map: SortedMap<_, _> = (0..10_000).map(|key| (key, ())).collect();
+        assert_eq!(map.runs.len(), 10_000_usize.div_ceil(RUN));
+        for key in (0..10_000).filter(|key| key % 100 != 0) {
+            map.remove(&key);
+        }
+        assert_eq!(map.len(), 100);
+        assert!(map.runs.len() <= 100 / (RUN / 8), "{} runs", map.runs.len());
+    }
+
+    #[test]
+    fn sorting_keeps_what_is_equal_in_its_order() {
+        let mut words: Vec<_> = "sorting keeps what is equal in its order".split(' ').map(str::to_owned).collect();
+        let (mut natural, mut expected) = (words.clone(), words.clone());
+        sort_by_key(&mut words, String::len);
+        expected.sort_by_key(String::len);
+        assert_eq!(words, expected);
+        sort(&mut natural);
+        expected.sort();
+        assert_eq!(natural, expected);
+    }
+
+    #[test]
+    fn a_set_keeps_its_bytes() {
+        let set = SortedSet::from([3_u64, 1, 2, 3]);
+        assert_eq!(postcard::to_allocvec(&set).unwrap(), [3, 1, 2, 3]);
+        assert_eq!(postcard::from_bytes::<SortedSet<u64>>(&[3, 2, 1, 2]).unwrap(), SortedSet::from([1, 2]));
+        assert_eq!(format!("{set:?}"), "{1, 2, 3}");
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod properties {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -696,36 +732,5 @@ mod tests {
             prop_assert_eq!(map.clone(), model.clone().into_iter().collect::<SortedMap<_, _>>());
             prop_assert!(map.into_iter().eq(model));
         }
-    }
-
-    #[test]
-    fn runs_that_shrank_are_joined() {
-        let mut map: SortedMap<_, _> = (0..10_000).map(|key| (key, ())).collect();
-        assert_eq!(map.runs.len(), 10_000_usize.div_ceil(RUN));
-        for key in (0..10_000).filter(|key| key % 100 != 0) {
-            map.remove(&key);
-        }
-        assert_eq!(map.len(), 100);
-        assert!(map.runs.len() <= 100 / (RUN / 8), "{} runs", map.runs.len());
-    }
-
-    #[test]
-    fn sorting_keeps_what_is_equal_in_its_order() {
-        let mut words: Vec<_> = "sorting keeps what is equal in its order".split(' ').map(str::to_owned).collect();
-        let (mut natural, mut expected) = (words.clone(), words.clone());
-        sort_by_key(&mut words, String::len);
-        expected.sort_by_key(String::len);
-        assert_eq!(words, expected);
-        sort(&mut natural);
-        expected.sort();
-        assert_eq!(natural, expected);
-    }
-
-    #[test]
-    fn a_set_keeps_its_bytes() {
-        let set = SortedSet::from([3_u64, 1, 2, 3]);
-        assert_eq!(postcard::to_allocvec(&set).unwrap(), [3, 1, 2, 3]);
-        assert_eq!(postcard::from_bytes::<SortedSet<u64>>(&[3, 2, 1, 2]).unwrap(), SortedSet::from([1, 2]));
-        assert_eq!(format!("{set:?}"), "{1, 2, 3}");
     }
 }

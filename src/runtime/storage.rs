@@ -215,7 +215,7 @@ impl RepoInner {
             doc.lineage.set(index.lineage);
             (records, index)
         };
-        let (doc, bad) = self.import_records(doc, &records, &open.fragile);
+        let (doc, bad) = self.import_records(&self.overtaken(doc, &records), &records, &open.fragile);
         let mut damaged = SortedSet::new();
         for (number, why) in bad {
             let Some(record) = records.get(number) else { continue };

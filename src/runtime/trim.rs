@@ -1,4 +1,5 @@
-//! Trimming the history of documents, and putting a document with the whole of it in the place of a trimmed one.
+//! Trimming the history of documents, and putting a document with the whole of it in the place of a trimmed one, or a trimmed one in the place
+//! of what it has overtaken.
 //!
 //! Decides how far the engine can do what it is told, and that nothing the trimmed document has is lost. What is trimmed when, and whose
 //! history is taken, is decided elsewhere.
@@ -8,7 +9,7 @@ use std::rc::Rc;
 use loro::{ExportMode, ID, LoroDoc, LoroEncodeError};
 
 use super::{
-    RepoEvent,
+    Record, RecordKind, RepoEvent,
     docs::{OpenDoc, from_loro, to_loro},
     inner::RepoInner,
 };
@@ -127,24 +128,58 @@ impl RepoInner {
     /// Puts a document with the whole history in the place of a trimmed one.
     pub(super) fn renew(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
         let Some(old) = self.doc(&id) else { return };
-        if self.commit(&old).is_err() {
-            return;
-        }
-        self.notice(&old);
-        let Ok(Some(fresh)) = self.guarded(&old, |old| self.with_history(old, data)) else { return };
-        self.forget_exports(&id);
-        self.authors.borrow_mut().lost(&id);
-        // Whoever kept the engine's document gets an error for an edit that nobody would store.
-        let _ = self.guarded(&old, |old| old.doc.detach());
-        fresh.opened.set(old.opened.get());
-        fresh.read.replace(old.read.take());
-        fresh.stored.replace(old.stored.take());
+        let Some(fresh) = self.renewed(&old, |old| self.with_history(old, data)) else { return };
         let version = fresh.version();
-        let _ = old.renewed.set(Rc::clone(&fresh));
-        self.docs.borrow_mut().insert(id.clone(), Rc::clone(&fresh));
         self.enqueue(Input::HistoryBegins { doc: id.clone(), version: VersionVector::new() });
         self.enqueue(Input::DocImported { doc: id.clone(), channel, version, announced, pending: VersionVector::new() });
         self.emit(RepoEvent::DocumentRenewed { doc: id });
+    }
+
+    /// Puts a document made of records in the place of one that lacks what was trimmed from them: the engine takes them into an empty one
+    /// only. Returns the one that is there now.
+    pub(super) fn overtaken(&self, doc: &Rc<OpenDoc>, records: &[Record]) -> Rc<OpenDoc> {
+        let version = doc.oplog_version();
+        let beyond = |record: &Record| record.kind == RecordKind::Snapshot && !version.includes(&begins(&record.bytes));
+        if version.is_empty() || !records.iter().any(beyond) {
+            return Rc::clone(doc);
+        }
+        let Some(fresh) = self.renewed(doc, |old| self.with_stored(old, records)) else {
+            return self.doc(&doc.id).unwrap_or_else(|| Rc::clone(doc));
+        };
+        self.emit(RepoEvent::DocumentRenewed { doc: doc.id.clone() });
+        fresh
+    }
+
+    /// Puts what `make` makes of a document in its place.
+    fn renewed(&self, old: &Rc<OpenDoc>, make: impl FnOnce(&OpenDoc) -> Option<Rc<OpenDoc>>) -> Option<Rc<OpenDoc>> {
+        self.commit(old).ok()?;
+        self.notice(old);
+        let fresh = self.guarded(old, make).ok()??;
+        self.forget_exports(&old.id);
+        self.authors.borrow_mut().lost(&old.id);
+        // Whoever kept the engine's document gets an error for an edit that nobody would store.
+        let _ = self.guarded(old, |old| old.doc.detach());
+        fresh.opened.set(old.opened.get());
+        fresh.read.replace(old.read.take());
+        fresh.stored.replace(old.stored.take());
+        let _ = old.renewed.set(Rc::clone(&fresh));
+        self.docs.borrow_mut().insert(old.id.clone(), Rc::clone(&fresh));
+        Some(fresh)
+    }
+
+    /// Makes a document of records and of everything that `old` has; `None` if that is not all there is, because it depends on what was trimmed.
+    fn with_stored(&self, old: &OpenDoc, records: &[Record]) -> Option<Rc<OpenDoc>> {
+        let fresh = self.fresh(old);
+        let (snapshots, updates): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.kind == RecordKind::Snapshot);
+        for record in snapshots.into_iter().chain(updates) {
+            // What does not fit is judged when all of them are read.
+            let _ = fresh.doc.import(&record.bytes);
+        }
+        if !fresh.doc.oplog_vv().includes_vv(&old.doc.oplog_vv()) {
+            let own = old.doc.export(ExportMode::updates(&fresh.doc.oplog_vv())).ok()?;
+            fresh.doc.import(&own).ok()?;
+        }
+        fresh.doc.oplog_vv().includes_vv(&old.doc.oplog_vv()).then_some(fresh)
     }
 
     /// Makes a document of a peer's data and of everything that `old` has; `None` if that is not all there is.

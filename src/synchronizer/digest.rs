@@ -199,10 +199,10 @@ impl Synchronizer {
             if let Some(link) = self.model.link(channel, doc) {
                 link.asked = true;
                 link.waiting = false;
-                link.attempts = 0;
                 link.unconfirmed_since = None;
                 link.last_push = now;
                 link.sent.merge(&ours);
+                self.model.hasten(channel, doc);
             }
         }
     }

@@ -134,7 +134,10 @@ impl Synchronizer {
     /// A peer has this document.
     pub(super) fn discovered(&mut self, channel: ChannelId, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(peer) = self.model.context(channel) else { return };
-        if self.model.forgotten.contains(&doc) || self.is_deleted(&doc) || !self.permissions.visibility(&doc, &peer) {
+        if !self.permissions.visibility(&doc, &peer) {
+            return self.not_created(&doc, channel);
+        }
+        if self.model.forgotten.contains(&doc) || self.is_deleted(&doc) {
             return;
         }
         if let Some(entry) = self.model.docs.get_mut(&doc) {
@@ -160,9 +163,17 @@ impl Synchronizer {
 
     /// Tells the peers that have nothing to do with a document yet that it exists: once, or `again` when they may see more.
     pub(super) fn announce(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
+        let mut again = again;
         let told = match self.model.docs.get_mut(doc) {
-            Some(entry) if entry.version.is_empty() => return,
-            Some(entry) => std::mem::replace(&mut entry.announced, true),
+            Some(entry) if entry.version.is_empty() => {
+                // Perhaps it is only on its way from a store.
+                entry.shown |= again;
+                return;
+            }
+            Some(entry) => {
+                again |= std::mem::take(&mut entry.shown);
+                std::mem::replace(&mut entry.announced, true)
+            }
             None => false,
         };
         if told && !again {

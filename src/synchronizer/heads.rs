@@ -34,13 +34,14 @@ impl Synchronizer {
         let Head { doc, lineage, version } = head;
         let Some(peer) = self.model.context(channel) else { return };
         if !self.permissions.visibility(&doc, &peer) {
+            self.not_created(&doc, channel);
             if reply {
                 self.refuse(channel, doc, out);
             }
             return;
         }
         if is_absurd(lineage, now) || self.model.is_absurd_claim(channel, &doc, &version) {
-            return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
+            return self.not_believed(channel, doc, out);
         }
         if self.model.is_buried(&doc, lineage) {
             // An answer all the same, if it may not be deleted there.
@@ -62,6 +63,16 @@ impl Synchronizer {
             }
             None => self.heads_of_unopened(request, doc, lineage, now, out),
         }
+    }
+
+    /// A peer says of a document what cannot be: nothing of it is taken, and sums leave the document out.
+    fn not_believed(&mut self, channel: ChannelId, doc: DocId, out: &mut Vec<Effect>) {
+        if self.model.peek(channel, &doc).is_some()
+            && let Some(link) = self.model.link(channel, &doc)
+        {
+            link.denied = true;
+        }
+        self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
     }
 
     /// Returns whether a peer's creation of a document is the one here, which one without content always becomes.
@@ -128,7 +139,7 @@ impl Synchronizer {
             self.follow(channel, &doc, version);
             if let Some(link) = self.model.link(channel, &doc) {
                 link.waiting = false;
-                link.attempts = 0;
+                self.model.hasten(channel, &doc);
             }
             if reply {
                 self.tell_heads(channel, &doc, false, out);
@@ -174,11 +185,14 @@ impl Synchronizer {
         let ours = self.model.version(doc);
         let progress = self.model.peek(channel, doc).is_none_or(|link| !link.confirms(&version));
         self.follow(channel, doc, &version);
+        let taken = self.permissions.mutability(doc, &peer);
         let Some(link) = self.model.link(channel, doc) else { return };
+        link.denied &= !taken;
         let answered = std::mem::replace(&mut link.waiting, false);
-        if progress || (ours.includes(&version) && version.includes(&ours)) {
-            link.attempts = 0;
+        if (progress || (ours.includes(&version) && version.includes(&ours))) && self.model.hasten(channel, doc) {
+            self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
         }
+        let Some(link) = self.model.link(channel, doc) else { return };
         let current = link.confirms(&ours);
         let told = link.base().includes(&ours);
         if current {
@@ -202,7 +216,7 @@ impl Synchronizer {
             out.push(Effect::SendEphemeral { channel, doc: doc.clone(), selection: EphemeralSelection::Own, hops });
         }
         if !ours.includes(&version) {
-            if !self.permissions.mutability(doc, &peer) {
+            if !taken {
                 self.deny(channel, doc, reply, out);
             } else if reply || answered {
                 self.plan(doc, false, now, out);
@@ -310,7 +324,7 @@ impl Synchronizer {
             return;
         }
         if is_absurd(lineage, now) || self.model.is_absurd_claim(channel, &doc, &version) {
-            return self.not_admitted(channel, Some(doc), RefusalReason::Invalid, None, out);
+            return self.not_believed(channel, doc, out);
         }
         if self.model.is_buried(&doc, lineage) {
             return self.tell_tombstone(channel, &doc, out);

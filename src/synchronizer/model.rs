@@ -325,6 +325,8 @@ pub(super) struct Doc {
     pub(super) state: DocState,
     /// Peers were told that it exists.
     pub(super) announced: bool,
+    /// Peers that may see more are to be told of it when it has content.
+    pub(super) shown: bool,
     /// Statuses last reported to the application.
     pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
     /// What was trimmed from the history in memory.
@@ -562,6 +564,13 @@ impl Model {
             entry.docs.remove(doc);
         }
         self.take_link(id, doc);
+        self.armed.remove(&Timer::Verify(id, doc.clone()));
+    }
+
+    /// There is news of a document: the pauses between questions to a peer are short again. Returns whether one under way was ended.
+    pub(super) fn hasten(&mut self, id: ChannelId, doc: &DocId) -> bool {
+        let long = self.link(id, doc).is_some_and(|link| std::mem::take(&mut link.attempts) > 1);
+        long && self.armed.remove(&Timer::Verify(id, doc.clone()))
     }
 
     /// Takes a document out of memory.

@@ -6,7 +6,7 @@ use crate::{
     protocol::{DocId, Message, PeerId, PeerType, RecordId, Role},
 };
 
-/// Documents one peer was not allowed to create, of which it is remembered. The others it offers again by itself, later.
+/// Documents one peer was not allowed to see or create, of which it is remembered. The others it offers again by itself, later.
 const MAX_UNCREATED: usize = 1_000;
 
 /// The peer a permission is asked about, on one of its channels.
@@ -83,17 +83,24 @@ impl Synchronizer {
     /// Returns whether a peer may make a document come into being; a relay, which keeps everything it may, remembers which it may not.
     pub(super) fn may_create(&mut self, doc: &DocId, peer: &PeerContext) -> bool {
         let may = self.permissions.creation(doc, peer);
-        if !may
-            && self.role() == Role::Relay
-            && let Some(entry) = self.model.channels.get_mut(&peer.channel)
-            && entry.uncreated.len() < MAX_UNCREATED
-        {
-            entry.uncreated.insert(doc.clone());
+        if !may {
+            self.not_created(doc, peer.channel);
         }
         may
     }
 
-    /// Asks a peer which of the documents are there that it was not allowed to create, and is now; also those known here by name only.
+    /// A peer spoke of a document that it may not see, or not create.
+    pub(super) fn not_created(&mut self, doc: &DocId, channel: ChannelId) {
+        if self.role() == Role::Relay
+            && let Some(entry) = self.model.channels.get_mut(&channel)
+            && entry.uncreated.len() < MAX_UNCREATED
+        {
+            entry.uncreated.insert(doc.clone());
+        }
+    }
+
+    /// Asks a peer which of the documents are there that it was not allowed to see or create, and is now; also those known here by name only:
+    /// of one without content it is not told.
     fn ask_for_uncreated(&mut self, channel: ChannelId, peer: &PeerContext, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
         let unknown = std::mem::take(&mut entry.uncreated).into_iter().filter(|doc| self.model.is_blank(doc));
@@ -132,7 +139,7 @@ impl Synchronizer {
                     link.refused = None;
                     link.refusals = 0;
                     link.waiting = false;
-                    link.attempts = 0;
+                    self.model.hasten(channel, &doc);
                     shown.insert(doc);
                 }
             }

@@ -54,6 +54,9 @@ impl Synchronizer {
         let Some(peer) = self.model.context(channel) else { return };
         let crowded = !self.model.catalogue.contains_key(&doc) && self.model.is_crowded(channel);
         let absurd = self.model.is_absurd_claim(channel, &doc, &version);
+        if !crowded && !self.permissions.visibility(&doc, &peer) {
+            self.not_created(&doc, channel);
+        }
         if crowded || absurd || !self.permissions.visibility(&doc, &peer) || self.model.forgotten.contains(&doc) {
             return self.refuse(channel, doc, out);
         }
@@ -259,9 +262,10 @@ impl Synchronizer {
             link.waiting = false;
             // An answer that brings nothing new does not end the back-off: it would be asked for every second for ever.
             if said.is_some_and(|said| link.known.as_ref() != Some(said) || (ours.includes(said) && said.includes(&ours))) {
-                link.attempts = 0;
+                self.model.hasten(channel, doc);
             }
         }
+        let Some(link) = self.model.link(channel, doc) else { return };
         link.absent = transmission == Transmission::Unavailable;
         if let Some(entry) = self.model.docs.get_mut(doc)
             && let DocState::Loading { ask, .. } = &mut entry.state
@@ -412,10 +416,8 @@ impl Synchronizer {
             link.unconfirmed_since.get_or_insert(now);
             link.last_push = now;
             let doc = doc.clone();
-            if std::mem::take(&mut link.attempts) > 1 {
-                // Something new to say ends the back-off.
-                self.model.armed.remove(&Timer::Verify(channel, doc.clone()));
-            }
+            // Something new to say ends the back-off.
+            self.model.hasten(channel, &doc);
             self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
             let lineage = self.model.lineage(&doc).unwrap_or(0);
             out.push(if extended {

@@ -719,3 +719,29 @@ fn a_timer_whose_reason_is_gone_does_nothing() {
         assert_eq!(bench.on(Input::TimerFired(stale)), []);
     }
 }
+
+#[test]
+fn a_push_after_long_silence_is_asked_about_soon_also_when_other_news_had_ended_the_silence() {
+    for news in 0..3 {
+        let mut bench = Bench::client();
+        let name = bench.open("d");
+        let peer = bench.network(1, "2");
+        let verify = Timer::Verify(peer, name.clone());
+        for _ in 0..8 {
+            let _ = bench.on(Input::TimerFired(verify.clone()));
+        }
+        // The next question is minutes away.
+        let effects = match news {
+            0 => bench.on(Input::PermissionsChanged),
+            1 => {
+                let transmission = Transmission::UpToDate { version: vv(&[]) };
+                bench.receive(peer, Message::SyncResponse { doc: name.clone(), transmission, ephemeral: None })
+            }
+            _ => Vec::new(),
+        };
+        let asked = bench.request(peer, "d", vv(&[]), false);
+        let pushed = bench.on(Input::DocChanged { doc: name.clone(), version: vv(&[(7, 2)]) });
+        let soon = |effect: &Effect| matches!(effect, Effect::SetTimer { timer, after_ms: ..=2_000 } if *timer == verify);
+        assert!(effects.iter().chain(&asked).chain(&pushed).any(soon), "{news}: {effects:?} {asked:?} {pushed:?}");
+    }
+}

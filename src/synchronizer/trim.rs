@@ -331,6 +331,7 @@ impl Synchronizer {
             return;
         }
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let asked = entry.fetches.values().any(|fetch| fetch.channel == channel && !fetch.arrived);
         entry.fetches.retain(|_, fetch| fetch.channel != channel || fetch.arrived);
         let (empty, renewing) = (entry.version.is_empty(), entry.renewal == Some(Some(channel)));
         let Some(link) = self.model.link(channel, doc) else { return };
@@ -347,7 +348,20 @@ impl Synchronizer {
         if renewing {
             self.renew(doc, out);
         }
+        if asked && peer.kind == ChannelKind::Tabs {
+            // What it has comes from the disk both share.
+            self.read_again(doc, out);
+        }
         self.plan(doc, true, now, out);
+    }
+
+    /// Reads what stores have of a document that is in memory.
+    fn read_again(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        for store in self.model.stores() {
+            if self.may_keep(store, doc) && self.model.peek(store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. })) {
+                out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
+            }
+        }
     }
 
     /// The runtime looked where the history in memory begins.
@@ -369,7 +383,9 @@ impl Synchronizer {
         for channel in self.model.linked_pipes(doc) {
             if let Some(link) = self.model.link(channel, doc) {
                 (link.failed_until, link.failures) = (None, 0);
-                link.attempts = 0;
+            }
+            if self.model.hasten(channel, doc) {
+                self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
             }
         }
         self.schedule_stores(doc, now, out);

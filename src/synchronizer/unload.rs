@@ -160,8 +160,8 @@ impl Synchronizer {
                 self.model.unlink(channel, doc);
             } else if let Some(link) = self.model.link(channel, doc) {
                 link.waiting = false;
-                link.attempts = 0;
                 link.unconfirmed_since = None;
+                self.model.hasten(channel, doc);
             }
         }
         out.push(Effect::UnloadDoc { doc: doc.clone() });

@@ -337,6 +337,52 @@ fn who_lacks_what_was_trimmed_is_told_so_and_gets_it_from_the_hub() {
 }
 
 #[test]
+fn a_tab_without_a_hub_reads_what_another_one_has_trimmed_on_the_disk_they_share() {
+    for edits in [false, true] {
+        let mut star = Star::new(9, 1);
+        let tabs = Link::new(star.world.env(), ChannelKind::Tabs, 2);
+        let mine = star.leaf(0, TRIMS);
+        insert(&mine.1, "early ");
+        star.world.run(5_000);
+        // It hears nothing of the others, as one whose messages got lost.
+        let behind = repo(&star.world, TRIMS, vec![drive(&star.world, &star.disks[0]), tabs.end(0)]);
+        let other = behind.get("d").unwrap();
+        star.world.run(500);
+        assert_eq!(text(&other), "early ");
+        edit(&mut star.world, &mine.1, 10);
+        star.world.run(60_000);
+        assert!(star.is_trimmed(0));
+        star.stop(0, mine);
+        let again = repo(&star.world, TRIMS, vec![drive(&star.world, &star.disks[0]), tabs.end(1), star.links[0].end(0)]);
+        let handle = again.get("d").unwrap();
+        star.world.run(500);
+        assert!(handle.doc().is_shallow());
+        let renewed = Rc::new(std::cell::Cell::new(0));
+        let seen = Rc::clone(&renewed);
+        behind
+            .on_event(move |event| {
+                if matches!(event, RepoEvent::DocumentRenewed { .. }) {
+                    seen.set(seen.get() + 1);
+                }
+            })
+            .detach();
+        if edits {
+            // Depends on what is not on the disk any more: whoever has a hub gets all of it from there.
+            insert(&other, "behind ");
+            star.links[0].connect();
+        }
+        tabs.connect();
+        star.world.run(60_000);
+        assert_eq!(text(&other), text(&handle), "{edits}");
+        assert_eq!(text(&other).contains("behind"), edits);
+        assert!(edits || renewed.get() == 1, "{}", renewed.get());
+        insert(&other, "goes on ");
+        star.world.run(20_000);
+        assert_eq!(text(&handle), text(&other));
+    }
+}
+
+#[test]
 fn who_claims_to_keep_all_is_believed_only_if_it_was_dialled() {
     let mut world = World::new(9);
     let (disk, liar_disk) = (Disk::new(), Disk::new());

@@ -215,6 +215,27 @@ fn a_creation_from_far_in_the_future_is_refused() {
 }
 
 #[test]
+fn a_document_of_which_a_peer_says_what_cannot_be_is_left_out_of_sums_until_it_says_something_else() {
+    let mut bench = relay();
+    let peer = pipe(&mut bench, 1, "2");
+    bench.open("d");
+    let _ = bench.receive(peer, told("d", vv(&[(7, 1)]), true));
+    let counted = |bench: &mut Bench| {
+        let effects = bench.on(Input::TimerFired(Timer::Digest));
+        effects.iter().any(
+            |effect| matches!(effect, Effect::Send { message: Message::Digest { sums, .. }, .. } if sums.iter().any(|sum| sum.count == 1)),
+        )
+    };
+    assert!(counted(&mut bench));
+    let future = Head { lineage: NOW.0 * 1_000, ..head("d", vv(&[(9, 1)])) };
+    let effects = bench.receive(peer, Message::Heads { heads: vec![future], reply: false });
+    assert_eq!(sent(&effects), [refusal(peer, "d", RefusalReason::Invalid)]);
+    assert!(!counted(&mut bench), "both sides know that it differs");
+    let _ = bench.receive(peer, told("d", vv(&[(7, 1)]), false));
+    assert!(counted(&mut bench));
+}
+
+#[test]
 fn a_peer_that_floods_with_deletions_pushes_out_its_own_and_not_those_of_others() {
     let deletion_allowed = Forbid { deletion_allowed: true, ..Forbid::default() };
     let mut config = Config::new(id("1", PeerType::User), Interest::Everything);
@@ -310,6 +331,33 @@ fn a_peer_of_the_reference_protocol_is_told_of_a_document_shown_again_though_it_
     let effects = bench.on(Input::PermissionsChanged);
     // Who is only asked gives, but does not follow.
     assert!(sent(&effects).contains(&Effect::Send { channel: peer, message: Message::NewDoc { docs: vec![doc("d")] } }), "{effects:?}");
+}
+
+#[test]
+fn a_document_without_content_is_compared_when_it_is_shown_to_whoever_asked_for_it_while_it_was_hidden() {
+    for known in [true, false] {
+        let forbid = Rc::new(Forbid::default());
+        forbid.visibility.borrow_mut().insert(doc("d"));
+        let config = Config::new(id("1", PeerType::User), Interest::Everything);
+        let mut bench = Bench { sync: Synchronizer::new(config, forbid.clone()) };
+        let [asks, announces] = [(1, "2"), (2, "3")].map(|(channel, peer)| bench.network(channel, peer));
+        let tells = pipe(&mut bench, 3, "4");
+        if known {
+            let _ = bench.on(Input::DocOpened { doc: doc("d") });
+        }
+        assert_eq!(sent(&bench.request(asks, "d", vv(&[]), true)), [unavailable(asks, "d")]);
+        assert_eq!(bench.receive(announces, Message::NewDoc { docs: vec![doc("d")] }), []);
+        assert_eq!(sent(&bench.receive(tells, told("d", vv(&[]), true))), [refusal(tells, "d", RefusalReason::Unavailable)]);
+        forbid.visibility.borrow_mut().clear();
+        // An announcement would say nothing: there is no content. They are asked whether they still have it.
+        let effects = bench.on(Input::PermissionsChanged);
+        for channel in [asks, announces, tells] {
+            let question = Effect::Send { channel, message: Message::DirectoryRequest { docs: Some(vec![doc("d")]) } };
+            assert!(effects.contains(&question), "{known} {channel:?}: {effects:?}");
+        }
+        let effects = bench.receive(asks, Message::DirectoryResponse { docs: vec![doc("d")] });
+        assert!(known || sent(&effects).contains(&ask(asks, "d", vv(&[]), true)), "{effects:?}");
+    }
 }
 
 #[test]

@@ -225,3 +225,22 @@ fn an_edit_from_before_makes_one_after_the_other_be_asked_for_everything() {
     assert!(matches!(&writes(&effects)[..], [StoreDoc { snapshot: true, trim, .. }] if trim.is_empty()), "{effects:?}");
     assert!(!bench.receive(second, message).contains(&renewal), "once");
 }
+
+#[test]
+fn what_another_tab_has_trimmed_is_read_from_the_disk_they_share() {
+    for (kind, reads) in [(ChannelKind::Tabs, true), (ChannelKind::Network, false)] {
+        let mut bench = stored(Interest::Opened, LIMITS);
+        let other = ChannelId(1);
+        let _ = bench.on(Input::ChannelOpened { channel: other, kind, initiate: false });
+        let _ = bench.receive(other, Message::EstablishRequest(extended("2", Role::Leaf)));
+        let refused = || Message::Refusal { doc: doc("d"), reason: RefusalReason::Trimmed, retry_ms: None };
+        let read = Effect::LoadDoc { channel: STORE, doc: doc("d") };
+        assert!(!bench.receive(other, refused()).contains(&read), "nothing was asked");
+        let effects = bench.receive(other, told("d", vv(&[(7, 5)]), true));
+        let effects = effects.into_iter().chain(bench.on(Input::TimerFired(Timer::Graft(doc("d"))))).collect::<Vec<_>>();
+        let later = NOW.plus(60_000);
+        let again = bench.at(Input::Received { channel: other, message: told("d", vv(&[(7, 5)]), true) }, later);
+        assert!(effects.iter().chain(&again).any(|effect| *effect == want(other, "d", &[range(7, 2, 5)])), "{effects:?} {again:?}");
+        assert_eq!(bench.receive(other, refused()).contains(&read), reads, "{kind:?}");
+    }
+}

@@ -252,3 +252,42 @@ fn bytes_held_back_for_a_document_that_is_dropped_meanwhile_are_held_no_more() {
     let _ = bench.on(Input::DocDeleted { doc: doc("a") });
     assert_eq!(bench.sync.model.held_back, 0);
 }
+
+/// Hides everything from one peer, for as long as it is set.
+struct HiddenFrom(RefCell<Option<PeerId>>);
+
+impl Permissions for HiddenFrom {
+    fn visibility(&self, _: &DocId, peer: &PeerContext) -> bool {
+        self.0.borrow().as_ref() != Some(&peer.peer_id)
+    }
+}
+
+#[test]
+fn a_document_shown_while_it_is_on_its_way_back_is_told_of_when_it_is_here() {
+    for fails in [false, true] {
+        let hides = Rc::new(HiddenFrom(RefCell::new(Some(PeerId::from_wire("3")))));
+        let memory = MemoryBudget { documents: 0, bytes: 0 };
+        let config = Config { features: Features::default(), memory, ..Config::new(id("1", PeerType::User), Interest::Everything) };
+        let mut bench = Bench { sync: Synchronizer::new(config, hides.clone()) };
+        bench.store();
+        let [follows, hidden] = [(1, "2"), (2, "3")].map(|(channel, peer)| bench.network(channel, peer));
+        stored(&mut bench, "d", NOW);
+        let _ = bench.request(follows, "d", vv(&[(7, 1)]), false);
+        close(&mut bench, "d", NOW);
+        assert_eq!(look(&mut bench, &[], later(600)), ["d"]);
+        hides.0.take();
+        // Who follows it is compared with, and it is read for that.
+        let effects = bench.on(Input::PermissionsChanged);
+        assert!(effects.contains(&Effect::LoadDoc { channel: STORE, doc: doc("d") }), "{effects:?}");
+        if fails {
+            let _ = bench.on(Input::LoadFailed { channel: STORE, doc: doc("d") });
+        }
+        let (version, size) = (vv(&[(7, 1)]), StoredSize::default());
+        let loaded =
+            || Input::Loaded { channel: STORE, doc: doc("d"), stored: on_disk(&version), version: version.clone(), size, whole: true };
+        let news = Effect::Send { channel: hidden, message: Message::NewDoc { docs: vec![doc("d")] } };
+        let effects = bench.on(loaded());
+        assert!(effects.contains(&news), "{fails}: {effects:?}");
+        assert!(!bench.on(loaded()).contains(&news), "once");
+    }
+}

@@ -226,7 +226,8 @@ impl Chaos {
                 }
                 let network = self.wires.iter().filter(|wire| wire.is_up() && wire.kind == ChannelKind::Network);
                 let hubs: Vec<_> = network.filter_map(|wire| wire.other(node).filter(|hub| self.nodes[*hub].is_hub())).collect();
-                let kept = hubs.iter().any(|hub| copies.get(hub).is_some_and(|copy| copy.has(&token.text)));
+                let elsewhere = |other: usize| self.nodes[other].plan.disk.is_none_or(|disk| entry.plan.disk != Some(disk));
+                let kept = copies.iter().any(|(other, copy)| *other != node && elsewhere(*other) && copy.has(&token.text));
                 // Also if the application has closed the document meanwhile.
                 for hub in hubs {
                     // A server of the reference protocol is given what no other machine keeps.
