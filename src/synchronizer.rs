@@ -222,7 +222,7 @@ impl Synchronizer {
             Input::DeletionKnown { doc, tombstone } => self.deletion_known(&doc, tombstone, now, out),
             Input::DocForgotten { doc } => self.doc_forgotten(&doc, out),
             Input::DocLost { doc, version } => self.doc_lost(&doc, version, now, out),
-            Input::WritesUnder { authors } => self.model.authors = authors,
+            Input::WritesUnder { authors } => self.model.writes_under(authors),
             Input::PermissionsChanged => self.permissions_changed(now, out),
             Input::SyncWanted { doc, kind } => self.sync_wanted(&doc, kind, out),
             Input::FlushWanted => self.flush_wanted(out),
@@ -500,16 +500,8 @@ impl Synchronizer {
     }
 
     /// Gives up ids of which somebody has more than is here: what is written under them would be taken for what they have.
-    fn retire_overtaken(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        let Some((_, held)) = self.model.held(doc) else { return };
-        if self.model.docs.get(doc).is_some_and(|entry| !matches!(entry.state, DocState::Ready)) {
-            return;
-        }
-        let overtaken = |author: &u64| {
-            let mut known = self.model.links(doc).filter_map(|(_, link)| link.known.as_ref());
-            known.any(|known| known.get(*author) > held.get(*author))
-        };
-        let authors: SortedSet<u64> = self.model.authors.iter().copied().filter(overtaken).collect();
+    fn retire_overtaken(&mut self, doc: &DocId, channels: Option<&SortedSet<ChannelId>>, out: &mut Vec<Effect>) {
+        let authors = self.model.overtaken(doc, channels);
         if !authors.is_empty() {
             self.model.authors.retain(|author| !authors.contains(author));
             out.push(Effect::RetireAuthors { authors });
@@ -526,23 +518,56 @@ impl Synchronizer {
         for doc in std::mem::take(&mut self.model.confirmed) {
             out.push(Effect::Emit(Event::ConfirmedChanged(doc)));
         }
-        for doc in std::mem::take(&mut self.model.touched) {
-            self.retire_overtaken(&doc, out);
-            let Some(entry) = self.model.docs.get(&doc) else { continue };
-            let ready = matches!(entry.state, DocState::Ready);
-            let states: Vec<_> = self
-                .model
-                .links(&doc)
-                .filter_map(|(id, link)| {
-                    let storage = self.model.channels.get(&id)?.kind == ChannelKind::Storage;
-                    Some((id, status(link, &entry.version, storage, ready)?))
-                })
-                .collect();
-            if states != entry.reported
-                && let Some(entry) = self.model.docs.get_mut(&doc)
-            {
-                entry.reported = states;
+        for (doc, channels) in std::mem::take(&mut self.model.touched) {
+            self.retire_overtaken(&doc, channels.as_ref(), out);
+            if self.look_at_readiness(&doc, channels) {
                 out.push(Effect::Emit(Event::ReadyStateChanged(doc)));
+            }
+        }
+    }
+
+    /// Notes how the peers at `channels` stand to a document, or all; returns whether any stands otherwise than was noted. Of one that
+    /// thousands follow, a message of one of them costs no look at the others.
+    fn look_at_readiness(&mut self, doc: &DocId, channels: Option<SortedSet<ChannelId>>) -> bool {
+        let Some(entry) = self.model.docs.get(doc) else { return false };
+        #[cfg(test)]
+        {
+            let some = channels.as_ref().filter(|_| entry.reported.is_some()).map(SortedSet::len);
+            self.model.looked_at += some.unwrap_or_else(|| self.model.links(doc).count());
+        }
+        let ready = matches!(entry.state, DocState::Ready);
+        let status = |id: ChannelId, link: &Link| {
+            let storage = self.model.channels.get(&id)?.kind == ChannelKind::Storage;
+            status(link, &entry.version, storage, ready)
+        };
+        match (&entry.reported, channels) {
+            (Some(reported), Some(channels)) => {
+                let place = |id: ChannelId| reported.binary_search_by_key(&id, |(id, _)| *id);
+                let changed: Vec<_> = channels
+                    .iter()
+                    .map(|id| (*id, self.model.peek(*id, doc).and_then(|link| status(*id, link))))
+                    .filter(|(id, now)| *now != place(*id).ok().map(|at| reported[at].1))
+                    .collect();
+                let news = !changed.is_empty();
+                if let Some(reported) = self.model.docs.get_mut(doc).and_then(|entry| entry.reported.as_mut()) {
+                    for (id, now) in changed {
+                        match (reported.binary_search_by_key(&id, |(id, _)| *id), now) {
+                            (Ok(at), Some(now)) => reported[at].1 = now,
+                            (Ok(at), None) => drop(reported.remove(at)),
+                            (Err(at), Some(now)) => reported.insert(at, (id, now)),
+                            (Err(_), None) => {}
+                        }
+                    }
+                }
+                news
+            }
+            (before, _) => {
+                let states: Vec<_> = self.model.links(doc).filter_map(|(id, link)| Some((id, status(id, link)?))).collect();
+                let news = states != before.as_deref().unwrap_or_default();
+                if let Some(entry) = self.model.docs.get_mut(doc) {
+                    entry.reported = Some(states);
+                }
+                news
             }
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct OpenDoc {
     pub(super) stored: RefCell<VersionVector>,
     /// Some of its records depend on what was trimmed from its history.
     pub(super) missed: Cell<bool>,
+    /// Operations came that wait for others, perhaps still.
+    pub(super) waits: Cell<bool>,
     /// What has taken its place, with the whole history.
     pub(super) renewed: OnceCell<Rc<Self>>,
     /// What was trimmed from its history, as the synchronizer was told.
@@ -82,6 +84,7 @@ impl OpenDoc {
             read: RefCell::default(),
             stored: RefCell::default(),
             missed: Cell::new(false),
+            waits: Cell::new(false),
             renewed: OnceCell::new(),
             begins: RefCell::default(),
             told: RefCell::default(),

@@ -527,9 +527,9 @@ impl RepoInner {
     }
 
     fn import(&self, id: DocId, channel: ChannelId, data: &[u8], announced: VersionVector) {
-        let Some(doc) = self.doc(&id) else { return };
+        let Some(mut doc) = self.doc(&id) else { return };
         self.forget_exports(&id);
-        let mut pending = VersionVector::new();
+        let (mut pending, mut left_out) = (VersionVector::new(), false);
         let mut own = None;
         let imported = self.guarded(&doc, |doc| {
             // The engine would commit what the application has not, and it would seem to come from the peer.
@@ -538,7 +538,9 @@ impl RepoInner {
             #[cfg(feature = "failpoints")]
             super::failpoint::hit("import", &doc.doc);
             let status = doc.doc.import(data)?;
-            if let Some(waiting) = status.pending.filter(|waiting| !waiting.is_empty()) {
+            left_out = doc.left_out(data);
+            if let Some(waiting) = status.pending.filter(|waiting| !left_out && !waiting.is_empty()) {
+                doc.waits.set(true);
                 self.keep_waiting(doc, data);
                 // What comes after a gap of the same author does not say that the gap is on its way.
                 let here = doc.version();
@@ -553,6 +555,9 @@ impl RepoInner {
         }
         match imported {
             Ok(Ok(())) => {
+                if left_out && let Some(fresh) = self.begun_with(&doc, data) {
+                    doc = fresh;
+                }
                 self.tell_history(&doc);
                 let version = doc.version();
                 self.enqueue(Input::DocImported { doc: id, channel, version, announced, pending });

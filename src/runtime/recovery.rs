@@ -166,7 +166,9 @@ impl RepoInner {
                 for record in snapshots {
                     open.doc.import(&record.bytes)?;
                 }
-                open.doc.import_batch(&updates).map(drop)
+                let status = open.doc.import_batch(&updates)?;
+                open.waits.set(open.waits.get() || status.pending.is_some_and(|waiting| !waiting.is_empty()));
+                loro::LoroResult::Ok(())
             });
             match batch {
                 Ok(Ok(())) => return (open, damaged),

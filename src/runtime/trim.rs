@@ -83,6 +83,12 @@ impl OpenDoc {
         Ok(if begins(&bytes).is_empty() { whole } else { (bytes, whole.1) })
     }
 
+    /// Returns whether a trimmed history that a peer gave was left out, though nothing of the document is here: the engine does not take the
+    /// document for empty while operations wait in it.
+    pub(super) fn left_out(&self, data: &[u8]) -> bool {
+        self.doc.oplog_vv().is_empty() && !begins(data).is_empty()
+    }
+
     /// Returns whether something that `since` lacks depends on what is in `trimmed`, or on nothing.
     pub(super) fn reaches_before(&self, since: &VersionVector, trimmed: &VersionVector) -> bool {
         if trimmed.is_empty() || self.doc.is_shallow() {
@@ -135,12 +141,24 @@ impl RepoInner {
         self.emit(RepoEvent::DocumentRenewed { doc: id });
     }
 
+    /// Puts a document with a peer's trimmed history in the place of one that has nothing but operations that wait: the engine takes it into
+    /// an empty one only. What waited comes again if the peer's data lacks it.
+    pub(super) fn begun_with(&self, doc: &Rc<OpenDoc>, data: &[u8]) -> Option<Rc<OpenDoc>> {
+        let fresh = self.renewed(doc, |old| {
+            let fresh = self.fresh(old);
+            fresh.doc.import(data).ok()?;
+            (old.doc.oplog_vv().is_empty() && !fresh.doc.oplog_vv().is_empty()).then_some(fresh)
+        })?;
+        self.emit(RepoEvent::DocumentRenewed { doc: doc.id.clone() });
+        Some(fresh)
+    }
+
     /// Puts a document made of records in the place of one that lacks what was trimmed from them: the engine takes them into an empty one
     /// only. Returns the one that is there now.
     pub(super) fn overtaken(&self, doc: &Rc<OpenDoc>, records: &[Record]) -> Rc<OpenDoc> {
         let version = doc.oplog_version();
         let beyond = |record: &Record| record.kind == RecordKind::Snapshot && !version.includes(&begins(&record.bytes));
-        if version.is_empty() || !records.iter().any(beyond) {
+        if version.is_empty() && !doc.waits.get() || !records.iter().any(beyond) {
             return Rc::clone(doc);
         }
         let Some(fresh) = self.renewed(doc, |old| self.with_stored(old, records)) else {
@@ -299,6 +317,25 @@ mod tests {
             both.doc.import(&other.export(ExportMode::all_updates()).unwrap()).unwrap();
             assert!(both.reaches_before(&since, &trimmed));
         }
+    }
+
+    #[test]
+    fn a_document_where_operations_wait_takes_no_trimmed_history() {
+        let author = doc(1);
+        for round in 0..20 {
+            typed(&author, &round.to_string());
+        }
+        let (trimmed, version) = open(&author).export_trimmed(&VersionVector::from_iter([(1, 10)])).unwrap();
+        let (changed, _) = futures_channel::mpsc::unbounded();
+        let waits = OpenDoc::new(DocId::new("d").unwrap(), 99, changed);
+        typed(&author, "later");
+        waits.doc.import(&author.export(ExportMode::updates(&to_loro(&version))).unwrap()).unwrap();
+        waits.doc.import(&trimmed).unwrap();
+        assert!(waits.left_out(&trimmed), "the engine took it: nothing need be put in its place");
+        let whole = author.export(ExportMode::Snapshot).unwrap();
+        waits.doc.import(&whole).unwrap();
+        assert!(!waits.left_out(&whole));
+        assert_eq!(text(&waits.doc), text(&author));
     }
 
     /// The stores of several tabs: whole and trimmed snapshots, and updates, whichever was written first.

@@ -11,12 +11,15 @@ use crate::{
 
 impl Synchronizer {
     pub(super) fn doc_lost(&mut self, doc: &DocId, version: VersionVector, now: Timestamp, out: &mut Vec<Effect>) {
+        if !self.model.docs.contains_key(doc) {
+            return;
+        }
+        self.model.touch_all(doc);
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         entry.version = version;
         entry.fetches.clear();
         // Whoever had opened it holds a handle of the copy that was lost.
         entry.opened = false;
-        self.model.touched.insert(doc.clone());
         if let DocState::Loading { found, .. } = &mut entry.state {
             // What is being read goes into the new copy.
             *found = true;

@@ -1,6 +1,7 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
 mod limits;
+mod news;
 
 use std::{collections::VecDeque, rc::Rc};
 
@@ -57,10 +58,16 @@ pub(super) struct Model {
     pub(super) expected_stores: SortedSet<usize>,
     /// Under which ids this repo writes.
     pub(super) authors: SortedSet<u64>,
+    /// How often that was said.
+    authors_said: u64,
+    /// Links looked at for what the application is told of peers.
+    #[cfg(test)]
+    pub(super) looked_at: usize,
     pub(super) armed: SortedSet<Timer>,
     /// Documents with ephemeral entries to renew, and what is known of those who wrote them.
     pub(super) present: SortedMap<DocId, Presence>,
-    pub(super) touched: SortedSet<DocId>,
+    /// Documents of which the application may have to be told that peers stand to them otherwise: at which channels; `None` for all.
+    pub(super) touched: SortedMap<DocId, Option<SortedSet<ChannelId>>>,
     /// Documents of which more is confirmed than the application was told.
     pub(super) confirmed: SortedSet<DocId>,
     /// Bytes the documents in memory take in a store.
@@ -327,8 +334,10 @@ pub(super) struct Doc {
     pub(super) announced: bool,
     /// Peers that may see more are to be told of it when it has content.
     pub(super) shown: bool,
-    /// Statuses last reported to the application.
-    pub(super) reported: Vec<(ChannelId, ReadyStatus)>,
+    /// Which saying of the ids this repo writes under what peers claim was compared with.
+    pub(super) authors_compared: Option<u64>,
+    /// Statuses last reported to the application, in order of their channels; `None` if they were never looked at.
+    pub(super) reported: Option<Vec<(ChannelId, ReadyStatus)>>,
     /// What was trimmed from the history in memory.
     pub(super) begins: VersionVector,
     /// What its stores were last told to trim.
@@ -495,6 +504,9 @@ impl Model {
             forgotten: Default::default(),
             expected_stores: Default::default(),
             authors: Default::default(),
+            authors_said: 0,
+            #[cfg(test)]
+            looked_at: 0,
             armed: Default::default(),
             present: Default::default(),
             touched: Default::default(),
@@ -555,7 +567,7 @@ impl Model {
         if links.0.is_empty() {
             self.links.remove(doc);
         }
-        self.touched.insert(doc.clone());
+        self.touch(id, doc);
         link
     }
 
@@ -631,17 +643,18 @@ impl Model {
     }
 
     pub(super) fn link(&mut self, channel: ChannelId, doc: &DocId) -> Option<&mut Link> {
-        let entry = self.channels.get_mut(&channel)?;
-        // Keys are cloned only for what is new: this runs on every keystroke.
-        if !self.touched.contains(doc) {
-            self.touched.insert(doc.clone());
+        if !self.channels.contains_key(&channel) {
+            return None;
         }
+        self.touch(channel, doc);
         if !self.links.contains_key(doc) {
             self.links.insert(doc.clone(), Links::default());
         }
         let links = self.links.get_mut(doc)?;
         let at = links.place(channel).unwrap_or_else(|at| {
-            entry.docs.insert(doc.clone());
+            if let Some(entry) = self.channels.get_mut(&channel) {
+                entry.docs.insert(doc.clone());
+            }
             links.0.insert(at, (channel, Box::default()));
             at
         });

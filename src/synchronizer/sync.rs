@@ -100,7 +100,7 @@ impl Synchronizer {
         };
         let held_back = held_back.unwrap_or_default();
         let opened = entry.opened;
-        self.model.touched.insert(doc.clone());
+        self.model.touch_all(doc);
         self.model.confirm_again(doc);
         self.model.cancel(reserved);
         let exists = opened || found || !blank || !ask.is_empty() || !held_back.is_empty();
@@ -369,7 +369,7 @@ impl Synchronizer {
     pub(super) fn take_version(&mut self, doc: &DocId, version: VersionVector) {
         if let Some(entry) = self.model.docs.get_mut(doc) {
             entry.version = version;
-            self.model.touched.insert(doc.clone());
+            self.model.touch_all(doc);
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 mod digests;
 mod ephemeral;
 mod extended;
+mod followers;
 mod hostile;
 mod inputs;
 mod keepers;

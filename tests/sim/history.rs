@@ -304,6 +304,30 @@ fn who_has_nothing_gets_the_trimmed_document_whatever_it_speaks() {
 }
 
 #[test]
+fn who_has_nothing_gets_the_trimmed_document_also_if_a_change_of_it_comes_first() {
+    let mut renewed = 0;
+    for after in (0..160).step_by(8) {
+        let mut star = Star::new(10 + after, 1);
+        let (_alone, handle, direct) = trimmed_alone(&mut star);
+        let empty = Repo::new(star.world.env(), RepoConfig { adapters: vec![direct.end(1)], ..RepoConfig::default() });
+        let other = empty.get("d").unwrap();
+        direct.connect();
+        star.world.run(after);
+        // It waits there for what it depends on.
+        insert(&handle, "new ");
+        star.world.run(30_000);
+        assert_eq!(text(&other), text(&handle), "{after} ms");
+        renewed += other.renewals();
+        insert(&other, "theirs ");
+        insert(&handle, "mine ");
+        star.world.run(20_000);
+        assert_eq!(text(&other), text(&handle), "{after} ms");
+        assert!(text(&other).contains("theirs ") && text(&other).contains("mine "));
+    }
+    assert!(renewed > 0, "no change came before what it depends on");
+}
+
+#[test]
 fn who_lacks_what_was_trimmed_is_told_so_and_gets_it_from_the_hub() {
     let mut star = Star::new(8, 2);
     // It was there at the beginning.
