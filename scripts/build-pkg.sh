@@ -29,8 +29,8 @@ say() { printf '==> %s\n' "$*" >&2; }
 
 cargo=(cargo) settings=() flags=()
 if [ $profile = wasm ]; then
-  # Small functions are not copied into each place that calls them.
-  flags+=(-Cllvm-args=-inline-threshold=15 -Cllvm-args=-inlinehint-threshold=60)
+  # Small functions are not copied into each place that calls them. Results of several values are passed in memory: with less code on both sides.
+  flags+=(-Cllvm-args=-inline-threshold=10 -Ctarget-feature=-multivalue)
   # Messages name source files: the same on every machine.
   sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
   [[ $sources == *\ * ]] || flags+=("--remap-path-prefix=$sources=")
@@ -48,7 +48,7 @@ say "building the wasm module ($build, $profile)"
 # The stack pointer is exported so that the glue can put it back after a panic.
 "${cargo[@]}" rustc --quiet --profile $profile --target $T --lib --crate-type cdylib "${features[@]}" "${settings[@]}" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/guard-*.mjs tools/package-lock.json | sha256sum | cut -d' ' -f1)"
+stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/*.mjs tools/package-lock.json | sha256sum | cut -d' ' -f1)"
 if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "$out/ is up to date"
   exit 0
@@ -62,13 +62,17 @@ names=(--remove-name-section)
 wasm-bindgen --target web --no-typescript "${names[@]}" --remove-producers-section --out-dir $out.new "$built"
 if [ $profile = wasm ]; then
   say "optimising it"
-  # Copies of one generic function have similar names and similar code: side by side they compress better, for gzip by a twentieth.
+  module=$out.new/corella_bg.wasm
+  node scripts/stub-backtraces.mjs $module
   # Locals as the compiler left them compress better than fewer of them.
-  wasm-opt -O1 --skip-pass=simplify-locals --reorder-functions-by-name --strip-debug $out.new/corella_bg.wasm -o $out.new/corella_bg.wasm
+  wasm-opt -O1 --skip-pass=simplify-locals --debuginfo $module -o $module
+  node scripts/order-functions.mjs $module
+  wasm-opt --reorder-functions-by-name --strip-debug $module -o $module
 fi
 node scripts/guard-glue.mjs $out.new/corella.js
 node scripts/guard-strings.mjs $out.new/corella.js
 if [ $profile = wasm ]; then
+  node scripts/shorten-names.mjs $out.new/corella.js $out.new/corella_bg.wasm
   # What it does is documented in the types; the names of classes show in errors.
   tools/node_modules/.bin/terser $out.new/corella.js --module --compress passes=2 --mangle --keep-classnames --output $out.new/corella.js
 fi
