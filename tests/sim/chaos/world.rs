@@ -318,13 +318,16 @@ impl Chaos {
         let (model, name, all) = (Rc::clone(&self.model), self.plan.docs[doc].clone(), self.disks.clone());
         let has_disk = self.nodes[node].plan.disk.is_some();
         let deleted_before = self.model.borrow().deleted.contains(&doc);
+        let drops = move |model: &Model, disks: &[usize]| disks.iter().map(|disk| model.drops(*disk, doc)).sum::<u32>();
+        let dropped_before = drops(&self.model.borrow(), &disks);
         self.world.clock.spawn(Box::pin(async move {
             if wait.await.is_err() || deleted_before || version.is_empty() || (level == Durability::Disk && !has_disk) {
                 return;
             }
             let mut model = model.borrow_mut();
             let dropped = level == Durability::HubDisk && model.dropped.contains(&doc);
-            if model.deleted.contains(&doc) || dropped {
+            // What was true when it was said may have been dropped since.
+            if model.deleted.contains(&doc) || dropped || drops(&model, &disks) != dropped_before {
                 return;
             }
             let kept: Vec<_> = disks.iter().map(|disk| all[*disk].version(&name)).collect();
