@@ -316,11 +316,16 @@ impl Synchronizer {
         let trimmed = wanted.iter().any(|range| range.start < begins.get(range.author));
         let Some(link) = self.model.link(channel, doc).filter(|_| trimmed) else { return false };
         let empty = link.known.as_ref().is_none_or(VersionVector::is_empty);
-        if std::mem::replace(&mut link.told_trimmed, true) && empty {
+        let told = std::mem::replace(&mut link.told_trimmed, true);
+        if told && empty {
             return false;
         }
         link.subscribed = true;
         out.push(Effect::Send { channel, message: Message::Refusal { doc: doc.clone(), reason: RefusalReason::Trimmed, retry_ms: None } });
+        if told && !self.sources(doc).is_empty() {
+            // Nobody else gave it since it was told: it may reach whoever keeps all through here only.
+            self.want_whole(doc, out);
+        }
         true
     }
 
@@ -408,11 +413,29 @@ impl Synchronizer {
         }
         self.propagate(doc, now, out);
         self.schedule_stores(doc, now, out);
+        self.want_whole(doc, out);
+    }
+
+    /// Begins to ask for the whole history.
+    fn want_whole(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         if entry.renewal.is_none() {
             entry.renewal = Some(None);
             self.renew(doc, out);
         }
+    }
+
+    /// Returns those who may have the whole history.
+    fn sources(&self, doc: &DocId) -> Vec<ChannelId> {
+        let Some(entry) = self.model.docs.get(doc) else { return Vec::new() };
+        self.model
+            .links(doc)
+            .filter(|(channel, link)| {
+                let has = link.known.as_ref().is_some_and(|known| known.includes(&entry.begins));
+                has && !link.trimmed && !link.absent && self.sees(*channel, doc) && !self.model.stores().contains(channel)
+            })
+            .map(|(channel, _)| channel)
+            .collect()
     }
 
     /// Returns whether a peer was asked for the whole history.
@@ -424,15 +447,7 @@ impl Synchronizer {
     pub(super) fn renew(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.docs.get(doc) else { return };
         let Some(last) = entry.renewal else { return };
-        let sources: Vec<_> = self
-            .model
-            .links(doc)
-            .filter(|(channel, link)| {
-                let has = link.known.as_ref().is_some_and(|known| known.includes(&entry.begins));
-                has && !link.trimmed && !link.absent && self.sees(*channel, doc) && !self.model.stores().contains(channel)
-            })
-            .map(|(channel, _)| channel)
-            .collect();
+        let sources = self.sources(doc);
         let next = sources.iter().find(|channel| Some(**channel) > last).or(sources.first()).copied();
         let ready = matches!(entry.state, DocState::Ready);
         let Some(channel) = next.filter(|_| ready) else {

@@ -227,6 +227,27 @@ fn an_edit_from_before_makes_one_after_the_other_be_asked_for_everything() {
 }
 
 #[test]
+fn who_asks_again_for_what_was_trimmed_gets_it_through_here_from_a_relay_that_keeps_all() {
+    let mut bench = stored(Interest::Opened, LIMITS);
+    let _ = bench.on(Input::HistoryBegins { doc: doc("d"), version: vv(&[(7, 1)]) });
+    let back = greeted(&mut bench, 1, extended("2", Role::Leaf));
+    let _ = bench.receive(back, told("d", vv(&[(9, 1)]), false));
+    let ask = || Message::Want { doc: doc("d"), lineage: 0, ranges: vec![AuthorRange { author: 7, start: 0, end: 2 }] };
+    let refusal =
+        Effect::Send { channel: back, message: Message::Refusal { doc: doc("d"), reason: RefusalReason::Trimmed, retry_ms: None } };
+    for _ in 0..3 {
+        assert_eq!(bench.receive(back, ask()).iter().filter(|effect| **effect != refusal).count(), 0, "nobody here has it");
+    }
+    let hub = dialled(&mut bench, 2, "3");
+    let again = greeted(&mut bench, 3, extended("4", Role::Leaf));
+    let _ = bench.receive(again, told("d", vv(&[(9, 1)]), false));
+    let everything = Effect::Send { channel: hub, message: ask() };
+    assert!(!bench.receive(again, ask()).contains(&everything), "others may have it, and are asked first");
+    assert!(bench.receive(again, ask()).contains(&everything));
+    assert!(!bench.receive(again, ask()).contains(&everything), "once");
+}
+
+#[test]
 fn what_another_tab_has_trimmed_is_read_from_the_disk_they_share() {
     for (kind, reads) in [(ChannelKind::Tabs, true), (ChannelKind::Network, false)] {
         let mut bench = stored(Interest::Opened, LIMITS);
