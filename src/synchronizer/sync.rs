@@ -402,7 +402,8 @@ impl Synchronizer {
             if trimmed && !extended && !base.is_empty() {
                 continue;
             }
-            if link.lazy || (trimmed && extended) {
+            // Who has said nothing of it yet may have nearly all: it is told what is here, and asks.
+            if link.lazy || (extended && (trimmed || link.known.is_none())) {
                 link.unconfirmed_since.get_or_insert(now);
                 link.last_push = now;
                 if let Some(entry) = self.model.channels.get_mut(&channel) {
