@@ -66,6 +66,25 @@ fn settled(bench: &mut Bench, channel: ChannelId) {
 }
 
 #[test]
+fn what_is_typed_before_a_peer_that_came_back_has_said_anything_is_told_and_not_sent_with_all_before() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let _ = bench.open("d");
+    let _ = bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 1)]) });
+    let met = |bench: &mut Bench, channel| {
+        let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: true });
+        bench.receive(channel, Message::EstablishResponse(extended("2", Role::Relay)))
+    };
+    let [before, after] = [1, 2].map(ChannelId);
+    let _ = met(&mut bench, before);
+    let _ = bench.receive(before, told("d", vv(&[(7, 1)]), false));
+    let _ = bench.on(Input::ChannelClosed { channel: before });
+    let effects = met(&mut bench, after);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Send { message: Message::Digest { .. }, .. })), "{effects:?}");
+    assert_eq!(sent(&bench.on(Input::DocChanged { doc: doc("d"), version: vv(&[(7, 2)]) })), []);
+    assert_eq!(sent(&bench.on(Input::TimerFired(Timer::Heads(after)))), [heads(after, "d", vv(&[(7, 2)]), false)]);
+}
+
+#[test]
 fn capabilities_are_announced_in_the_handshake_and_used_only_when_shared() {
     let mut bench = bench(Interest::Opened, AllowAll);
     let _ = bench.open("d");
