@@ -29,7 +29,7 @@ pkg: ## the npm package in pkg/
 	@scripts/setup-wasm.sh
 	@scripts/build-pkg.sh
 
-pkg-core: ## a smaller, slower package in pkg-core/, without JSON updates, JSONPath and diagnostic members
+pkg-core: ## a smaller package in pkg-core/, without JSON updates, JSONPath, diagnostic members, records and backups
 	@scripts/setup-wasm.sh
 	@scripts/build-pkg.sh --core
 	@node scripts/size.mjs pkg-core

@@ -2,13 +2,11 @@
 import { WasmRepo } from "./corella.js";
 import { isAdapter } from "./adapters.js";
 import { checkedAdmission, wrappedAdmission } from "./admission.js";
-import { checkedOptions, exported, imported, isFile } from "./backup.js";
-import { Catalogue } from "./catalogue.js";
-import { Collection } from "./collection.js";
 import { EphemeralStore, call } from "./ephemeral.js";
-import { RepoError, invalid } from "./errors.js";
+import { RepoError, invalid, record } from "./errors.js";
 import { History } from "./history.js";
 import { init } from "./ready.js";
+import { completeRepo } from "./repo-extras.js";
 
 const EVENTS = [
   "document-added",
@@ -46,15 +44,6 @@ function insideHook(work) {
   } finally {
     hooks -= 1;
   }
-}
-
-function record(owner, value, known) {
-  if (value === undefined) return {};
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(`${owner} is an object`);
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key)) throw invalid(`${owner} has no ${JSON.stringify(key)}; it has ${known.join(", ")}`);
-  }
-  return value;
 }
 
 function checkedIdentity(value) {
@@ -109,10 +98,7 @@ export class Repo {
   #inner;
   #adapters = [];
   #handles = new Map();
-  #collections = new Map();
-  #catalogue;
   #name;
-  #device;
   #listeners = new Map();
   #closed = false;
   #reported = new Set();
@@ -177,7 +163,7 @@ export class Repo {
     const known = this.#handles.get(checkedDocId(docId));
     if (known && !known.__isGone) return known;
     const handle = this.#keep(docId, this.#inner.get(docId));
-    this.#catalogue?.__opened(docId, this.#name);
+    this.__catalogue?.__opened(docId, this.#name);
     return handle;
   }
 
@@ -202,7 +188,7 @@ export class Repo {
   async delete(docId) {
     this.#check();
     const deleting = this.#dropped(docId, this.#inner.delete(checkedDocId(docId)));
-    await Promise.all([deleting, this.#catalogue?.delete(docId)]);
+    await Promise.all([deleting, this.__catalogue?.delete(docId)]);
   }
 
   /** Drops this repo's copy of a document; nobody else is concerned. */
@@ -215,32 +201,6 @@ export class Repo {
   permissionsChanged() {
     this.#check();
     this.#inner.permissionsChanged();
-  }
-
-  /** A collection of records; the same one for the same name. */
-  collection(name, options) {
-    this.#check();
-    if (typeof name !== "string") throw invalid("the name of a collection is a string");
-    const { kind } = record("the options of collection", options, ["kind"]);
-    if (kind !== "owned" && kind !== "shared") throw invalid('kind is "owned" or "shared"');
-    const known = this.#collections.get(name);
-    if (known?.kind === kind) return known;
-    const repo = { check: () => this.#check(), edited: () => this.#countSoon() };
-    const made = new Collection(name, kind, this.#inner.collection(name, kind === "shared"), repo);
-    this.#collections.set(name, made);
-    return made;
-  }
-
-  /** The device this repo writes records as: the same for all tabs and sessions of one storage. */
-  get device() {
-    this.#check();
-    return (this.#device ??= this.#inner.device());
-  }
-
-  /** What is known of documents without loading them. */
-  get catalogue() {
-    this.#check();
-    return (this.#catalogue ??= new Catalogue(this));
   }
 
   /** The number of operations that no other machine has confirmed, in the documents opened so far, and of such records. */
@@ -296,35 +256,12 @@ export class Repo {
     return this.#inner.salvage(checkedDocId(docId));
   }
 
-  /** The whole repo as one file, in pieces. */
-  export(options) {
-    this.#check();
-    const checked = checkedOptions("export", record("the options of export", options, ["onProgress", "signal"]));
-    return exported(this.#inner.export(), checked);
-  }
-
-  /** Merges such a file. */
-  async import(file, options) {
-    this.#check();
-    const checked = checkedOptions("import", record("the options of import", options, ["onProgress", "signal"]));
-    if (!isFile(file)) throw invalid("a backup is a Blob, a ReadableStream, an async iterable of Uint8Arrays, or a Uint8Array");
-    return imported(this.#inner.import(), file, checked);
-  }
-
-  /** Takes over what loro-extended keeps in IndexedDB. */
-  async importLoroExtended(options) {
-    this.#check();
-    const { database } = record("the options of importLoroExtended", options, ["database"]);
-    if (database !== undefined && (typeof database !== "string" || database === "")) throw invalid("database is a non-empty string");
-    return this.#inner.importLoroExtended(database);
-  }
-
   /** Flushes, leaves the peers and releases everything. Idempotent. */
   async close() {
     outsideHooks();
     if (this.#closed) return;
     // A handle that was made a moment ago may still note that it was.
-    this.#catalogue = undefined;
+    this.__catalogue = undefined;
     this.#closed = true;
     this.#stopLeaving();
     await this.#inner.close();
@@ -332,6 +269,17 @@ export class Repo {
 
   async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
     await this.close();
+  }
+
+  /** The module's repo, as long as this one is open. */
+  __module() {
+    this.#check();
+    return this.#inner;
+  }
+
+  /** There may be more to confirm. */
+  __edited() {
+    this.#countSoon();
   }
 
   __adapterState(adapter) {
@@ -394,7 +342,7 @@ export class Repo {
       isClosed: () => this.#closed,
       edited: () => {
         this.#countSoon(docId);
-        if (!this.#closed) this.#catalogue?.__edited(docId);
+        if (!this.#closed) this.__catalogue?.__edited(docId);
       },
       released: () => {
         // A document made anew under the same id has another handle.
@@ -447,6 +395,8 @@ export class Repo {
     if (unsynced !== this.#unsynced) this.#deliver({ type: "unsynced-changed", docId });
   }
 }
+
+completeRepo(Repo);
 
 /** A document of a repo. */
 export class DocHandle {

@@ -3,7 +3,7 @@
 #
 #   scripts/build-pkg.sh          into pkg/, as published: optimised for size
 #   scripts/build-pkg.sh --dev    into pkg/, for development: quick to build
-#   scripts/build-pkg.sh --core   into pkg-core/, smaller and slower: without JSON updates, JSONPath and diagnostic members; also with --dev
+#   scripts/build-pkg.sh --core   into pkg-core/, smaller: without JSON updates, JSONPath, diagnostic members, records and backups; also with --dev
 #   scripts/build-pkg.sh --failpoints
 #                                 into pkg-failpoints/, one that panics when told to: for the tests of what a panic costs
 #
@@ -78,8 +78,9 @@ if [ $profile = wasm ]; then
 fi
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json pkg-template/README.md LICENSE-MIT LICENSE-APACHE $out.new/
 if [ $build = core ]; then
-  rm $out.new/jsonpath.js
+  rm $out.new/{jsonpath,catalogue,collection,backup}.js
   cp pkg-template/core/*.js $out.new/
+  node scripts/core-types.mjs $out.new
 fi
 echo "$stamp" >$out.new/.stamp
 rm -rf $out

@@ -7,7 +7,9 @@
 //! there its classes can exist before the module is loaded.
 
 pub mod admission;
+#[cfg(feature = "backups")]
 pub mod backup;
+#[cfg(feature = "records")]
 pub mod collection;
 pub mod doc_handle;
 pub mod ephemeral;

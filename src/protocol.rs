@@ -14,7 +14,7 @@ pub mod sessions;
 mod version;
 
 pub use clock::{Clock, Device};
-pub use extension::{Capabilities, Features, RefusalReason, Role, Tombstone};
+pub use extension::{Capabilities, Features, RECORDS, RefusalReason, Role, Tombstone};
 pub use ids::{DocId, InvalidDocId, PeerId};
 pub use kind::MessageKind;
 pub use message::{DeleteStatus, EphemeralPayload, Identity, Message, PeerType, Transmission};

@@ -9,7 +9,8 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::{
     error, events,
-    loro::{from_js, object, set, to_js},
+    loro::{from_js, object, to_js},
+    options::{device_to_js, owned},
     repo::promise,
 };
 use crate::{
@@ -34,19 +35,9 @@ fn promised(work: LocalBoxFuture<Result<JsValue, RepoError>>) -> Promise {
     promise
 }
 
-pub(super) fn device_to_js(device: Device) -> JsValue {
-    format!("{:016x}", device.0).into()
-}
-
 fn device_from_js(device: Option<String>) -> Option<Device> {
     // The package has checked it.
     device.and_then(|digits| u64::from_str_radix(&digits, 16).ok()).map(Device)
-}
-
-pub(super) fn owned(out: &js_sys::Object, owner: Option<Device>) {
-    if let Some(owner) = owner {
-        set(out, "owner", &device_to_js(owner));
-    }
 }
 
 fn change_to_js(change: &RecordChange) -> JsValue {

@@ -10,13 +10,12 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::{
     admission::admission,
-    collection::device_to_js,
     error,
     loro::{get, object, set},
 };
 use crate::{
     browser::{BroadcastChannelAdapter, IndexedDbAdapter, Sharing, UrlSource, WebSocketAdapter},
-    protocol::{DocId, PeerId, PeerType, RecordId},
+    protocol::{Device, DocId, PeerId, PeerType, RECORDS, RecordId},
     runtime::{Adapter, RepoConfig},
     synchronizer::{AllowAll, Creator, HistoryLimits, Interest, MemoryBudget, PeerContext, Permissions, RecordLimits, TombstoneLimits},
 };
@@ -176,13 +175,25 @@ fn ask(hook: &Function, doc: &DocId, creator: Option<&Creator>, peer: &PeerConte
 
 /// The hooks are those of documents; the `id` is that of the document a record of the catalogue is about.
 fn ask_record(hook: Option<&Function>, record: &RecordId, peer: &PeerContext) -> bool {
+    if !RECORDS {
+        return false;
+    }
     let Some(hook) = hook else { return true };
     let id = if &*record.collection == CATALOGUE { &*record.key } else { "" };
     let about = object(&[("id", id.into()), ("collection", (&*record.collection).into()), ("record", (&*record.key).into())]);
-    if let Some(owner) = record.owner {
-        set(&about, "owner", &device_to_js(owner));
-    }
+    owned(&about, record.owner);
     answers(hook, &about, peer)
+}
+
+pub(super) fn device_to_js(device: Device) -> JsValue {
+    format!("{:016x}", device.0).into()
+}
+
+/// Says whose record it is.
+pub(super) fn owned(out: &Object, owner: Option<Device>) {
+    if let Some(owner) = owner {
+        set(out, "owner", &device_to_js(owner));
+    }
 }
 
 fn answers(hook: &Function, about: &Object, peer: &PeerContext) -> bool {

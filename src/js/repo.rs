@@ -6,9 +6,11 @@ use js_sys::{Array, Function, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+#[cfg(feature = "backups")]
+use super::backup::{WasmExport, WasmImport, import_loro_extended};
+#[cfg(feature = "records")]
+use super::collection::{WasmCollection, device};
 use super::{
-    backup::{WasmExport, WasmImport, import_loro_extended},
-    collection::{self, WasmCollection, device},
     doc_handle::WasmDocHandle,
     error, events,
     loro::{object, set},
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::{
     browser::{BrowserEnv, WebSocketAdapter, env::contained},
-    protocol::RecordId,
+    protocol::{RECORDS, RecordId},
     runtime::{
         ChannelInfo, DocInfo, ErrorCode, LocalBoxFuture, PeerInfo, RawRecord, RecordKind, Repo, RepoError, RepoEvent, StorageHealth,
         Subscription,
@@ -111,11 +113,13 @@ impl WasmRepo {
     }
 
     /// Opens a collection of records.
+    #[cfg(feature = "records")]
     pub fn collection(&self, name: &str, shared: bool) -> Result<WasmCollection, JsValue> {
         WasmCollection::open(&self.0.repo, name, shared)
     }
 
     /// Gives the device this repo writes records as.
+    #[cfg(feature = "records")]
     pub fn device(&self) -> Promise {
         device(&self.0.repo)
     }
@@ -182,16 +186,19 @@ impl WasmRepo {
     }
 
     /// Begins a backup.
+    #[cfg(feature = "backups")]
     pub fn export(&self) -> Result<WasmExport, JsValue> {
         WasmExport::begin(&self.0.repo)
     }
 
     /// Begins to merge a backup.
+    #[cfg(feature = "backups")]
     pub fn import(&self) -> Result<WasmImport, JsValue> {
         WasmImport::begin(&self.0.repo)
     }
 
     /// Takes over the documents of a database of loro-extended's.
+    #[cfg(feature = "backups")]
     #[wasm_bindgen(js_name = importLoroExtended)]
     pub fn import_loro_extended(&self, database: Option<String>) -> Promise {
         import_loro_extended(&self.0.repo, database)
@@ -205,7 +212,8 @@ impl WasmRepo {
 
 fn health_to_js(health: &StorageHealth) -> JsValue {
     let quarantined: Array = health.quarantined.iter().map(|doc| JsValue::from(doc.as_str())).collect();
-    let records: Array = health.damaged_records.iter().map(|(id, row)| damaged_to_js(id, row)).collect();
+    let records: Array =
+        if RECORDS { health.damaged_records.iter().map(|(id, row)| damaged_to_js(id, row)).collect() } else { Array::new() };
     let out = object(&[
         ("state", health.state.as_str().into()),
         ("evicted", health.evicted.into()),
@@ -234,7 +242,7 @@ fn damaged_to_js(id: &RecordId, row: &[u8]) -> JsValue {
     if id.is_valid() {
         set(&out, "collection", &(&*id.collection).into());
         set(&out, "key", &(&*id.key).into());
-        collection::owned(&out, id.owner);
+        options::owned(&out, id.owner);
     }
     out.into()
 }

@@ -32,6 +32,9 @@ pub enum Role {
     Relay,
 }
 
+/// Whether this build has records; without them, nothing that is about them is left in it.
+pub const RECORDS: bool = cfg!(feature = "records");
+
 /// A set of features. Names that this version does not know are dropped when read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features(u32);
@@ -51,8 +54,8 @@ impl Features {
     pub const RECORDS: Self = Self(32);
     /// What everybody is known to have of a document's history, asked of one who keeps all of it.
     pub const HISTORY: Self = Self(64);
-    /// All of this version.
-    pub const ALL: Self = Self(127);
+    /// All of this build.
+    pub const ALL: Self = Self(if RECORDS { 127 } else { 127 & !32 });
     /// What concerns documents.
     pub const DOCUMENTS: Self = Self(31 | 64);
 

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{
-        Clock, ClockVector, Device, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason,
+        Clock, ClockVector, Device, Message, PeerId, RECORDS, RecordEntry, RecordId, RecordState, RefusalReason,
         clock::{HybridClock, Stamp, Writer, check_drift},
         record::{MAX_RECORDS, PAGE_BYTES, decode_row, decode_state, encode_state},
     },
@@ -138,6 +138,9 @@ impl Records {
 
 impl RepoInner {
     pub(super) fn execute_records(&self, effect: RecordEffect) {
+        if !RECORDS {
+            return;
+        }
         match effect {
             RecordEffect::Load { channel } => self.load_records(channel),
             RecordEffect::Open { device } => self.records_opened(device),
@@ -176,6 +179,10 @@ impl RepoInner {
         &self,
         work: impl FnOnce(&Self) -> Result<T, RepoError> + 'static,
     ) -> LocalBoxFuture<Result<T, RepoError>> {
+        if !RECORDS {
+            let error = RepoError::new(ErrorCode::Refused, "this build of corella has no records");
+            return Box::pin(std::future::ready(Err(error)));
+        }
         if self.closed.get() {
             return Box::pin(std::future::ready(Err(closed())));
         }
@@ -189,7 +196,7 @@ impl RepoInner {
 
     /// Says that the application uses records.
     pub(super) fn use_records(&self) {
-        if !self.closed.get() && !self.records.opening.replace(true) {
+        if RECORDS && !self.closed.get() && !self.records.opening.replace(true) {
             self.enqueue(Input::Records(RecordInput::Opened));
             self.pump();
         }
@@ -327,6 +334,9 @@ impl RepoInner {
 
     /// Gives stores the writers back that they granted, so that the number of writers does not grow with every session.
     pub(super) fn release_writers(&self) -> Vec<LocalBoxFuture<Result<(), StoreError>>> {
+        if !RECORDS {
+            return Vec::new();
+        }
         let granted = std::mem::take(&mut *self.records.granted.borrow_mut());
         let stores = self.stores.borrow();
         let release = |(channel, number): (ChannelId, u32)| {
@@ -615,13 +625,16 @@ impl RepoInner {
 
     /// Returns how many records have something that no other machine has confirmed.
     pub(super) fn unsynced_records(&self) -> u64 {
+        if !RECORDS {
+            return 0;
+        }
         let confirmed = self.sync.borrow().records_confirmed();
         let confirmed = confirmed.as_ref();
         confirmed.map_or(0, |confirmed| self.records.table.borrow().beyond(confirmed))
     }
 
     pub(super) fn settle_record_waiters(&self) {
-        if self.records.waiters.borrow().is_empty() {
+        if !RECORDS || self.records.waiters.borrow().is_empty() {
             return;
         }
         let ready: Vec<Waiter> = {
@@ -636,6 +649,9 @@ impl RepoInner {
 
     /// Lets nobody wait any more, and drops what was to be done.
     pub(super) fn close_records(&self) {
+        if !RECORDS {
+            return;
+        }
         self.records.operations.borrow_mut().clear();
         self.records.listeners.borrow_mut().clear();
         for waiter in std::mem::take(&mut *self.records.waiters.borrow_mut()) {
@@ -645,6 +661,9 @@ impl RepoInner {
 
     /// Returns the rows that could not be read, and whose records are still to come again.
     pub(super) fn damaged_records(&self) -> Vec<(RecordId, Bytes)> {
+        if !RECORDS {
+            return Vec::new();
+        }
         self.records.lost.borrow().iter().map(|(id, row)| (id.clone(), row.clone())).collect()
     }
 

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{
-        Clock, ClockVector, Device, Features, Message, PeerId, RecordEntry, RecordId, RecordState, RefusalReason, Role, clock::Stamp,
+        Clock, ClockVector, Device, Features, Message, PeerId, RECORDS, RecordEntry, RecordId, RecordState, RefusalReason, Role,
+        clock::Stamp,
     },
 };
 
@@ -244,6 +245,9 @@ pub(super) enum State {
 
 impl Synchronizer {
     pub(super) fn records_happened(&mut self, input: RecordInput, now: Timestamp, out: &mut Vec<Effect>) {
+        if !RECORDS {
+            return;
+        }
         match input {
             RecordInput::Opened => self.open_records(out),
             RecordInput::Loaded { channel, stored } => self.records_loaded(channel, stored, now, out),
@@ -286,6 +290,9 @@ impl Synchronizer {
     }
 
     pub(super) fn records_due(&mut self, timer: RecordTimer, now: Timestamp, out: &mut Vec<Effect>) {
+        if !RECORDS {
+            return;
+        }
         match timer {
             RecordTimer::Load => self.finish_records_loading(out),
             RecordTimer::Reload(channel) => self.reload_records(channel, out),
@@ -321,6 +328,9 @@ impl Synchronizer {
 
     /// A source has nothing more to say before records are usable.
     pub(super) fn records_source_spoke(&mut self, source: Source, out: &mut Vec<Effect>) {
+        if !RECORDS {
+            return;
+        }
         if let State::Loading(waiting) = &mut self.model.records.state {
             waiting.remove(&source);
             if waiting.is_empty() {
@@ -345,7 +355,7 @@ impl Synchronizer {
     }
 
     pub(super) fn speaks_records(&self, channel: ChannelId) -> bool {
-        self.model.channels.get(&channel).is_some_and(|entry| entry.features.includes(Features::RECORDS))
+        RECORDS && self.model.channels.get(&channel).is_some_and(|entry| entry.features.includes(Features::RECORDS))
     }
 
     fn record_peers(&self) -> Vec<ChannelId> {
@@ -429,7 +439,7 @@ impl Synchronizer {
 
     /// The permissions give other answers now: what was hidden may be asked for.
     pub(super) fn record_permissions_changed(&mut self, out: &mut Vec<Effect>) {
-        if self.model.records.state != State::Ready {
+        if !RECORDS || self.model.records.state != State::Ready {
             return;
         }
         for channel in self.record_peers() {
@@ -458,6 +468,9 @@ impl Synchronizer {
     /// Returns what other devices were found to have; `None` if that is all there is.
     #[must_use]
     pub fn records_confirmed(&self) -> Option<ClockVector> {
+        if !RECORDS {
+            return None;
+        }
         let records = &self.model.records;
         let mut confirmed = records.confirmed.clone();
         for (_, known) in records.devices.iter().filter(|(device, _)| Some(**device) != records.device) {
@@ -536,9 +549,10 @@ impl Synchronizer {
     /// Returns whether every open store that keeps records has `version` on disk.
     #[must_use]
     pub fn records_are_stored(&self, version: &ClockVector) -> bool {
-        self.model.records.stores.values().all(|store| match store.load {
-            Load::Idle => true,
-            Load::Pending | Load::Failed | Load::Refused | Load::Done { .. } => store.known.includes(version),
-        })
+        !RECORDS
+            || self.model.records.stores.values().all(|store| match store.load {
+                Load::Idle => true,
+                Load::Pending | Load::Failed | Load::Refused | Load::Done { .. } => store.known.includes(version),
+            })
     }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     collections::{SortedMap, SortedSet},
-    protocol::{DocId, Tombstone},
+    protocol::{DocId, RECORDS, Tombstone},
     runtime::{
         AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
         RecordsWrite, RepoError, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
@@ -335,11 +335,17 @@ impl Store for IndexedDbStore {
     }
 
     fn load_records(&self, opening: RecordsOpening) -> LocalBoxFuture<Result<Option<LoadedRecords>, StoreError>> {
+        if !RECORDS {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         let shared = Rc::clone(&self.shared);
         self.queue(async move { shared.with_database(|database| collections::load(database, opening)).await.map(Some) })
     }
 
     fn write_records(&self, write: RecordsWrite) -> LocalBoxFuture<Result<(), StoreError>> {
+        if !RECORDS {
+            return Box::pin(std::future::ready(Ok(())));
+        }
         let shared = Rc::clone(&self.shared);
         let write = Rc::new(write);
         self.queue(async move {

@@ -6,7 +6,7 @@ use minicbor::{Decoder, data::Type};
 use super::{CAPABILITIES, DecodeError, kind, transmission_kind, wellformed};
 use crate::protocol::{
     Capabilities, Clock, ClockVector, DeleteStatus, Device, DocId, EphemeralPayload, Features, Identity, Limits, Message, PeerId, PeerType,
-    RecordEntry, RecordId, RecordState, RefusalReason, Role, Tombstone, Transmission, VersionVector,
+    RECORDS, RecordEntry, RecordId, RecordState, RefusalReason, Role, Tombstone, Transmission, VersionVector,
     clock::{Stamp, Writer},
     extension::{AuthorRange, Head, Part, Sum},
     record::{decode_entries, decode_state},
@@ -139,6 +139,7 @@ impl<'b> Reader<'b> {
             },
             kind::DELETED => Message::Deleted { docs: self.array(fields.need("ds")?, Self::tombstone)? },
             kind::PRUNE => Message::Prune { doc: doc(self)? },
+            kind::RECORDS_HAVE..=kind::RECORDS_REFUSAL if !RECORDS => return Err(DecodeError::InvalidType),
             kind::RECORDS_HAVE => Message::RecordsHave {
                 device: Device(self.number(fields.need("d")?)?),
                 version: self.clocks(fields.need("v")?)?,

@@ -6,7 +6,7 @@ use minicbor::{Encoder, encode::Error};
 
 use super::{CAPABILITIES, kind, transmission_kind};
 use crate::protocol::{
-    Clock, ClockVector, DeleteStatus, DocId, EphemeralPayload, Identity, Message, Role, Transmission, VersionVector,
+    Clock, ClockVector, DeleteStatus, DocId, EphemeralPayload, Identity, Message, RECORDS, Role, Transmission, VersionVector,
     extension::{AuthorRange, Head, Part},
     record::{encode_entries, encode_state},
 };
@@ -117,6 +117,15 @@ impl Writer<'_> {
                 Ok(())
             }
             Message::Prune { doc } => self.head(2, kind::PRUNE)?.doc(doc).map(|_| ()),
+            Message::RecordsHave { .. }
+            | Message::RecordsRequest { .. }
+            | Message::RecordsResponse { .. }
+            | Message::RecordsChange { .. }
+            | Message::RecordsRefusal { .. }
+                if !RECORDS =>
+            {
+                unreachable!("this build makes no such message")
+            }
             Message::RecordsHave { device, version, durable, stable, sum, reply, lazy, fresh } => {
                 self.head(9, kind::RECORDS_HAVE)?.key("d")?.0.u64(device.0)?;
                 self.key("v")?.0.bytes(&version.encode())?;

@@ -5,7 +5,7 @@
 
 use super::{RecordEffect, RecordTimer, State, pages};
 use crate::{
-    protocol::{ClockVector, Device, Message, RecordEntry, Role},
+    protocol::{ClockVector, Device, Message, RECORDS, RecordEntry, Role},
     synchronizer::{ChannelId, Effect, Event, Synchronizer, Timer, Timestamp},
 };
 
@@ -102,6 +102,9 @@ impl Synchronizer {
     }
 
     pub(in crate::synchronizer) fn records_channel_closed(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        if !RECORDS {
+            return;
+        }
         let peer_id = self.model.context(channel).map(|peer| peer.peer_id.clone());
         self.model.records.stores.remove(&channel);
         let Some(peer) = self.model.records.peers.remove(&channel) else { return };

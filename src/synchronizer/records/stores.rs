@@ -4,7 +4,7 @@
 
 use super::{RecordEffect, RecordTimer, State, pruning::Known};
 use crate::{
-    protocol::{ClockVector, Device},
+    protocol::{ClockVector, Device, RECORDS},
     synchronizer::{
         ChannelId, Effect, Event, Synchronizer, Timer, Timestamp,
         model::{Load, Source},
@@ -71,7 +71,7 @@ pub(super) struct Store {
 impl Synchronizer {
     /// A store is there.
     pub(in crate::synchronizer) fn records_store_opened(&mut self, channel: ChannelId, adapter: usize, out: &mut Vec<Effect>) {
-        if self.model.records.state == State::Idle {
+        if !RECORDS || self.model.records.state == State::Idle {
             return;
         }
         if let State::Loading(waiting) = &mut self.model.records.state {
@@ -206,6 +206,9 @@ impl Synchronizer {
     }
 
     pub(in crate::synchronizer) fn flush_records(&mut self, out: &mut Vec<Effect>) {
+        if !RECORDS {
+            return;
+        }
         for channel in self.model.stores() {
             let Some(store) = self.model.records.stores.get_mut(&channel) else { continue };
             if store.writing {

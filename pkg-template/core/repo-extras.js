@@ -1,0 +1,2 @@
+// The core build has no records and no backups.
+export function completeRepo() {}
