@@ -235,7 +235,17 @@ export class Repo {
     const entry = { listener };
     if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
     this.#listeners.get(event).add(entry);
-    return () => void this.#listeners.get(event)?.delete(entry);
+    this.#listen();
+    return () => {
+      if (this.#listeners.get(event)?.delete(entry)) this.#listen();
+    };
+  }
+
+  /** The module makes no events of these kinds that nobody hears. */
+  #listen() {
+    if (this.#closed) return;
+    const heard = (event) => (this.#listeners.get(event)?.size ?? 0) > 0;
+    this.#inner.listenFor(heard("document-added"), heard("ready-state-changed") || this.#isCounted, this.#isCounted);
   }
 
   /** Completes when everything edited so far is on disk. */

@@ -24,6 +24,7 @@ mod index_row;
 mod inner;
 mod leadership;
 mod lease;
+mod loading;
 pub mod memory;
 mod rate_limit;
 pub mod records;

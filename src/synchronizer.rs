@@ -187,6 +187,7 @@ impl Synchronizer {
     /// Reads no clock and draws no randomness: the same inputs give the same effects.
     #[must_use]
     pub fn update(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        self.model.now = now;
         let mut effects = Vec::new();
         let out = &mut effects;
         match input {
@@ -396,6 +397,12 @@ impl Synchronizer {
     /// Returns the documents known of, in memory or not.
     pub fn documents(&self) -> impl Iterator<Item = &DocId> {
         self.model.catalogue.keys()
+    }
+
+    /// Returns whether a document is known of.
+    #[must_use]
+    pub fn knows(&self, doc: &DocId) -> bool {
+        self.model.catalogue.contains_key(doc)
     }
 
     /// Returns which creation of a document is here; `None` if none is.

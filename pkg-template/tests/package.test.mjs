@@ -204,6 +204,25 @@ test("after close everything says so, and closing again does nothing", async () 
   await assert.rejects(repo.flush(), code("closed"));
 });
 
+test("an event nobody listened to is heard from the moment somebody does, and by those who still do", async () => {
+  const repo = await Repo.open();
+  const heard = [];
+  repo.get("unheard");
+  await Promise.resolve();
+  const [first, second] = ["first", "second"].map((name) => repo.on("document-added", ({ docId }) => heard.push(`${name}: ${docId}`)));
+  repo.get("a");
+  first();
+  first();
+  repo.get("b");
+  second();
+  repo.get("c");
+  repo.on("document-added", ({ docId }) => heard.push(`again: ${docId}`));
+  repo.get("d");
+  await repo.close();
+  second();
+  assert.deepEqual(heard, ["first: a", "second: a", "second: b", "again: d"]);
+});
+
 test("events have names, and unsubscribing ends them", async () => {
   const repo = await Repo.open();
   const seen = [];

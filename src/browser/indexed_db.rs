@@ -4,6 +4,7 @@ mod collections;
 mod layout;
 mod listing;
 mod quota;
+mod reading;
 pub(super) mod request;
 mod store;
 

@@ -34,8 +34,8 @@ use std::{
 use bytes::Bytes;
 use futures_channel::oneshot;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table, TableDefinition,
-    TableError, TransactionError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, StorageError, Table,
+    TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
 use crate::{
@@ -90,6 +90,7 @@ enum Job {
     Confirm { confirmed: Vec<Confirmed>, done: Answer<()> },
     Amend { name: &'static str, change: Amendment, done: Answer<Option<Bytes>> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
+    LoadAll { docs: Vec<DocId>, done: oneshot::Sender<Vec<Loaded>> },
     Index { doc: DocId, done: Answer<Option<IndexEntry>> },
     List { done: Answer<Vec<StoredInfo>> },
     LoadRecords { opening: RecordsOpening, done: Answer<Option<LoadedRecords>> },
@@ -98,6 +99,7 @@ enum Job {
 }
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+type Loaded = Result<Option<StoredDoc>, StoreError>;
 
 impl RedbStore {
     /// Opens the database in `folder`, which is made if it is not there.
@@ -176,6 +178,12 @@ impl Store for RedbStore {
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
         let doc = doc.clone();
         self.ask(|done| Job::Load { doc, done })
+    }
+
+    fn load_all(&self, docs: Vec<DocId>) -> LocalBoxFuture<Vec<Loaded>> {
+        let (count, (done, loaded)) = (docs.len(), oneshot::channel());
+        let _ = self.jobs.send(Job::LoadAll { docs, done });
+        Box::pin(async move { loaded.await.unwrap_or_else(|_| vec![Err(closed()); count]) })
     }
 
     fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
@@ -347,6 +355,12 @@ impl Worker {
             match other {
                 Some(Job::Load { doc, done }) => {
                     let _ = done.send(self.read(|database| load(database, &doc)));
+                }
+                Some(Job::LoadAll { docs, done }) => {
+                    let loaded = self.read(|database| load_all(database, &docs));
+                    // What stands in the way of one must not cost the others.
+                    let each = |_| docs.iter().map(|doc| self.read(|database| load(database, doc))).collect();
+                    let _ = done.send(loaded.unwrap_or_else(each));
                 }
                 Some(Job::Salvage { doc, done }) => {
                     let _ = done.send(self.read(|database| salvage(database, &doc)));
@@ -639,7 +653,20 @@ fn read_index(table: &Table<'_, &str, &[u8]>, doc: &str) -> Result<IndexEntry, F
 }
 
 fn load(database: &Database, doc: &DocId) -> Result<Option<StoredDoc>, Failure> {
+    load_in(&database.begin_read()?, doc)
+}
+
+/// Reads several documents in one transaction. What cannot be read of one is its own error.
+fn load_all(database: &Database, docs: &[DocId]) -> Result<Vec<Loaded>, Failure> {
     let transaction = database.begin_read()?;
+    let one = |doc| match load_in(&transaction, doc) {
+        Err(Failure { error, row: true, .. }) => Ok(Err(error)),
+        loaded => loaded.map(Ok),
+    };
+    docs.iter().map(one).collect()
+}
+
+fn load_in(transaction: &ReadTransaction, doc: &DocId) -> Result<Option<StoredDoc>, Failure> {
     let Some(row) = transaction.open_table(INDEX)?.get(doc.as_str())? else { return Ok(None) };
     let index = index_row(row.value())?;
     let mut records = Vec::new();

@@ -1,6 +1,6 @@
 //! The repo behind the package's `Repo` class.
 
-use std::{panic::AssertUnwindSafe, rc::Rc};
+use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
 
 use js_sys::{Array, Function, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -28,7 +28,27 @@ use crate::{
 struct Inner {
     repo: Rc<Repo>,
     sockets: Vec<(usize, Rc<WebSocketAdapter>)>,
+    heard: Rc<Cell<Heard>>,
     _events: Subscription,
+}
+
+/// Which of the events that come by the thousand somebody listens to; making one for JavaScript costs more than what it tells of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    added: bool,
+    ready: bool,
+    unsynced: bool,
+}
+
+impl Heard {
+    fn is_heard(self, event: &RepoEvent) -> bool {
+        match event {
+            RepoEvent::DocumentAdded { .. } => self.added,
+            RepoEvent::ReadyStateChanged { .. } => self.ready,
+            RepoEvent::UnsyncedChanged { .. } => self.unsynced,
+            _ => true,
+        }
+    }
 }
 
 /// A repo.
@@ -46,18 +66,30 @@ pub(super) fn promise(work: LocalBoxFuture<Result<(), RepoError>>) -> Promise {
 
 #[wasm_bindgen]
 impl WasmRepo {
-    /// Opens a repo. `listener` hears every event as `{ type, … }`.
+    /// Opens a repo. `listener` hears every event as `{ type, … }`, those that [`WasmRepo::listen_for`] names once that says so.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &JsValue, listener: Function) -> Result<WasmRepo, JsValue> {
         let adapters = options::adapters(&super::loro::get(options, "adapters").unwrap_or_else(|| Array::new().into()))?;
         let repo = Rc::new(Repo::new(Rc::new(BrowserEnv), options::config(options)));
         panics::register(&repo);
-        let subscription = repo.on_event(move |event| events::enqueue1(listener.clone(), &event_to_js(event)));
+        let heard = Rc::new(Cell::new(Heard::default()));
+        let hears = Rc::clone(&heard);
+        let subscription = repo.on_event(move |event| {
+            if hears.get().is_heard(event) {
+                events::enqueue1(listener.clone(), &event_to_js(event));
+            }
+        });
         for adapter in adapters.all {
             repo.add_adapter(adapter);
         }
         events::drain();
-        Ok(Self(AssertUnwindSafe(Inner { repo, sockets: adapters.sockets, _events: subscription })))
+        Ok(Self(AssertUnwindSafe(Inner { repo, sockets: adapters.sockets, heard, _events: subscription })))
+    }
+
+    /// Says whether somebody listens to "document-added", to "ready-state-changed" and to "unsynced-changed".
+    #[wasm_bindgen(js_name = listenFor)]
+    pub fn listen_for(&self, added: bool, ready: bool, unsynced: bool) {
+        self.0.heard.set(Heard { added, ready, unsynced });
     }
 
     /// The repo's own id.

@@ -247,6 +247,12 @@ impl Authors {
         if self.seen.insert(doc.clone()) { self.fresh } else { single }
     }
 
+    /// Returns whether nobody has asked for a lease yet.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.stage == Stage::Unasked
+    }
+
     /// Returns whether a lease is to be asked for now; it is then taken to be asked for.
     pub fn ask(&mut self) -> bool {
         let first = self.stage == Stage::Unasked;

@@ -233,6 +233,18 @@ pub trait Store {
     fn name(&self) -> &str;
     /// Reads all records of a document; `None` when it was never stored; one that was deleted has an index and no records. A failed read is an error, never `None`.
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>>;
+    /// Reads several documents as [`Store::load`] does, and gives them in that order: what is wrong with one costs no other.
+    fn load_all(&self, docs: Vec<DocId>) -> LocalBoxFuture<Vec<Result<Option<StoredDoc>, StoreError>>> {
+        // All are asked for before any is waited for.
+        let loads: Vec<_> = docs.iter().map(|doc| self.load(doc)).collect();
+        Box::pin(async move {
+            let mut loaded = Vec::with_capacity(loads.len());
+            for load in loads {
+                loaded.push(load.await);
+            }
+            loaded
+        })
+    }
     /// Reads the index record of a document; `None` when it was never stored.
     fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
         let stored = self.load(doc);

@@ -229,12 +229,12 @@ impl DocHandle {
             return Box::pin(std::future::ready(Err(error)));
         }
         self.repo.notice(self.open());
-        self.repo.pump();
+        self.repo.pump_gathering();
         let (done, met) = oneshot::channel();
         let waiter = Waiter { doc: self.open().id.clone(), awaited, version: self.open().version(), done };
         self.repo.waiters.borrow_mut().push(waiter);
         self.repo.enqueue(Input::SyncWanted { doc: self.open().id.clone(), kind });
-        self.repo.pump();
+        self.repo.pump_gathering();
         let timeout = timeout_ms.map(|ms| (ms, self.repo.env.sleep(ms)));
         let repo = Rc::clone(&self.repo);
         let met = Box::pin(async move {
@@ -270,7 +270,7 @@ impl DocHandle {
         if self.open().opened.replace(false) {
             self.repo.enqueue(Input::DocClosed { doc: self.open().id.clone() });
         }
-        self.repo.pump();
+        self.repo.pump_gathering();
     }
 
     /// Returns whether the document was deleted or its repo closed.

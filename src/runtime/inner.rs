@@ -21,6 +21,7 @@ use super::{
     ephemeral::Sender,
     ephemeral_doc::PresenceTable,
     health::Health,
+    loading::Wanted,
     records::Records,
     storage::{OpenStore, Removal, Shelved, Unheard},
 };
@@ -79,6 +80,8 @@ pub(super) struct RepoInner {
     pub(super) presence: PresenceTable,
     pub(super) pipes: RefCell<SortedMap<ChannelId, OpenChannel>>,
     pub(super) stores: RefCell<SortedMap<ChannelId, Rc<OpenStore>>>,
+    /// Documents that are to be read, all of one turn together.
+    pub(super) reads: RefCell<SortedMap<ChannelId, Vec<Wanted>>>,
     /// What a list shows of documents in stores.
     pub(super) stored: RefCell<SortedMap<DocId, Shelved>>,
     pub(super) adapters: RefCell<Vec<Rc<dyn Adapter>>>,
@@ -104,6 +107,8 @@ pub(super) struct RepoInner {
     pub(super) lease_waiters: RefCell<Vec<oneshot::Sender<()>>>,
     /// Which timer of each name is the one that was set last.
     timers: RefCell<SortedMap<Timer, u64>>,
+    /// Timers to be set, by the milliseconds until they fire.
+    alarms: RefCell<SortedMap<u64, Vec<(Timer, u64)>>>,
     queue: RefCell<VecDeque<Input>>,
     outbox: RefCell<Vec<(ChannelId, Vec<Message>)>>,
     outbox_bytes: Cell<usize>,
@@ -112,6 +117,8 @@ pub(super) struct RepoInner {
     pub(super) aside: Cell<u64>,
     export_bytes: Cell<usize>,
     pumping: Cell<bool>,
+    /// What is to be sent is sent in a moment.
+    sending: Cell<bool>,
     /// Who waits for documents is looked at in a moment.
     settling: Cell<bool>,
     delivering: Cell<bool>,
@@ -142,6 +149,7 @@ impl RepoInner {
             presence: PresenceTable::default(),
             pipes: RefCell::default(),
             stores: RefCell::default(),
+            reads: RefCell::default(),
             stored: RefCell::default(),
             adapters: RefCell::default(),
             listeners: RefCell::default(),
@@ -161,6 +169,7 @@ impl RepoInner {
             lease_store: Cell::new(None),
             lease_waiters: RefCell::default(),
             timers: RefCell::default(),
+            alarms: RefCell::default(),
             queue: RefCell::default(),
             outbox: RefCell::default(),
             outbox_bytes: Cell::new(0),
@@ -168,6 +177,7 @@ impl RepoInner {
             aside: Cell::new(0),
             export_bytes: Cell::new(0),
             pumping: Cell::new(false),
+            sending: Cell::new(false),
             settling: Cell::new(false),
             delivering: Cell::new(false),
             next_id: Cell::new(1),
@@ -175,13 +185,16 @@ impl RepoInner {
         let weak = inner.weak.clone();
         // Commits of one task become one change: the notes are read when the application has returned.
         inner.env.spawn(Box::pin(async move {
-            while let Some(doc) = changes.next().await {
+            while let Some(first) = changes.next().await {
                 let Some(inner) = weak.upgrade() else { return };
-                let doc = inner.docs.borrow().get(&doc).cloned();
-                if let Some(doc) = doc {
-                    inner.notice(&doc);
-                    inner.pump();
+                let mut next = Some(first);
+                while let Some(id) = next {
+                    if let Some(doc) = inner.doc(&id) {
+                        inner.notice(&doc);
+                    }
+                    next = changes.try_recv().ok();
                 }
+                inner.pump();
             }
         }));
         inner
@@ -227,6 +240,26 @@ impl RepoInner {
 
     /// Works until nothing is left to do, then calls the application. A call from inside only queues.
     pub(super) fn pump(&self) {
+        self.work(true);
+    }
+
+    /// Does the same, but sends messages and sets timers together with those of other calls in this turn: an application opens many documents
+    /// in a row.
+    pub(super) fn pump_gathering(&self) {
+        self.work(false);
+        let nothing = self.outbox.borrow().is_empty() && self.alarms.borrow().is_empty();
+        if nothing || self.sending.replace(true) {
+            return;
+        }
+        let weak = self.weak.clone();
+        self.env.spawn(Box::pin(async move {
+            let Some(inner) = weak.upgrade() else { return };
+            inner.sending.set(false);
+            inner.pump();
+        }));
+    }
+
+    fn work(&self, send: bool) {
         if self.pumping.replace(true) {
             return;
         }
@@ -248,9 +281,12 @@ impl RepoInner {
             }
             self.exports.borrow_mut().clear();
             self.export_bytes.set(0);
-            if !self.send_outbox() {
+            if !send || !self.send_outbox() {
                 break;
             }
+        }
+        if send {
+            self.set_timers();
         }
         self.settle_waiters();
         self.pumping.set(false);
@@ -379,20 +415,29 @@ impl RepoInner {
             Effect::BeatEphemeral { doc } => self.beat_ephemeral(doc),
             Effect::RemoveEphemeral { channel, peer, forget } => self.remove_ephemeral(channel, peer.as_ref(), forget),
             Effect::SetTimer { timer, after_ms } => {
-                let sleep = self.env.sleep(after_ms);
                 let id = self.next_id();
                 self.timers.borrow_mut().insert(timer.clone(), id);
-                let fire = async move |inner: Rc<Self>| {
-                    // One that was set again since does not fire for the earlier time.
-                    if inner.timers.borrow().get(&timer) == Some(&id) {
-                        inner.timers.borrow_mut().remove(&timer);
-                        inner.enqueue(Input::TimerFired(timer));
-                    }
-                };
-                self.later(fire, sleep);
+                self.alarms.borrow_mut().entry(after_ms).or_default().push((timer, id));
             }
             Effect::Records(effect) => self.execute_records(effect),
             Effect::Emit(event) => self.emit_decision(event),
+        }
+    }
+
+    /// Sets the timers this pump has asked for: those after the same time fire together, since each costs, and what they lead to.
+    fn set_timers(&self) {
+        for (after_ms, timers) in self.alarms.take() {
+            let fire = async move |inner: Rc<Self>| {
+                for (timer, id) in timers {
+                    // One that was set again since does not fire for the earlier time.
+                    let last = inner.timers.borrow().get(&timer) == Some(&id);
+                    if last {
+                        inner.timers.borrow_mut().remove(&timer);
+                        inner.enqueue(Input::TimerFired(timer));
+                    }
+                }
+            };
+            self.later(fire, self.env.sleep(after_ms));
         }
     }
 

@@ -50,6 +50,9 @@ fn insist(env: Rc<dyn Env>, store: Rc<dyn Store>, how: impl Fn(&mut LeaseTable) 
 impl RepoInner {
     /// Asks the first store for a lease, once the application has opened a document.
     pub(super) fn request_lease(&self) {
+        if !self.authors.borrow().is_unasked() {
+            return;
+        }
         let store = self.stores.borrow().iter().next().map(|(channel, open)| (*channel, Rc::clone(open)));
         let opened = self.docs.borrow().values().any(|doc| doc.opened.get());
         let Some((channel, open)) = store.filter(|_| opened) else { return };

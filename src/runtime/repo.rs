@@ -333,7 +333,7 @@ impl Repo {
         if !open.opened.replace(true) {
             self.0.request_lease();
             self.0.enqueue(Input::DocOpened { doc: id });
-            self.0.pump();
+            self.0.pump_gathering();
         }
         Ok(DocHandle::new(Rc::clone(&self.0), open))
     }
@@ -348,7 +348,7 @@ impl Repo {
         let id = doc_id(doc)?;
         let (known, deleted) = {
             let sync = self.0.sync.borrow();
-            (sync.documents().any(|known| *known == id), sync.is_deleted(&id))
+            (sync.knows(&id), sync.is_deleted(&id))
         };
         if (known || deleted) && !replace {
             let what = if deleted { "was deleted" } else { "exists" };

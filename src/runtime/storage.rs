@@ -1,4 +1,4 @@
-//! Reading documents from stores and writing them back.
+//! What stores give of documents, and what is written back.
 //!
 //! Decides how records are named and put together. What is read or written, and when, is decided elsewhere.
 
@@ -144,61 +144,7 @@ impl RepoInner {
         }));
     }
 
-    pub(super) fn load_doc(&self, channel: ChannelId, id: DocId) {
-        let Some(open) = self.store(channel) else { return };
-        let weak = self.weak.clone();
-        let leased = self.authors.borrow().leased().is_some();
-        let (bytes, records) = self.stored.borrow().get(&id).map_or((0, 0), |shelved| (shelved.bytes, shelved.records));
-        let told = self.storage_works_on(&id, StorageWork::Load, bytes, records);
-        self.env.spawn(Box::pin(async move {
-            let loaded = open.store.load(&id).await;
-            let Some(inner) = weak.upgrade() else { return };
-            match (loaded, inner.doc(&id)) {
-                (_, None) => {}
-                (Ok(stored), Some(doc)) => {
-                    inner.storage_works(true);
-                    // It is there to be read; who wants to know that it was, hears so when it is known under whose name it is written.
-                    let mut input = inner.take_stored(channel, &open, &doc, stored);
-                    let doc = inner.doc(&id).unwrap_or(doc);
-                    if inner.authors.borrow().is_asking() {
-                        inner.lease_settled().await;
-                        inner.check_author(&doc).await;
-                    } else if leased || inner.authors.borrow().leased().is_none() {
-                        inner.check_lease(&id).await;
-                        inner.settle_author(&doc);
-                    } else {
-                        inner.check_author(&doc).await;
-                    }
-                    // What was typed and what came while that was asked is in it, too.
-                    let doc = inner.doc(&id).unwrap_or(doc);
-                    inner.notice(&doc);
-                    if let Input::Loaded { version, .. } = &mut input {
-                        *version = doc.version();
-                    }
-                    inner.note_written(&doc);
-                    inner.tell_history(&doc);
-                    inner.enqueue(input);
-                    if doc.missed.take() {
-                        inner.enqueue(Input::HistoryMissed { doc: id.clone(), channel, version: doc.version() });
-                    }
-                }
-                (Err(error), Some(_)) => {
-                    let what = format!("load document {id:?}");
-                    match StorageProblem::from(&error) {
-                        StorageProblem::Corrupt => inner.quarantine(&id, storage_error(&what, error)),
-                        problem => inner.storage_failed(problem, storage_error(&what, error)),
-                    }
-                    inner.enqueue(Input::LoadFailed { channel, doc: id.clone() });
-                }
-            }
-            if told {
-                inner.storage_worked_on(&id, StorageWork::Load, bytes, records);
-            }
-            inner.pump();
-        }));
-    }
-
-    fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) -> Input {
+    pub(super) fn take_stored(&self, channel: ChannelId, open: &OpenStore, doc: &Rc<OpenDoc>, stored: Option<StoredDoc>) -> Input {
         let Some(StoredDoc { records, index }) = stored else {
             let version = doc.version();
             let (stored, size) = (Stored::default(), StoredSize::default());

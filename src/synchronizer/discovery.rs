@@ -4,7 +4,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
-    model::{Doc, DocState, Known, Request, Source},
+    model::{Doc, DocState, Known, Link, Request, Source},
 };
 use crate::{
     collections::SortedSet,
@@ -140,11 +140,14 @@ impl Synchronizer {
         if self.model.forgotten.contains(&doc) || self.is_deleted(&doc) {
             return;
         }
+        let compared = self.model.is_extended(channel) && self.model.peek(channel, &doc).is_some_and(Link::is_compared);
         if let Some(entry) = self.model.docs.get_mut(&doc) {
             match &mut entry.state {
                 DocState::Loading { ask, .. } => {
                     ask.insert(channel);
                 }
+                // What is compared with the peer already is kept up with.
+                DocState::Ready if compared => {}
                 DocState::Ready => self.ask(channel, &doc, true, out),
             }
             return;

@@ -41,11 +41,15 @@ impl Synchronizer {
             return self.model.arm(Timer::Graft(doc.clone()), GATHER_MS, out);
         }
         let lineage = entry.lineage;
+        let mut longest = 0;
         for (channel, mut ranges) in assign(missing) {
             ranges.truncate(MAX_RANGES);
+            let patience_ms = self.model.burden(channel);
+            longest = longest.max(patience_ms);
             if let Some(entry) = self.model.docs.get_mut(doc) {
                 for range in &ranges {
-                    entry.fetches.insert(range.author, Fetch { channel, end: range.end, since: now, answered: false, arrived: false });
+                    let fetch = Fetch { channel, end: range.end, since: now, patience_ms, answered: false, arrived: false };
+                    entry.fetches.insert(range.author, fetch);
                 }
             }
             if let Some(link) = self.model.link(channel, doc) {
@@ -53,7 +57,7 @@ impl Synchronizer {
             }
             out.push(Effect::Send { channel, message: Message::Want { doc: doc.clone(), lineage, ranges } });
         }
-        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);
+        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS + longest, out);
     }
 
     /// Forgets fetches whose operations are here, and those whose source has gone.
@@ -109,8 +113,8 @@ impl Synchronizer {
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         let (late, rest): (SortedMap<_, _>, SortedMap<_, _>) = std::mem::take(&mut entry.fetches)
             .into_iter()
-            .partition(|(_, fetch)| fetch.since > now || now.since(fetch.since) >= FETCH_TIMEOUT_MS);
-        let next = rest.values().map(|fetch| fetch.since.plus(FETCH_TIMEOUT_MS).since(now)).min();
+            .partition(|(_, fetch)| fetch.since > now || now.since(fetch.since) >= FETCH_TIMEOUT_MS + fetch.patience_ms);
+        let next = rest.values().map(|fetch| fetch.since.plus(FETCH_TIMEOUT_MS + fetch.patience_ms).since(now)).min();
         entry.fetches = rest;
         for fetch in late.values().filter(|fetch| !fetch.arrived) {
             if let Some(link) = self.model.link(fetch.channel, doc) {
@@ -163,7 +167,8 @@ impl Synchronizer {
         }
         let Some(entry) = self.model.docs.get_mut(doc) else { return };
         for (author, end) in pending.iter() {
-            let fetch = entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, answered: true, arrived: true });
+            let fetch =
+                entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, patience_ms: 0, answered: true, arrived: true });
             fetch.end = fetch.end.max(end);
         }
         self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);

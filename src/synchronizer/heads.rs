@@ -226,7 +226,8 @@ impl Synchronizer {
             }
         }
         if !current {
-            self.model.arm(Timer::Verify(channel, doc.clone()), self.config.verify_delay_ms, out);
+            let after = self.config.verify_delay_ms + self.model.delay_ms(channel);
+            self.model.arm(Timer::Verify(channel, doc.clone()), after, out);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
+mod burden;
 mod limits;
 mod news;
 
@@ -41,6 +42,8 @@ const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAG
 
 #[derive(Debug)]
 pub(super) struct Model {
+    /// When the present input came.
+    pub(super) now: Timestamp,
     pub(super) channels: SortedMap<ChannelId, Channel>,
     /// What is known of each document at each peer: by document, so that a change costs those who follow it and nobody else.
     links: DocMap<Links>,
@@ -144,6 +147,8 @@ pub(super) struct Channel {
     pub(super) looks: (Timestamp, u32, usize),
     /// Authors unknown here in what the peer said it has of documents: when they were counted, and in what it said since.
     strangers: (usize, usize),
+    /// Until when it is taken to be busy with what it was asked.
+    busy: Timestamp,
     /// Documents it was not allowed to create, some of them.
     pub(super) uncreated: SortedSet<DocId>,
     /// Documents both sides followed when they were hidden from it.
@@ -302,6 +307,11 @@ impl Link {
         !self.absent && !self.denied && self.refusals == 0
     }
 
+    /// The peer was asked about the document, and has said what it has.
+    pub(super) fn is_compared(&self) -> bool {
+        self.asked && !self.waiting && self.known.is_some() && self.is_agreed()
+    }
+
     pub(super) fn confirms(&self, version: &VersionVector) -> bool {
         self.known.as_ref().is_some_and(|known| known.includes(version))
     }
@@ -352,6 +362,8 @@ pub(super) struct Fetch {
     pub(super) channel: ChannelId,
     pub(super) end: i32,
     pub(super) since: Timestamp,
+    /// Milliseconds more than usual that it may take.
+    pub(super) patience_ms: u64,
     /// The source has given what it had to give.
     pub(super) answered: bool,
     /// They came and wait for operations they depend on.
@@ -468,6 +480,7 @@ impl Channel {
             uncreated: SortedSet::new(),
             withdrawn: SortedSet::new(),
             introduced: 0,
+            busy: Timestamp::default(),
         }
     }
 
@@ -494,6 +507,7 @@ impl Model {
     /// Makes one that knows nothing; `key` keeps peers from choosing ids that collide.
     pub(super) fn new(key: u64) -> Self {
         Self {
+            now: Timestamp::default(),
             channels: Default::default(),
             links: DocMap::new(key),
             stores: Default::default(),

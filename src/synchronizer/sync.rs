@@ -32,7 +32,7 @@ impl Synchronizer {
         link.waiting = true;
         link.attempts = link.attempts.saturating_add(1);
         // Who never answers is asked about everything it spoke of.
-        let after = self.config.verify_delay_ms << link.attempts.min(8);
+        let after = (self.config.verify_delay_ms << link.attempts.min(8)) + self.model.burden(channel);
         if extended {
             self.tell_heads(channel, doc, true, out);
         } else {

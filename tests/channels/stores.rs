@@ -42,6 +42,7 @@ pub async fn all(stores: &impl Stores) {
     run.ids_with_common_beginnings_do_not_mix().await;
     run.any_valid_id_is_safe().await;
     run.many_records_and_a_large_one().await;
+    run.several_documents_are_read_in_their_order_each_for_itself().await;
     run.two_connections_at_once_lose_nothing().await;
     run.writes_are_done_in_the_order_of_the_calls().await;
     run.everything_is_there_after_a_restart().await;
@@ -251,6 +252,44 @@ impl<S: Stores> Run<'_, S> {
         let stored = load(&store, &doc("large")).await;
         assert_eq!(stored.index.bytes, 5_000_000);
         assert!(stored.records[0].bytes == large, "five million bytes unchanged");
+    }
+
+    async fn several_documents_are_read_in_their_order_each_for_itself(&self) {
+        let database = self.database();
+        let side = self.stores.open(&database).await;
+        let store = side.store().await;
+        assert_eq!(store.load_all(vec![]).await, []);
+        let two = doc("two");
+        store.write(vec![write(&two, "b", vec![2], (1, 1)), write(&two, "a", vec![1], (1, 1))]).await.unwrap();
+        // The order of these texts is not everywhere the same.
+        let odd = doc("odd");
+        store.write(vec![write(&odd, "\u{ffff}", vec![3], (1, 1)), write(&odd, "🦜", vec![4], (1, 1))]).await.unwrap();
+        for bad in ["bad", "worse"] {
+            store.write(vec![write(&doc(bad), "r", vec![5], (1, 1))]).await.unwrap();
+        }
+        store.bury(&doc("gone"), tombstone(0, 7)).await.unwrap();
+        self.stores.corrupt(&database, &doc("bad")).await;
+        self.stores.corrupt_index(&database, &doc("worse")).await;
+        let asked = ["worse", "two", "never-there", "odd", "bad", "gone", "two"].map(doc);
+        let mut loaded = store.load_all(asked.to_vec()).await;
+        assert_eq!(loaded.len(), 7);
+        for (at, id) in asked.iter().enumerate() {
+            assert_eq!(store.load(id).await, loaded[at], "{id:?} alone");
+        }
+        for stored in loaded.iter_mut().flatten().flatten() {
+            stored.records.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        let records = |at: usize| loaded[at].clone().unwrap().unwrap().records;
+        let update = |key, bytes| record(key, RecordKind::Update, bytes);
+        assert!(matches!((&loaded[0], &loaded[4]), (Err(StoreError::Corrupt(_)), Err(StoreError::Corrupt(_)))), "{loaded:?}");
+        assert_eq!(records(1), [update("a", vec![1]), update("b", vec![2])]);
+        assert_eq!(loaded[1], loaded[6]);
+        assert_eq!(loaded[2], Ok(None));
+        assert_eq!(records(3), [update("\u{ffff}", vec![3]), update("🦜", vec![4])]);
+        assert_eq!(
+            loaded[5].as_ref().unwrap().as_ref().map(|stored| (stored.records.len(), &stored.index.tombstone)),
+            Some((0, &Some(tombstone(0, 7))))
+        );
     }
 
     async fn two_connections_at_once_lose_nothing(&self) {
@@ -653,6 +692,8 @@ impl<S: Stores> Run<'_, S> {
         store.close().await;
         let loaded = store.load(&doc("a")).await;
         assert!(matches!(loaded, Err(StoreError::Unavailable(_))), "{loaded:?}");
+        let loaded = store.load_all(vec![doc("a"), doc("b")]).await;
+        assert!(matches!(&loaded[..], [Err(StoreError::Unavailable(_)), Err(StoreError::Unavailable(_))]), "{loaded:?}");
         let written = store.write(vec![write(&doc("a"), "r", vec![1], (1, 1))]).await;
         assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
         let buried = store.bury(&doc("a"), tombstone(0, 1)).await;

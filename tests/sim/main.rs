@@ -14,6 +14,7 @@ mod extension;
 mod fan_out;
 mod history;
 mod life;
+mod many;
 mod moving;
 mod network;
 mod presence;

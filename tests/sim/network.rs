@@ -49,6 +49,8 @@ pub struct Link {
     /// Counts connections: what was under way when one broke is lost.
     connection: Cell<u64>,
     pub messages: Cell<u64>,
+    /// Sent together.
+    pub batches: Cell<u64>,
     pub bytes: Cell<u64>,
     counts: Cell<Counts>,
     /// Sides whose messages vanish.
@@ -125,6 +127,7 @@ impl Channel for Pipe {
     fn send(&self, messages: Vec<Message>) {
         let link = &self.link;
         link.messages.set(link.messages.get() + messages.len() as u64);
+        link.batches.set(link.batches.get() + 1);
         let mut counts = link.counts.get();
         for message in &messages {
             counts.count(message);
@@ -183,6 +186,7 @@ impl Link {
             delay_ms: Cell::new(delay_ms),
             connection: Cell::new(0),
             messages: Cell::new(0),
+            batches: Cell::new(0),
             bytes: Cell::new(0),
             counts: Cell::default(),
             silent: Cell::default(),

@@ -63,7 +63,7 @@ async fn damage_index(database: &str, doc: &str) {
     replace(database, "listing", doc, &js_sys::Uint8Array::new_with_length(1)).await;
 }
 
-fn start(database: &str) -> Rc<Recorder> {
+pub(super) fn start(database: &str) -> Rc<Recorder> {
     Recorder::start(env(), Rc::new(IndexedDbAdapter::new(Some(database.to_owned()))))
 }
 
@@ -71,7 +71,7 @@ pub(super) fn fresh_name() -> String {
     format!("corella-test-{:x}", env().random_u64())
 }
 
-fn write(doc: &str, key: &str) -> Write {
+pub(super) fn write(doc: &str, key: &str) -> Write {
     Write {
         doc: DocId::new(doc).unwrap(),
         record: Record { key: RecordKey(key.to_owned()), kind: RecordKind::Update, bytes: vec![1, 2, 3].into() },

@@ -8,6 +8,7 @@ mod durability;
 mod indexed_db;
 mod listener;
 mod loro_extended;
+mod reading;
 mod storage;
 mod websocket;
 

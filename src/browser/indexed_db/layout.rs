@@ -84,13 +84,24 @@ pub(super) fn record_to_js(record: &Record) -> JsValue {
 
 pub(super) fn record_from_js(key: &JsValue, value: &JsValue) -> Result<Record, StoreError> {
     let name = Array::from(key).get(1).as_string().ok_or_else(|| damaged("the key of a record"))?;
+    record_of(RecordKey(name), value)
+}
+
+/// Reads the record of that name.
+pub(super) fn record_of(key: RecordKey, value: &JsValue) -> Result<Record, StoreError> {
+    let name = &key.0;
     let kind = match get(value, "kind").as_string().as_deref() {
         Some(SNAPSHOT) => RecordKind::Snapshot,
         Some(UPDATE) => RecordKind::Update,
         _ => return Err(damaged(&format!("the kind of record {name:?}"))),
     };
     let bytes = bytes_from_js(&get(value, "bytes")).ok_or_else(|| damaged(&format!("the bytes of record {name:?}")))?;
-    Ok(Record { key: RecordKey(name), kind, bytes: Bytes::from(bytes) })
+    Ok(Record { key, kind, bytes: Bytes::from(bytes) })
+}
+
+/// Returns how many bytes a record has; `None` if it is none.
+pub(super) fn record_bytes(value: &JsValue) -> Option<u32> {
+    get(value, "bytes").dyn_ref::<Uint8Array>().map(Uint8Array::length)
 }
 
 /// Reads what is there of a record that may be damaged.
@@ -145,7 +156,7 @@ extern "C" {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) entry: IndexEntry,
-    sizes: SortedMap<String, u64>,
+    pub(super) sizes: SortedMap<String, u64>,
 }
 
 impl Index {

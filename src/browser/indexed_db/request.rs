@@ -71,6 +71,11 @@ pub(in crate::browser) async fn done(request: &IdbRequest) -> Result<JsValue, St
     if request.ready_state() == IdbRequestReadyState::Pending {
         settle(request).await;
     }
+    result(request)
+}
+
+/// Returns what came of a request that is done.
+pub(super) fn result(request: &IdbRequest) -> Result<JsValue, StoreError> {
     match request.error() {
         Ok(Some(error)) => Err(explain(&error)),
         Ok(None) => request.result().map_err(|error| explain(&error)),

@@ -17,6 +17,7 @@ use super::{
     collections,
     layout::{self, Index},
     listing, quota,
+    reading::{self, Loaded},
     request::{self, Outcome, done, explain, lost},
 };
 use crate::{
@@ -196,6 +197,21 @@ impl Shared {
         }
     }
 
+    /// Reads documents in one transaction.
+    async fn read(&self, docs: Rc<Vec<DocId>>) -> Result<Vec<Loaded>, StoreError> {
+        let read = |database| {
+            let docs = Rc::clone(&docs);
+            async move {
+                let loaded = reading::load_all(database, &docs).await?;
+                match loaded.iter().find_map(|loaded| loaded.as_ref().err().filter(|error| matches!(error, StoreError::Unavailable(_)))) {
+                    Some(error) if docs.len() == 1 => Err(error.clone()),
+                    _ => Ok(loaded),
+                }
+            }
+        };
+        self.with_database(read).await
+    }
+
     /// Does `work`, and once more on a new connection if the present one turns out to be gone.
     ///
     /// Every operation may be done twice: record keys are unique and index records are computed from what is there.
@@ -265,8 +281,26 @@ impl Store for IndexedDbStore {
     }
 
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
-        let (shared, doc) = (Rc::clone(&self.shared), doc.clone());
-        Box::pin(async move { shared.with_database(|database| load(database, doc.clone())).await })
+        let loaded = self.load_all(vec![doc.clone()]);
+        Box::pin(async move { loaded.await.pop().unwrap_or_else(|| Err(lost("nothing was read"))) })
+    }
+
+    fn load_all(&self, docs: Vec<DocId>) -> LocalBoxFuture<Vec<Loaded>> {
+        let (shared, docs) = (Rc::clone(&self.shared), Rc::new(docs));
+        Box::pin(async move {
+            let mut loaded = match shared.read(Rc::clone(&docs)).await {
+                Ok(loaded) => loaded,
+                Err(error) => return vec![Err(error); docs.len()],
+            };
+            // What ended the transaction must not cost those that were still to come.
+            for (doc, loaded) in docs.iter().zip(&mut loaded).filter(|_| docs.len() > 1) {
+                if matches!(loaded, Err(error) if !matches!(error, StoreError::Corrupt(_))) {
+                    let alone = shared.read(Rc::new(vec![doc.clone()])).await;
+                    *loaded = alone.and_then(|mut alone| alone.pop().unwrap_or_else(|| Err(lost("nothing was read"))));
+                }
+            }
+            loaded
+        })
     }
 
     fn index(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<IndexEntry>, StoreError>> {
@@ -429,22 +463,6 @@ impl Tables {
         self.records.delete(&range).map_err(|error| explain(&error))?;
         Ok(())
     }
-}
-
-async fn load(database: IdbDatabase, doc: DocId) -> Result<Option<StoredDoc>, StoreError> {
-    let (_, Tables { records, index, .. }) = begin(&database, IdbTransactionMode::Readonly, Safety::Relaxed)?;
-    let range = layout::record_range(&doc)?;
-    let keys = records.get_all_keys_with_key(&range).map_err(|error| explain(&error))?;
-    let values = records.get_all_with_key(&range).map_err(|error| explain(&error))?;
-    let index = index.get(&doc.as_str().into()).map_err(|error| explain(&error))?;
-    let keys = Array::from(&done(&keys).await?);
-    let values = Array::from(&done(&values).await?);
-    let index = done(&index).await?;
-    let records: Vec<_> =
-        keys.iter().zip(values.iter()).map(|(key, value)| layout::record_from_js(&key, &value)).collect::<Result<_, _>>()?;
-    let index = read(&index)?.entry;
-    // Without records only a deleted document is one.
-    Ok((!records.is_empty() || index.tombstone.is_some()).then_some(StoredDoc { records, index }))
 }
 
 async fn birth_of(database: &IdbDatabase) -> Result<String, StoreError> {
@@ -671,7 +689,7 @@ async fn stored_all(
     Ok(present)
 }
 
-fn read(index: &JsValue) -> Result<Index, StoreError> {
+pub(super) fn read(index: &JsValue) -> Result<Index, StoreError> {
     if index.is_undefined() { Ok(Index::default()) } else { Index::from_js(index) }
 }
 

@@ -253,6 +253,22 @@ fn a_document_shown_again_is_compared_with_whoever_followed_it_and_need_not_know
 }
 
 #[test]
+fn what_is_compared_with_a_peer_is_not_asked_for_again_when_its_directory_names_it() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let peer = ChannelId(1);
+    let _ = bench.on(Input::ChannelOpened { channel: peer, kind: ChannelKind::Network, initiate: true });
+    let _ = bench.receive(peer, Message::EstablishResponse(extended("2", Role::Relay)));
+    let named = || Message::DirectoryResponse { docs: vec![doc("d")] };
+    let asked = bench.on(Input::DocOpened { doc: doc("d") });
+    assert_eq!(sent(&asked)[1..], [heads(peer, "d", vv(&[]), true)]);
+    let _ = bench.receive(peer, told("d", vv(&[]), false));
+    assert_eq!(sent(&bench.receive(peer, named())), [], "it has said what it has of it");
+    // What it does not have it may have by now.
+    let _ = bench.receive(peer, Message::Refusal { doc: doc("d"), reason: RefusalReason::Unavailable, retry_ms: None });
+    assert_eq!(sent(&bench.receive(peer, named())), [heads(peer, "d", vv(&[]), true)]);
+}
+
+#[test]
 fn a_hidden_document_is_refused_as_one_that_is_not_there() {
     let forbid = Forbid::default();
     forbid.visibility.borrow_mut().insert(doc("d"));
