@@ -22,6 +22,8 @@ struct Relay {
     counters: Vec<i32>,
     peers: usize,
     now: Timestamp,
+    /// Timers that were set for a document or a peer and have not fired.
+    timers: Vec<Timer>,
 }
 
 fn doc(number: usize) -> DocId {
@@ -38,7 +40,24 @@ impl Relay {
         let mut sync = Synchronizer::new(Config::new(identity, Interest::Everything), Rc::new(AllowAll));
         drop(sync.update(Input::StoreOpened { channel: STORE, adapter: 0, peer: PeerId::from(2), name: "store".to_owned() }, NOW));
         drop(sync.update(Input::Listed { channel: STORE, docs: Vec::new() }, NOW));
-        Self { sync, followers: FOLLOWERS, exports: 0, counters: Vec::new(), peers: 0, now: NOW }
+        Self { sync, followers: FOLLOWERS, exports: 0, counters: Vec::new(), peers: 0, now: NOW, timers: Vec::new() }
+    }
+
+    fn update(&mut self, input: Input) -> Vec<Effect> {
+        let effects = self.sync.update(input, self.now);
+        let periodic =
+            |timer: &&Timer| matches!(timer, Timer::Compare(_) | Timer::Records(_) | Timer::Digest | Timer::Trim | Timer::Memory);
+        let set = effects.iter().filter_map(|effect| if let Effect::SetTimer { timer, .. } = effect { Some(timer) } else { None });
+        self.timers.extend(set.filter(|timer| !periodic(timer) && **timer != Timer::StoreDue(STORE)).cloned());
+        effects
+    }
+
+    /// What was to be done later is done.
+    fn wait(&mut self) {
+        self.now = self.now.plus(10_000);
+        for timer in std::mem::take(&mut self.timers) {
+            drop(self.update(Input::TimerFired(timer)));
+        }
     }
 
     fn add_peers(&mut self, count: usize) {
@@ -46,21 +65,22 @@ impl Relay {
             let (channel, peer_id) = (channel(number), PeerId::from(number as u64 + 10));
             let capabilities = Some(Capabilities::own(Role::Leaf));
             let identity = Identity { peer_id, name: None, peer_type: PeerType::User, capabilities };
-            drop(self.sync.update(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false }, self.now));
-            drop(self.sync.update(Input::Received { channel, message: Message::EstablishRequest(identity) }, self.now));
+            drop(self.update(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false }));
+            drop(self.update(Input::Received { channel, message: Message::EstablishRequest(identity) }));
         }
         self.peers = count;
+        self.wait();
     }
 
     /// The store writes what is due, in which every document has `version`. Returns how many that were.
     fn store(&mut self, version: &VersionVector) -> usize {
         let mut written = 0;
-        let mut next = self.sync.update(Input::TimerFired(Timer::StoreDue(STORE)), self.now);
+        let mut next = self.update(Input::TimerFired(Timer::StoreDue(STORE)));
         while let Some(docs) = next.iter().find_map(|effect| if let Effect::StoreDocs { docs, .. } = effect { Some(docs) } else { None }) {
             let size = StoredSize { records: 1, update_bytes: 6, ..StoredSize::default() };
             let docs: Vec<_> = docs.iter().map(|write| (write.doc.clone(), version.clone(), size)).collect();
             written += docs.len();
-            next = self.sync.update(Input::Stored { channel: STORE, docs, refused: Vec::new() }, self.now);
+            next = self.update(Input::Stored { channel: STORE, docs, refused: Vec::new() });
         }
         written
     }
@@ -75,11 +95,11 @@ impl Relay {
         let mut written = 0;
         for number in 0..count {
             let doc = doc(number);
-            drop(self.sync.update(Input::DocOpened { doc: doc.clone() }, self.now));
+            drop(self.update(Input::DocOpened { doc: doc.clone() }));
             let (stored, nothing, size) = Default::default();
             let loaded = Input::Loaded { channel: STORE, doc: doc.clone(), stored, version: nothing, size, whole: true };
-            drop(self.sync.update(loaded, self.now));
-            drop(self.sync.update(Input::DocChanged { doc, version: [(7, 1)].into_iter().collect() }, self.now));
+            drop(self.update(loaded));
+            drop(self.update(Input::DocChanged { doc, version: [(7, 1)].into_iter().collect() }));
             if number % 64 == 63 {
                 // Few at a time: what the disk is told of many would count as memory of theirs.
                 written += self.store(&version);
@@ -87,6 +107,7 @@ impl Relay {
         }
         written += self.store(&version);
         assert_eq!(written, count);
+        self.wait();
         self.counters = vec![1; count];
     }
 
@@ -95,9 +116,10 @@ impl Relay {
             for which in 0..self.followers {
                 let head = Head { doc: doc(number), lineage: 0, version: [(7, 1)].into_iter().collect() };
                 let message = Message::Heads { heads: vec![head], reply: true };
-                drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
+                drop(self.update(Input::Received { channel: self.follower(number, which), message }));
             }
         }
+        self.wait();
     }
 
     /// One follower changes a document: the change is taken, and goes to the others.
@@ -112,11 +134,11 @@ impl Relay {
             data: Bytes::from_static(b"change"),
             version: version.clone(),
         };
-        let taken = self.sync.update(Input::Received { channel, message }, self.now);
+        let taken = self.update(Input::Received { channel, message });
         assert!(taken.iter().any(|effect| matches!(effect, Effect::ImportDoc { .. })));
         let announced = version.clone();
         let imported = Input::DocImported { doc: id, channel, version: version.clone(), announced, pending: VersionVector::new() };
-        let effects = self.sync.update(imported, self.now);
+        let effects = self.update(imported);
         let given = effects.iter().filter(|effect| matches!(effect, Effect::GiveUpdate { .. })).count();
         let bases: BTreeSet<Vec<u8>> = effects
             .iter()
@@ -126,20 +148,14 @@ impl Relay {
             })
             .collect();
         self.exports = bases.len();
-        // Everybody confirms, and what was to be done later is done.
         for which in 1..self.followers.min(self.peers) {
             let version: VersionVector = [(7, self.counters[number])].into_iter().collect();
             let message = Message::Ack { doc: doc(number), lineage: 0, version, durable: None, settled: None };
-            drop(self.sync.update(Input::Received { channel: self.follower(number, which), message }, self.now));
+            drop(self.update(Input::Received { channel: self.follower(number, which), message }));
         }
-        self.now = self.now.plus(10_000);
         let stored = self.store(&version);
         assert_eq!(stored, 1);
-        for effect in taken.into_iter().chain(effects) {
-            if let Effect::SetTimer { timer, .. } = effect {
-                drop(self.sync.update(Input::TimerFired(timer), self.now));
-            }
-        }
+        self.wait();
         given
     }
 }

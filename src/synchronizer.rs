@@ -48,10 +48,10 @@ pub use trim::{HistoryLimits, Mark};
 pub use unload::MemoryBudget;
 
 use crate::{
-    collections::SortedSet,
+    collections::{SortedSet, sort_by_key},
     protocol::{Capabilities, Device, DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector},
 };
-use model::{DocState, Link, Load, Model};
+use model::{DocState, Holding, Link, Load, Model};
 
 /// Which documents a repo fetches of those it hears of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -460,12 +460,16 @@ impl Synchronizer {
     pub fn ready_states(&self, doc: &DocId) -> Vec<PeerReadiness> {
         let Some(entry) = self.model.docs.get(doc) else { return Vec::new() };
         let ready = matches!(entry.state, DocState::Ready);
-        let mut states = Vec::new();
-        for (id, link) in self.model.links(doc) {
-            let Some(peer) = self.model.context(id) else { continue };
-            let Some(status) = status(link, &entry.version, peer.kind == ChannelKind::Storage, ready) else { continue };
-            states.push(PeerReadiness { peer: peer.peer_id.clone(), channel: id, kind: peer.kind, status, version: link.known.clone() });
-        }
+        let stores = self.model.holdings(doc).map(|(id, holding)| (id, status_of_store(holding, &entry.version), &holding.version));
+        let peers = self.model.links(doc).map(|(id, link)| (id, status(link, &entry.version, ready), &link.known));
+        let mut states: Vec<_> = stores
+            .chain(peers)
+            .filter_map(|(channel, status, version)| {
+                let peer = self.model.context(channel)?;
+                Some(PeerReadiness { peer: peer.peer_id.clone(), channel, kind: peer.kind, status: status?, version: version.clone() })
+            })
+            .collect();
+        sort_by_key(&mut states, |state| state.channel);
         states
     }
 
@@ -476,14 +480,12 @@ impl Synchronizer {
         if !matches!(entry.state, DocState::Ready) {
             return false;
         }
-        self.model.links(doc).filter(|(channel, _)| self.model.channels.get(channel).is_some_and(|entry| entry.kind == kind)).any(
-            |(_, link)| {
-                !link.waiting
-                    && link.confirms(version)
-                    && link.known.as_ref().is_some_and(|known| entry.version.includes(known))
-                    && link.load != Load::Pending
-            },
-        )
+        let is_here = |known: &Option<VersionVector>| known.as_ref().is_some_and(|known| entry.version.includes(known));
+        let of_kind = |channel: &ChannelId| self.model.channels.get(channel).is_some_and(|entry| entry.kind == kind);
+        let confirmed = |link: &Link| !link.waiting && link.confirms(version) && is_here(&link.known);
+        let stored = |holding: &Holding| holding.load != Load::Pending && holding.confirms(version) && is_here(&holding.version);
+        self.model.links(doc).any(|(channel, link)| of_kind(&channel) && confirmed(link))
+            || kind == ChannelKind::Storage && self.model.holdings(doc).any(|(_, holding)| stored(holding))
     }
 
     /// Returns what stores are known to have of a document.
@@ -499,7 +501,7 @@ impl Synchronizer {
             version.is_empty()
                 || !self.may_keep(channel, doc)
                 || match self.model.docs.contains_key(doc) {
-                    true => self.model.peek(channel, doc).is_some_and(|link| link.confirms(version)),
+                    true => self.model.holding(channel, doc).is_some_and(|holding| holding.confirms(version)),
                     // It left memory, which it does when every store has it.
                     false => self.model.catalogue.get(doc).is_some_and(|known| known.version.includes(version)),
                 }
@@ -518,7 +520,7 @@ impl Synchronizer {
     /// Returns what a store said it has of a document.
     #[must_use]
     pub fn stored_at(&self, store: ChannelId, doc: &DocId) -> VersionVector {
-        self.model.peek(store, doc).and_then(|link| link.known.clone()).unwrap_or_default()
+        self.model.holding(store, doc).and_then(|holding| holding.version.clone()).unwrap_or_default()
     }
 
     fn report_readiness(&mut self, out: &mut Vec<Effect>) {
@@ -540,19 +542,19 @@ impl Synchronizer {
         #[cfg(test)]
         {
             let some = channels.as_ref().filter(|_| entry.reported.is_some()).map(SortedSet::len);
-            self.model.looked_at += some.unwrap_or_else(|| self.model.links(doc).count());
+            self.model.looked_at += some.unwrap_or_else(|| self.model.links(doc).count() + self.model.holdings(doc).count());
         }
         let ready = matches!(entry.state, DocState::Ready);
-        let status = |id: ChannelId, link: &Link| {
-            let storage = self.model.channels.get(&id)?.kind == ChannelKind::Storage;
-            status(link, &entry.version, storage, ready)
+        let status_at = |id: ChannelId| match self.model.holding(id, doc) {
+            Some(holding) => status_of_store(holding, &entry.version),
+            None => status(self.model.peek(id, doc)?, &entry.version, ready),
         };
         match (&entry.reported, channels) {
             (Some(reported), Some(channels)) => {
                 let place = |id: ChannelId| reported.binary_search_by_key(&id, |(id, _)| *id);
                 let changed: Vec<_> = channels
                     .iter()
-                    .map(|id| (*id, self.model.peek(*id, doc).and_then(|link| status(*id, link))))
+                    .map(|id| (*id, status_at(*id)))
                     .filter(|(id, now)| *now != place(*id).ok().map(|at| reported[at].1))
                     .collect();
                 let news = !changed.is_empty();
@@ -569,7 +571,10 @@ impl Synchronizer {
                 news
             }
             (before, _) => {
-                let states: Vec<_> = self.model.links(doc).filter_map(|(id, link)| Some((id, status(id, link)?))).collect();
+                let stores = self.model.holdings(doc).map(|(id, holding)| (id, status_of_store(holding, &entry.version)));
+                let peers = self.model.links(doc).map(|(id, link)| (id, status(link, &entry.version, ready)));
+                let mut states: Vec<_> = stores.chain(peers).filter_map(|(id, status)| Some((id, status?))).collect();
+                sort_by_key(&mut states, |(id, _)| *id);
                 let news = states != before.as_deref().unwrap_or_default();
                 if let Some(entry) = self.model.docs.get_mut(doc) {
                     entry.reported = Some(states);
@@ -592,22 +597,23 @@ fn role_of(interest: Interest) -> Role {
 }
 
 /// Returns how a peer stands, or `None` if it has nothing to do with the document.
-fn status(link: &Link, version: &VersionVector, storage: bool, ready: bool) -> Option<ReadyStatus> {
+fn status(link: &Link, version: &VersionVector, ready: bool) -> Option<ReadyStatus> {
     if link.absent {
         return Some(ReadyStatus::Absent);
-    }
-    if storage {
-        return match link.load {
-            Load::Idle => None,
-            Load::Pending | Load::Failed | Load::Refused => Some(ReadyStatus::Pending),
-            Load::Done { .. } if link.confirms(version) => Some(ReadyStatus::Synced),
-            Load::Done { .. } => Some(ReadyStatus::Pending),
-        };
     }
     match &link.known {
         Some(known) if ready && known.includes(version) && version.includes(known) => Some(ReadyStatus::Synced),
         Some(_) => Some(ReadyStatus::Pending),
         None if link.asked => Some(ReadyStatus::Pending),
         None => None,
+    }
+}
+
+/// Returns how a store stands, or `None` if it was not asked for the document.
+fn status_of_store(holding: &Holding, version: &VersionVector) -> Option<ReadyStatus> {
+    match holding.load {
+        Load::Idle => None,
+        Load::Done { .. } if holding.confirms(version) => Some(ReadyStatus::Synced),
+        Load::Pending | Load::Failed | Load::Refused | Load::Done { .. } => Some(ReadyStatus::Pending),
     }
 }

@@ -95,7 +95,7 @@ impl Synchronizer {
     /// Returns what every store has of a document; `None` without stores.
     pub(super) fn stored_version(&self, doc: &DocId) -> Option<VersionVector> {
         let mut versions = self.model.stores().into_iter().map(|store| {
-            let known = self.model.peek(store, doc).and_then(|link| link.known.clone());
+            let known = self.model.holding(store, doc).and_then(|holding| holding.version.clone());
             known.or_else(|| self.model.catalogue.get(doc).map(|known| known.version.clone())).unwrap_or_default()
         });
         let first = versions.next()?;
@@ -106,7 +106,7 @@ impl Synchronizer {
 
     /// A write completed: peers whose changes were in it are told.
     pub(super) fn acknowledge_stored(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
-        for channel in self.model.linked_pipes(doc) {
+        for channel in self.model.linked_peers(doc) {
             if self.model.peek(channel, doc).is_some_and(|link| link.awaits_disk) {
                 if let Some(entry) = self.model.channels.get_mut(&channel) {
                     entry.acks_due.remove(doc);

@@ -190,14 +190,14 @@ impl Synchronizer {
             || (!self.is_deleted(doc)
                 && self
                     .model
-                    .linked_pipes(doc)
+                    .linked_peers(doc)
                     .into_iter()
                     .any(|channel| self.model.peek(channel, doc).is_some_and(|link| link.subscribed)))
     }
 
     fn followers(&self, doc: &DocId) -> Vec<ChannelId> {
         self.model
-            .linked_pipes(doc)
+            .linked_peers(doc)
             .into_iter()
             .filter(|channel| self.model.peek(*channel, doc).is_some_and(|link| link.subscribed) && self.sees(*channel, doc))
             .collect()

@@ -34,7 +34,7 @@ impl Synchronizer {
             found: true,
             held_back: None,
         };
-        for channel in self.model.linked_pipes(doc) {
+        for channel in self.model.linked_peers(doc) {
             if let Some(link) = self.model.link(channel, doc) {
                 link.waiting = false;
             }

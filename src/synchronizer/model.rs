@@ -1,7 +1,9 @@
 //! The state the synchronizer folds inputs into. Holds versions and states, never a document.
 
 mod burden;
+mod holdings;
 mod limits;
+mod links;
 mod news;
 
 use std::{collections::VecDeque, rc::Rc};
@@ -9,7 +11,7 @@ use std::{collections::VecDeque, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, StoredSize, Timer, Timestamp,
+    ChannelId, ChannelKind, Creator, Effect, Mark, PeerContext, Timer, Timestamp,
     doc_map::DocMap,
     ephemeral::Presence,
     keepers::{Keepers, Relays},
@@ -17,25 +19,21 @@ use super::{
 };
 use crate::{
     collections::{SortedMap, SortedSet},
-    protocol::{DocId, Features, Identity, Message, PeerId, RefusalReason, Role, Tombstone, VersionVector, extension::AuthorRange},
+    protocol::{DocId, Features, Identity, Message, PeerId, Role, Tombstone, VersionVector, extension::AuthorRange},
 };
 
 /// Peers whose subscriptions are remembered after they left: a reference client that returns does not ask again.
 const REMEMBERED_PEERS: usize = 4096;
 
-/// Milliseconds a source that failed is left alone, doubled each time.
-const RETRY_SOURCE_MS: u64 = 10_000;
-/// The longest such rest; one that seems longer is a clock's that was set back.
-pub(super) const LONGEST_REST_MS: u64 = RETRY_SOURCE_MS << 6;
-/// Requests of one peer for the same document that are answered in a window of so many milliseconds.
-const MAX_ANSWERS: u32 = 64;
-const ANSWERS_WINDOW_MS: u64 = 10_000;
 /// Requests of one peer about one document, and bytes they bring together, that wait until stores have been read.
 const MAX_REQUESTS: usize = 16;
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+pub(super) use holdings::{Holding, Load, Rewrite};
 pub use limits::Footprint;
 #[cfg(test)]
 pub(super) use limits::MAX_LOOKED_AT;
+use links::Links;
+pub(super) use links::{LONGEST_REST_MS, Link};
 
 /// What a peer must share to be spoken to in the extension.
 const EXTENDED: Features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
@@ -175,148 +173,6 @@ pub(super) struct StoreState {
     pub(super) lists_failed: u32,
 }
 
-/// What is known of one document at each channel, in order of their opening.
-#[derive(Debug, Default)]
-struct Links(Vec<(ChannelId, Box<Link>)>);
-
-impl Links {
-    fn place(&self, channel: ChannelId) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&channel, |(channel, _)| *channel)
-    }
-
-    fn remove(&mut self, channel: ChannelId) -> Option<Link> {
-        self.place(channel).ok().map(|at| *self.0.remove(at).1)
-    }
-}
-
-/// What is known of one document at one peer, on the present connection.
-#[derive(Debug, Default)]
-pub(super) struct Link {
-    /// What the peer said it has. Never what was sent to it.
-    pub(super) known: Option<VersionVector>,
-    /// What was sent on top, on this connection: the base of the next push, no proof of anything.
-    pub(super) sent: VersionVector,
-    /// The peer asked for the document and gets pushes.
-    pub(super) subscribed: bool,
-    /// It was asked at least once on this connection.
-    pub(super) asked: bool,
-    /// It was asked and has not answered.
-    pub(super) waiting: bool,
-    /// It said that it does not have the document.
-    pub(super) absent: bool,
-    /// Questions since the last progress, for the back-off.
-    pub(super) attempts: u32,
-    pub(super) unconfirmed_since: Option<Timestamp>,
-    pub(super) last_push: Timestamp,
-    pub(super) load: Load,
-    pub(super) size: StoredSize,
-    /// When this repo last wrote to it on this connection.
-    pub(super) written: Option<Timestamp>,
-    /// For a store: the next write is a snapshot, since the document has gone quiet.
-    pub(super) settle: bool,
-    /// Records of the store that could not be read into what a snapshot covers, when it was last looked.
-    pub(super) stuck: u32,
-    /// Changes travel to the peer on another path: it is only told of them.
-    pub(super) lazy: bool,
-    /// The peer took nothing lately, and why.
-    pub(super) refused: Option<RefusalReason>,
-    /// How often in a row.
-    pub(super) refusals: u32,
-    /// The reason the application was told last.
-    pub(super) last_refusal: Option<RefusalReason>,
-    /// It was told that its changes are not taken here.
-    pub(super) denied: bool,
-    /// What the peer said it has on disk.
-    pub(super) durable: VersionVector,
-    /// It gave changes that are not on disk here.
-    pub(super) awaits_disk: bool,
-    /// When it may be asked again after it did not give what it said it has.
-    pub(super) failed_until: Option<Timestamp>,
-    /// How often it failed in a row.
-    pub(super) failures: u32,
-    /// How often it asked for the same document, and since when that is counted.
-    pub(super) answers: (Timestamp, u32),
-    /// What everybody that it knows to follow the document has on disk, it itself included, which keeps all of the history.
-    pub(super) settled: VersionVector,
-    /// When it may be asked for that again, and how often it was since it had news.
-    pub(super) settled_asks: (Timestamp, u32),
-    /// It said that it keeps only the end of the history.
-    pub(super) trimmed: bool,
-    /// It was told so of this side.
-    pub(super) told_trimmed: bool,
-    /// For a store: everything it has of the document is to be replaced.
-    pub(super) rewrite: Rewrite,
-}
-
-/// Whether a snapshot is to take the place of everything a store has of a document, and where its history is to begin.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) enum Rewrite {
-    #[default]
-    None,
-    Wanted(VersionVector),
-    Writing(VersionVector),
-}
-
-/// How far reading a document from a store is.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Load {
-    #[default]
-    Idle,
-    Pending,
-    Done {
-        whole: bool,
-    },
-    Failed,
-    /// The store cannot write the document: its index there is damaged. Nothing is tried until that is gone.
-    Refused,
-}
-
-impl Link {
-    /// Returns what the peer has or will have when everything sent on this connection arrives.
-    pub(super) fn base(&self) -> VersionVector {
-        let mut base = self.sent.clone();
-        if let Some(known) = &self.known {
-            base.merge(known);
-        }
-        base
-    }
-
-    /// It did not give what it said it has: others are asked first for a while.
-    pub(super) fn fail(&mut self, now: Timestamp) {
-        self.failed_until = Some(now.plus(RETRY_SOURCE_MS << self.failures.min(6)));
-        self.failures = self.failures.saturating_add(1);
-    }
-
-    /// The peer asks for the document; returns whether it has not asked more often than anybody needs: each answer is an export.
-    pub(super) fn may_ask(&mut self, now: Timestamp) -> bool {
-        let (since, count) = &mut self.answers;
-        if now < *since || now.since(*since) >= ANSWERS_WINDOW_MS {
-            (*since, *count) = (now, 0);
-        }
-        *count = count.saturating_add(1);
-        *count <= MAX_ANSWERS
-    }
-
-    /// Both sides follow the document.
-    pub(super) fn is_followed(&self) -> bool {
-        self.subscribed || self.asked
-    }
-
-    /// Neither side refuses what the other has of the document.
-    pub(super) fn is_agreed(&self) -> bool {
-        !self.absent && !self.denied && self.refusals == 0
-    }
-
-    /// The peer was asked about the document, and has said what it has.
-    pub(super) fn is_compared(&self) -> bool {
-        self.asked && !self.waiting && self.known.is_some() && self.is_agreed()
-    }
-
-    pub(super) fn confirms(&self, version: &VersionVector) -> bool {
-        self.known.as_ref().is_some_and(|known| known.includes(version))
-    }
-}
-
 /// A document in memory.
 #[derive(Debug, Default)]
 pub(super) struct Doc {
@@ -340,6 +196,8 @@ pub(super) struct Doc {
     /// Bytes it takes in a store.
     pub(super) bytes: u64,
     pub(super) state: DocState,
+    /// What stores hold of it.
+    pub(super) holdings: Vec<(ChannelId, Holding)>,
     /// Peers were told that it exists.
     pub(super) announced: bool,
     /// Peers that may see more are to be told of it when it has content.
@@ -565,32 +423,10 @@ impl Model {
     /// Forgets a channel; returns it with what was known of documents at its end.
     pub(super) fn remove_channel(&mut self, id: ChannelId) -> Option<(Channel, SortedMap<DocId, Link>)> {
         let links = self.unlink_channel(id);
-        self.stores.remove(&id);
+        if self.stores.remove(&id) {
+            self.forget_store(id);
+        }
         Some((self.channels.remove(&id)?, links))
-    }
-
-    /// Forgets what is known of documents at the end of a channel, and returns it.
-    pub(super) fn unlink_channel(&mut self, id: ChannelId) -> SortedMap<DocId, Link> {
-        let docs = self.channels.get_mut(&id).map(|entry| std::mem::take(&mut entry.docs)).unwrap_or_default();
-        docs.into_iter().filter_map(|doc| self.take_link(id, &doc).map(|link| (doc, link))).collect()
-    }
-
-    fn take_link(&mut self, id: ChannelId, doc: &DocId) -> Option<Link> {
-        let links = self.links.get_mut(doc)?;
-        let link = links.remove(id);
-        if links.0.is_empty() {
-            self.links.remove(doc);
-        }
-        self.touch(id, doc);
-        link
-    }
-
-    pub(super) fn unlink(&mut self, id: ChannelId, doc: &DocId) {
-        if let Some(entry) = self.channels.get_mut(&id) {
-            entry.docs.remove(doc);
-        }
-        self.take_link(id, doc);
-        self.armed.remove(&Timer::Verify(id, doc.clone()));
     }
 
     /// There is news of a document: the pauses between questions to a peer are short again. Returns whether one under way was ended.
@@ -613,7 +449,7 @@ impl Model {
 
     /// Notes how large a document in memory is in the store that has most of it.
     pub(super) fn measure(&mut self, doc: &DocId) {
-        let sizes = self.links(doc).map(|(_, link)| link.size.snapshot_bytes + link.size.update_bytes);
+        let sizes = self.holdings(doc).map(|(_, holding)| holding.size.snapshot_bytes + holding.size.update_bytes);
         let bytes = sizes.max().unwrap_or(0);
         if let Some(entry) = self.docs.get_mut(doc) {
             self.loaded_bytes = self.loaded_bytes - entry.bytes + bytes;
@@ -637,18 +473,6 @@ impl Model {
         })
     }
 
-    /// Forgets what is known of a document everywhere.
-    pub(super) fn unlink_doc(&mut self, doc: &DocId) {
-        for (id, _) in self.links.remove(doc).unwrap_or_default().0 {
-            if let Some(entry) = self.channels.get_mut(&id) {
-                entry.docs.remove(doc);
-                entry.store.dirty.remove(doc);
-                entry.heads_due.remove(doc);
-                entry.acks_due.remove(doc);
-            }
-        }
-    }
-
     pub(super) fn context(&self, channel: ChannelId) -> Option<Rc<PeerContext>> {
         match &self.channels.get(&channel)?.state {
             ChannelState::Connected => None,
@@ -656,49 +480,10 @@ impl Model {
         }
     }
 
-    pub(super) fn link(&mut self, channel: ChannelId, doc: &DocId) -> Option<&mut Link> {
-        if !self.channels.contains_key(&channel) {
-            return None;
-        }
-        self.touch(channel, doc);
-        if !self.links.contains_key(doc) {
-            self.links.insert(doc.clone(), Links::default());
-        }
-        let links = self.links.get_mut(doc)?;
-        let at = links.place(channel).unwrap_or_else(|at| {
-            if let Some(entry) = self.channels.get_mut(&channel) {
-                entry.docs.insert(doc.clone());
-            }
-            links.0.insert(at, (channel, Box::default()));
-            at
-        });
-        links.0.get_mut(at).map(|(_, link)| link.as_mut())
-    }
-
-    pub(super) fn peek(&self, channel: ChannelId, doc: &DocId) -> Option<&Link> {
-        let links = self.links.get(doc)?;
-        links.place(channel).ok().and_then(|at| links.0.get(at)).map(|(_, link)| link.as_ref())
-    }
-
-    /// Returns what is known of a document at each channel, in order of their opening.
-    pub(super) fn links(&self, doc: &DocId) -> impl Iterator<Item = (ChannelId, &Link)> {
-        self.links.get(doc).into_iter().flat_map(|links| &links.0).map(|(channel, link)| (*channel, link.as_ref()))
-    }
-
-    /// Returns the pipes with something known of a document.
-    pub(super) fn linked_pipes(&self, doc: &DocId) -> Vec<ChannelId> {
-        self.links(doc).map(|(channel, _)| channel).filter(|channel| !self.stores.contains(channel)).collect()
-    }
-
     /// Returns the documents that only stores have and that a peer which keeps them is to be offered.
     pub(super) fn stranded(&self, channel: ChannelId) -> Vec<DocId> {
         let stranded = |doc: &&DocId| !self.docs.contains_key(doc) && self.may_lack(channel, doc);
         self.catalogue.keys().filter(stranded).cloned().collect()
-    }
-
-    /// Returns the documents with something known at the end of a channel.
-    pub(super) fn docs_of(&self, channel: ChannelId) -> Vec<DocId> {
-        self.channels.get(&channel).map(|entry| entry.docs.iter().cloned().collect()).unwrap_or_default()
     }
 
     pub(super) fn version(&self, doc: &DocId) -> VersionVector {
@@ -848,10 +633,11 @@ impl Model {
 
     /// The application adds operations, up to `version`: who claimed to have them before is not believed, and gets them.
     pub(super) fn doubt_claims(&mut self, doc: &DocId, version: &VersionVector) {
-        let (Some(links), Some(entry)) = (self.links.get_mut(doc), self.docs.get(doc)) else { return };
-        for (_, link) in &mut links.0 {
-            if let Some(known) = link.known.as_mut().filter(|known| !entry.version.includes(known)) {
-                let before = &entry.version;
+        let Some(Doc { version: before, holdings, .. }) = self.docs.get_mut(doc) else { return };
+        let stored = holdings.iter_mut().filter_map(|(_, holding)| holding.version.as_mut());
+        let links = self.links.get_mut(doc).map(Links::iter_mut).into_iter().flatten();
+        for known in stored.chain(links.filter_map(|(_, link)| link.known.as_mut())) {
+            if !before.includes(known) {
                 let end =
                     |(author, end)| (author, if version.get(author) > before.get(author) { before.get(author).min(end) } else { end });
                 *known = known.iter().map(end).collect();

@@ -171,13 +171,13 @@ impl Synchronizer {
     /// Every store was read: the index says of the document what they really have.
     pub(super) fn trust_stores(&mut self, doc: &DocId) {
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
-        let read = |store: &ChannelId| self.model.peek(*store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. }));
+        let read = |store: &ChannelId| self.model.holding(*store, doc).is_some_and(|holding| matches!(holding.load, Load::Done { .. }));
         if stores.is_empty() || !stores.iter().all(read) {
             return;
         }
         let mut version = VersionVector::new();
-        for link in stores.iter().filter_map(|store| self.model.peek(*store, doc)) {
-            version.merge(&link.known.clone().unwrap_or_default());
+        for holding in stores.iter().filter_map(|store| self.model.holding(*store, doc)) {
+            version.merge(&holding.version.clone().unwrap_or_default());
         }
         if let Some(known) = self.model.catalogue.get_mut(doc) {
             known.version = version;
@@ -185,14 +185,14 @@ impl Synchronizer {
     }
 
     pub(super) fn load(&mut self, store: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        if let Some(link) = self.model.link(store, doc) {
-            link.load = Load::Pending;
+        if let Some(holding) = self.model.holding_mut(store, doc) {
+            holding.load = Load::Pending;
             out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
         }
     }
 
     pub(super) fn reload(&mut self, store: ChannelId, doc: &DocId, out: &mut Vec<Effect>) {
-        let failed = self.model.peek(store, doc).is_some_and(|link| link.load == Load::Failed);
+        let failed = self.model.holding(store, doc).is_some_and(|holding| holding.load == Load::Failed);
         if failed && self.model.docs.contains_key(doc) {
             out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
         }
@@ -225,13 +225,13 @@ impl Synchronizer {
         }
         let known = if has_it { stored.version.clone() } else { VersionVector::new() };
         self.know_stored(doc, stored);
-        let Some(link) = self.model.link(store, doc) else { return };
-        link.known = Some(known);
-        link.size = size;
-        link.stuck = size.foreign;
-        link.attempts = 0;
-        link.load = Load::Done { whole };
-        link.settle &= whole && is_scattered(link.size, link.stuck);
+        let Some(holding) = self.model.holding_mut(store, doc) else { return };
+        holding.version = Some(known);
+        holding.size = size;
+        holding.stuck = size.foreign;
+        holding.attempts = 0;
+        holding.load = Load::Done { whole };
+        holding.settle &= whole && is_scattered(holding.size, holding.stuck);
         self.model.measure(doc);
         self.watch_memory(out);
         self.take_version(doc, version.clone());
@@ -248,10 +248,10 @@ impl Synchronizer {
     }
 
     pub(super) fn load_failed(&mut self, store: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(link) = self.model.link(store, doc) else { return };
-        link.load = Load::Failed;
-        link.attempts = link.attempts.saturating_add(1);
-        let after = (RETRY_MS << link.attempts.min(5)).min(MAX_RETRY_MS);
+        let Some(holding) = self.model.holding_mut(store, doc) else { return };
+        holding.load = Load::Failed;
+        holding.attempts = holding.attempts.saturating_add(1);
+        let after = (RETRY_MS << holding.attempts.min(5)).min(MAX_RETRY_MS);
         self.model.arm(Timer::Reload(store, doc.clone()), after, out);
         self.source_spoke_for(doc, Source::Store(store), now, out);
         if self.model.is_ready(doc) {
@@ -299,12 +299,14 @@ impl Synchronizer {
 
     fn is_dirty(&self, store: ChannelId, doc: &DocId) -> bool {
         let Some(entry) = self.model.docs.get(doc) else { return false };
-        let Some(link) = self.model.peek(store, doc) else { return false };
+        let Some(holding) = self.model.holding(store, doc) else { return false };
         // Opening alone writes nothing.
-        let crowded = link.rewrite != Rewrite::None
-            || link.settle && link.size.foreign <= link.stuck
-            || link.written.is_some() && outgrown(link.load, link.size) && link.size.records >= READ_AGAIN_RECORDS;
-        matches!(link.load, Load::Done { .. } | Load::Failed) && !entry.version.is_empty() && (crowded || !link.confirms(&entry.version))
+        let crowded = holding.rewrite != Rewrite::None
+            || holding.settle && holding.size.foreign <= holding.stuck
+            || holding.written.is_some() && outgrown(holding.load, holding.size) && holding.size.records >= READ_AGAIN_RECORDS;
+        matches!(holding.load, Load::Done { .. } | Load::Failed)
+            && !entry.version.is_empty()
+            && (crowded || !holding.confirms(&entry.version))
     }
 
     pub(super) fn store_due(&mut self, store: ChannelId, out: &mut Vec<Effect>) {
@@ -318,15 +320,15 @@ impl Synchronizer {
             if !self.is_dirty(store, &doc) || !self.may_keep(store, &doc) {
                 continue;
             }
-            let Some(link) = self.model.link(store, &doc) else { continue };
-            let (since, rewrite) = (link.known.clone().unwrap_or_default(), std::mem::take(&mut link.rewrite));
+            let Some(holding) = self.model.holding_mut(store, &doc) else { continue };
+            let (since, rewrite) = (holding.version.clone().unwrap_or_default(), std::mem::take(&mut holding.rewrite));
             // Asked for once: nothing is at stake if it fails, and the snapshot may be what there is no room for.
-            let settle = std::mem::take(&mut link.settle) && link.load == Load::Done { whole: true };
-            let snapshot = rewrite != Rewrite::None || settle || outgrown(link.load, link.size);
+            let settle = std::mem::take(&mut holding.settle) && holding.load == Load::Done { whole: true };
+            let snapshot = rewrite != Rewrite::None || settle || outgrown(holding.load, holding.size);
             let trim = match rewrite {
                 Rewrite::None => VersionVector::new(),
                 Rewrite::Wanted(version) | Rewrite::Writing(version) => {
-                    link.rewrite = Rewrite::Writing(version.clone());
+                    holding.rewrite = Rewrite::Writing(version.clone());
                     version
                 }
             };
@@ -349,9 +351,9 @@ impl Synchronizer {
     }
 
     pub(super) fn settle_due(&mut self, store: ChannelId, doc: &DocId, now: Timestamp, out: &mut Vec<Effect>) {
-        let Some(link) = self.model.peek(store, doc) else { return };
-        let Some(written) = link.written else { return };
-        match quiet_ms(link.size).saturating_sub(now.since(written)) {
+        let Some(holding) = self.model.holding(store, doc) else { return };
+        let Some(written) = holding.written else { return };
+        match quiet_ms(holding.size).saturating_sub(now.since(written)) {
             0 => drop(self.settle(doc, now, out)),
             rest => self.model.arm(Timer::Settle(store, doc.clone()), rest, out),
         }
@@ -364,18 +366,18 @@ impl Synchronizer {
         for store in self.model.stores() {
             let version = self.model.version(doc);
             let works = self.model.channels.get(&store).is_some_and(|entry| entry.store.failures == 0);
-            if self.role() == Role::Relay || !works || !self.may_keep(store, doc) || self.model.peek(store, doc).is_none() {
+            if self.role() == Role::Relay || !works || !self.may_keep(store, doc) || self.model.holding(store, doc).is_none() {
                 continue;
             }
-            let Some(link) = self.model.link(store, doc) else { continue };
-            let mut size = link.size;
-            let clean = link.confirms(&version);
+            let Some(holding) = self.model.holding_mut(store, doc) else { continue };
+            let mut size = holding.size;
+            let clean = holding.confirms(&version);
             size.records += u32::from(!clean);
-            if link.load != (Load::Done { whole: true }) || clean && link.written.is_none() || !is_scattered(size, link.stuck) {
+            if holding.load != (Load::Done { whole: true }) || clean && holding.written.is_none() || !is_scattered(size, holding.stuck) {
                 continue;
             }
-            (link.settle, begun) = (true, true);
-            if clean && size.foreign > link.stuck {
+            (holding.settle, begun) = (true, true);
+            if clean && size.foreign > holding.stuck {
                 // Another tab wrote them: read, they can be replaced, if it has not done that itself.
                 out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
             }
@@ -405,9 +407,9 @@ impl Synchronizer {
     #[must_use]
     pub fn unconfirmed(&self, store: ChannelId) -> Vec<StoreDoc> {
         let lacks = |(doc, entry): (&DocId, &Doc)| {
-            let link = self.model.peek(store, doc)?;
-            let lacks = link.load != Load::Refused && !entry.version.is_empty() && !link.confirms(&entry.version);
-            let since = link.known.clone().unwrap_or_default();
+            let holding = self.model.holding(store, doc)?;
+            let lacks = holding.load != Load::Refused && !entry.version.is_empty() && !holding.confirms(&entry.version);
+            let since = holding.version.clone().unwrap_or_default();
             (lacks && self.may_keep(store, doc)).then(|| self.write_of(doc.clone(), since, false, VersionVector::new()))?
         };
         self.model.docs.iter().filter_map(lacks).collect()
@@ -431,26 +433,26 @@ impl Synchronizer {
             if let Some(entry) = self.model.channels.get_mut(&store) {
                 entry.store.dirty.remove(doc);
             }
-            if let Some(link) = self.model.link(store, doc) {
-                link.load = Load::Refused;
+            if let Some(holding) = self.model.holding_mut(store, doc) {
+                holding.load = Load::Refused;
             }
         }
         for (doc, version, size) in docs {
             if !self.model.docs.contains_key(&doc) {
                 continue;
             }
-            let Some(link) = self.model.link(store, &doc) else { continue };
-            link.known.get_or_insert_default().merge(&version);
-            let more = size.records >= READ_AGAIN_RECORDS && size.foreign > link.stuck;
-            link.size = size;
-            link.written = Some(now);
-            let scattered = is_scattered(size, link.stuck);
-            if matches!(link.rewrite, Rewrite::Writing(_)) {
-                link.rewrite = Rewrite::None;
+            let Some(holding) = self.model.holding_mut(store, &doc) else { continue };
+            holding.version.get_or_insert_default().merge(&version);
+            let more = size.records >= READ_AGAIN_RECORDS && size.foreign > holding.stuck;
+            holding.size = size;
+            holding.written = Some(now);
+            let scattered = is_scattered(size, holding.stuck);
+            if matches!(holding.rewrite, Rewrite::Writing(_)) {
+                holding.rewrite = Rewrite::None;
             }
             if more {
                 // Another tab wrote them: read, they can be replaced.
-                link.stuck = size.foreign;
+                holding.stuck = size.foreign;
                 out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
             }
             if scattered && self.role() == Role::Leaf {

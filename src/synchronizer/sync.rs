@@ -380,7 +380,7 @@ impl Synchronizer {
             return;
         }
         let begins = self.begins(doc);
-        for channel in self.model.linked_pipes(doc) {
+        for channel in self.model.linked_peers(doc) {
             if !self.sees(channel, doc) {
                 continue;
             }

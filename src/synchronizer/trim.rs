@@ -86,9 +86,8 @@ impl Synchronizer {
     /// Returns what this repo's stores and everybody known here to follow the document have on disk.
     fn settled(&self, doc: &DocId, now: Timestamp) -> VersionVector {
         let mut settled = self.stored_version(doc).unwrap_or_default();
-        for (channel, link) in self.model.links(doc) {
-            let pipe = self.model.channels.get(&channel).is_some_and(|entry| entry.kind != ChannelKind::Storage);
-            if pipe && link.is_followed() && !link.absent {
+        for (_, link) in self.model.links(doc) {
+            if link.is_followed() && !link.absent {
                 settled = settled.common(&kept(link));
             }
         }
@@ -228,7 +227,7 @@ impl Synchronizer {
         if !relay(&channel) {
             let speaks =
                 |channel: &ChannelId| self.model.channels.get(channel).is_some_and(|entry| entry.features.includes(Features::HISTORY));
-            let relays: Vec<_> = self.model.linked_pipes(doc).into_iter().filter(|other| relay(other) && speaks(other)).collect();
+            let relays: Vec<_> = self.model.linked_peers(doc).into_iter().filter(|other| relay(other) && speaks(other)).collect();
             for other in relays {
                 self.ask_settled(other, doc, now, out);
                 let told = self.model.peek(other, doc).map(|link| link.settled.clone()).unwrap_or_default();
@@ -286,13 +285,15 @@ impl Synchronizer {
         // Records of another tab are read before they are replaced.
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
         let ready = |store: &ChannelId| {
-            self.model.peek(*store, doc).is_some_and(|link| link.load == Load::Done { whole: true } && link.rewrite == Rewrite::None)
+            self.model
+                .holding(*store, doc)
+                .is_some_and(|holding| holding.load == Load::Done { whole: true } && holding.rewrite == Rewrite::None)
         };
         if !stores.iter().all(ready) {
             return;
         }
         let foreign: Vec<_> =
-            stores.iter().filter(|store| self.model.peek(**store, doc).is_some_and(|link| link.size.foreign > 0)).collect();
+            stores.iter().filter(|store| self.model.holding(**store, doc).is_some_and(|holding| holding.size.foreign > 0)).collect();
         if !foreign.is_empty() {
             for store in foreign {
                 out.push(Effect::LoadDoc { channel: *store, doc: doc.clone() });
@@ -300,8 +301,8 @@ impl Synchronizer {
             return;
         }
         for store in stores {
-            if let Some(link) = self.model.link(store, doc) {
-                link.rewrite = Rewrite::Wanted(version.clone());
+            if let Some(holding) = self.model.holding_mut(store, doc) {
+                holding.rewrite = Rewrite::Wanted(version.clone());
             }
         }
         if let Some(entry) = self.model.docs.get_mut(doc) {
@@ -363,7 +364,8 @@ impl Synchronizer {
     /// Reads what stores have of a document that is in memory.
     fn read_again(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
         for store in self.model.stores() {
-            if self.may_keep(store, doc) && self.model.peek(store, doc).is_some_and(|link| matches!(link.load, Load::Done { .. })) {
+            if self.may_keep(store, doc) && self.model.holding(store, doc).is_some_and(|holding| matches!(holding.load, Load::Done { .. }))
+            {
                 out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
             }
         }
@@ -380,12 +382,12 @@ impl Synchronizer {
         // Everything is here again: what was refused is taken now, and stores must have what it depends on.
         self.model.armed.remove(&Timer::Renew(doc.clone()));
         for store in self.model.stores() {
-            if let Some(link) = self.model.link(store, doc).filter(|link| matches!(link.load, Load::Done { .. })) {
-                link.rewrite = Rewrite::Wanted(VersionVector::new());
+            if let Some(holding) = self.model.holding_mut(store, doc).filter(|holding| matches!(holding.load, Load::Done { .. })) {
+                holding.rewrite = Rewrite::Wanted(VersionVector::new());
                 out.push(Effect::LoadDoc { channel: store, doc: doc.clone() });
             }
         }
-        for channel in self.model.linked_pipes(doc) {
+        for channel in self.model.linked_peers(doc) {
             if let Some(link) = self.model.link(channel, doc) {
                 (link.failed_until, link.failures) = (None, 0);
             }
@@ -432,7 +434,7 @@ impl Synchronizer {
             .links(doc)
             .filter(|(channel, link)| {
                 let has = link.known.as_ref().is_some_and(|known| known.includes(&entry.begins));
-                has && !link.trimmed && !link.absent && self.sees(*channel, doc) && !self.model.stores().contains(channel)
+                has && !link.trimmed && !link.absent && self.sees(*channel, doc)
             })
             .map(|(channel, _)| channel)
             .collect()

@@ -122,8 +122,9 @@ impl Synchronizer {
         let stores: Vec<_> = self.model.stores().into_iter().filter(|store| self.may_keep(*store, doc)).collect();
         let stored = !stores.is_empty()
             && stores.iter().all(|store| {
-                self.model.peek(*store, doc).is_some_and(|link| {
-                    matches!(link.load, Load::Done { .. }) && link.rewrite == Rewrite::None && !link.settle && link.confirms(&entry.version)
+                self.model.holding(*store, doc).is_some_and(|holding| {
+                    let clean = holding.rewrite == Rewrite::None && !holding.settle && holding.confirms(&entry.version);
+                    clean && matches!(holding.load, Load::Done { .. })
                 })
             });
         ready && stored && !self.model.owes(doc) && (self.is_settled(doc, entry) || now.since(entry.used) >= PATIENCE_MS)
@@ -131,7 +132,7 @@ impl Synchronizer {
 
     /// Returns whether every peer has confirmed what it was sent, and given what it was asked for.
     fn is_settled(&self, doc: &DocId, entry: &Doc) -> bool {
-        self.model.links(doc).filter(|(channel, _)| !self.model.stores().contains(channel)).all(|(_, link)| {
+        self.model.links(doc).all(|(_, link)| {
             let behind = link.known.as_ref().is_some_and(|known| !entry.version.includes(known));
             !link.waiting && link.unconfirmed_since.is_none() && !behind
         })
@@ -150,10 +151,7 @@ impl Synchronizer {
             known.away = true;
         }
         self.model.count_unsent(doc);
-        for store in self.model.stores() {
-            self.model.unlink(store, doc);
-        }
-        for channel in self.model.linked_pipes(doc) {
+        for channel in self.model.linked_peers(doc) {
             let tab = self.model.channels.get(&channel).is_some_and(|entry| entry.kind == ChannelKind::Tabs);
             if tab && self.config.interest == Interest::Opened {
                 // Tabs share their stores: what another one changes is read from there.

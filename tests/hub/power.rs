@@ -308,12 +308,12 @@ fn what_was_acknowledged_is_there_after_a_power_failure_and_nothing_half() {
 
 #[test]
 fn a_disk_that_takes_nothing_costs_only_what_it_refuses_and_is_used_again_when_it_does() {
+    let mut refused = 0;
     for seed in seeds(6, 300) {
         let mut chance = Chance::new(seed);
         let mut author = Author::new();
         let medium = Medium::new(Vec::new());
         let store = medium.store().unwrap();
-        let mut refused = 0;
         for _ in 0..16 {
             let mood = [Mood::Fine, Mood::Full, Mood::NoBlocks, Mood::ReadOnly][chance.below(4) as usize];
             medium.set(mood);
@@ -332,7 +332,6 @@ fn a_disk_that_takes_nothing_costs_only_what_it_refuses_and_is_used_again_when_i
                 assert_eq!(content(&store), author.content, "seed {seed}, {mood:?}: what is there is served");
             }
         }
-        assert!(refused > 0, "seed {seed}: it was in a bad mood");
         medium.set(Mood::Fine);
         block_on(store.write(author.step(&mut chance))).unwrap();
         assert!(store.is_writable());
@@ -340,6 +339,7 @@ fn a_disk_that_takes_nothing_costs_only_what_it_refuses_and_is_used_again_when_i
         assert_eq!(content(&medium.store().unwrap()), author.content);
         is_sound(&medium.disk().bytes.clone(), seed);
     }
+    assert!(refused > 0, "little changes may fit in a full file, but not all of them");
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Model {
         let Some(entry) = self.channels.get_mut(&channel) else { return false };
         entry.strangers.1 += strangers;
         if entry.strangers.1 >= COUNT_AGAIN {
-            let claimed = |doc: &DocId| self.peek(channel, doc)?.known.as_ref().map(|known| self.strangers(doc, known));
+            let claimed = |doc: &DocId| self.claim(channel, doc).map(|known| self.strangers(doc, known));
             let counted = self.docs_of(channel).iter().filter_map(claimed).sum();
             if let Some(entry) = self.channels.get_mut(&channel) {
                 entry.strangers = (counted, strangers);

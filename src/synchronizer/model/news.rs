@@ -2,8 +2,12 @@
 //!
 //! Decides which peers' claims are compared with the ids this repo writes under. Never what the application is told.
 
-use super::{DocState, Link, Model};
-use crate::{collections::SortedSet, protocol::DocId, synchronizer::ChannelId};
+use super::{DocState, Model};
+use crate::{
+    collections::SortedSet,
+    protocol::{DocId, VersionVector},
+    synchronizer::ChannelId,
+};
 
 impl Model {
     /// How the peer at a channel stands to a document may have changed.
@@ -39,10 +43,13 @@ impl Model {
             None => false,
         };
         let Some((_, held)) = self.held(doc) else { return SortedSet::new() };
-        let beyond = |link: &Link, author: u64| link.known.as_ref().is_some_and(|known| known.get(author) > held.get(author));
-        let overtaken = |author: &u64| match channels.filter(|_| compared) {
-            Some(channels) => channels.iter().any(|channel| self.peek(*channel, doc).is_some_and(|link| beyond(link, *author))),
-            None => self.links(doc).any(|(_, link)| beyond(link, *author)),
+        let beyond = |known: Option<&VersionVector>, author: u64| known.is_some_and(|known| known.get(author) > held.get(author));
+        let overtaken = |author: &u64| {
+            self.holdings(doc).any(|(_, holding)| beyond(holding.version.as_ref(), *author))
+                || match channels.filter(|_| compared) {
+                    Some(channels) => channels.iter().any(|channel| beyond(self.claim(*channel, doc), *author)),
+                    None => self.links(doc).any(|(_, link)| beyond(link.known.as_ref(), *author)),
+                }
         };
         self.authors.iter().copied().filter(overtaken).collect()
     }
