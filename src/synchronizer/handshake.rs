@@ -4,7 +4,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
-    model::{Channel, DocState, Source},
+    model::{Channel, DocState, Link, Source},
 };
 use crate::{
     collections::SortedSet,
@@ -174,6 +174,7 @@ impl Synchronizer {
     pub(super) fn compare_unmentioned(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get(&channel) else { return };
         let relays = self.role() == Role::Relay && entry.role == Role::Relay;
+        let extended = self.model.is_extended(channel);
         let docs: Vec<_> = self
             .model
             .docs
@@ -185,7 +186,9 @@ impl Synchronizer {
                     || entry.is_unsynced()
                     || self.model.may_lack(channel, doc)
                     || link.is_some_and(|link| link.subscribed);
-                matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| link.known.is_none() && link.is_agreed())
+                // One that only told of it does not know that it is followed here.
+                let mentioned = |link: &Link| link.known.is_some() && !(extended && entry.opened && !link.asked);
+                matches!(entry.state, DocState::Ready) && concerned && link.is_none_or(|link| !mentioned(link) && link.is_agreed())
             })
             .map(|(doc, _)| doc.clone())
             .collect();

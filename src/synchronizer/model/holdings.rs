@@ -70,6 +70,8 @@ impl Model {
         self.touch(store, doc);
         let holdings = &mut self.docs.get_mut(doc)?.holdings;
         let at = holdings.iter().position(|(id, _)| *id == store).unwrap_or_else(|| {
+            // Nearly always there is one store.
+            holdings.reserve_exact(1);
             holdings.push((store, Holding::default()));
             holdings.len() - 1
         });

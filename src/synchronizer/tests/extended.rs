@@ -482,3 +482,19 @@ fn a_relay_believes_a_later_creation_only_from_who_might_have_deleted_the_earlie
         assert_eq!(effects.contains(&Effect::CreateDoc { doc: doc("d"), lineage: 5 }), deletion_allowed, "{effects:?}");
     }
 }
+
+#[test]
+fn a_relay_that_dialled_and_only_told_of_a_document_learns_that_it_is_followed() {
+    let version = vv(&[(7, 3)]);
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let open = bench.open("d");
+    let _ = bench.on(Input::DocChanged { doc: open, version: version.clone() });
+    let channel = ChannelId(1);
+    let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
+    let relay = Identity { capabilities: Some(Capabilities::own(Role::Relay)), ..id("2", PeerType::Service) };
+    let _ = bench.receive(channel, Message::EstablishRequest(relay));
+    let told = bench.receive(channel, Message::Heads { heads: vec![head("d", version.clone())], reply: false });
+    assert_eq!(sent(&told), [], "both have the same");
+    let told = bench.on(Input::TimerFired(Timer::Compare(channel)));
+    assert_eq!(sent(&told), [heads(channel, "d", version, true)]);
+}
