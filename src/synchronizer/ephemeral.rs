@@ -50,7 +50,7 @@ impl Synchronizer {
         let present = stores.iter().map(|store| &store.peer).filter(|author| is_present(author)).cloned().collect();
         // Anybody can say that it is a relay: that counts for one that was chosen.
         let chosen = |entry: &Channel| entry.role == Role::Relay && (entry.initiated || self.role() == Role::Leaf);
-        let from_relay = self.model.channels.get(&channel).is_some_and(chosen);
+        let from_relay = self.model.channels.get(&channel).is_some_and(|entry| chosen(entry));
         out.push(Effect::ApplyEphemeral { doc: doc.clone(), channel, hops, stores, present, from_relay });
         self.beat(doc, out);
     }

@@ -50,7 +50,7 @@ mod tests {
     fn who_is_asked_much_at_once_is_given_time_for_it_and_no_more_than_that() {
         let mut model = Model::new(0);
         let peer = ChannelId(1);
-        model.channels.insert(peer, Channel::new(ChannelKind::Network));
+        model.channels.insert(peer, Box::new(Channel::new(ChannelKind::Network)));
         model.now = Timestamp(1_000_000);
         let few: u64 = (0..128).map(|_| model.burden(peer)).sum();
         assert_eq!((few, model.delay_ms(peer)), (0, 0), "a few are answered in the usual time");
