@@ -9,6 +9,7 @@ use std::{
 
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
+use web_sys::MessageChannel;
 
 use super::panics;
 use crate::{
@@ -59,6 +60,21 @@ impl Env for BrowserEnv {
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<()> {
         Box::pin(Sleep::new(ms))
+    }
+
+    fn pause(&self) -> LocalBoxFuture<()> {
+        Box::pin(async {
+            let Ok(channel) = MessageChannel::new() else { return Sleep::new(0).await };
+            let (turn, come) = oneshot::channel();
+            let resume = Closure::once_into_js(move || {
+                let _ = turn.send(());
+            });
+            channel.port1().set_onmessage(Some(resume.unchecked_ref()));
+            if channel.port2().post_message(&JsValue::NULL).is_ok() {
+                let _ = come.await;
+            }
+            channel.port1().close();
+        })
     }
 
     fn contain(&self, work: &mut dyn FnMut()) -> Result<(), String> {

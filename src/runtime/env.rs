@@ -23,6 +23,11 @@ pub trait Env {
     /// Completes after `ms` milliseconds.
     fn sleep(&self, ms: u64) -> LocalBoxFuture<()>;
 
+    /// Completes when others have had a turn, also where timers of nobody's concern are kept waiting, as in a hidden page.
+    fn pause(&self) -> LocalBoxFuture<()> {
+        self.sleep(0)
+    }
+
     /// Runs `work` at once, and survives its panic. What the work had borrowed or locked may stay so for ever.
     ///
     /// # Errors

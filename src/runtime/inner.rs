@@ -82,6 +82,8 @@ pub(super) struct RepoInner {
     pub(super) stores: RefCell<SortedMap<ChannelId, Rc<OpenStore>>>,
     /// Documents that are to be read, all of one turn together.
     pub(super) reads: RefCell<SortedMap<ChannelId, Vec<Wanted>>>,
+    /// Removals under way, how many of each document, and whether it is to be read after them.
+    pub(super) removing: RefCell<SortedMap<(ChannelId, DocId), (u32, bool)>>,
     /// What a list shows of documents in stores.
     pub(super) stored: RefCell<SortedMap<DocId, Shelved>>,
     pub(super) adapters: RefCell<Vec<Rc<dyn Adapter>>>,
@@ -150,6 +152,7 @@ impl RepoInner {
             pipes: RefCell::default(),
             stores: RefCell::default(),
             reads: RefCell::default(),
+            removing: RefCell::default(),
             stored: RefCell::default(),
             adapters: RefCell::default(),
             listeners: RefCell::default(),

@@ -3,10 +3,11 @@
 //! Decides which reads a store is asked for together, and for how long what they gave keeps the page. Which documents are read the
 //! synchronizer decides; what becomes of their records is decided in `storage`.
 
-use std::{future::poll_fn, rc::Rc, task::Poll};
+use std::{future::poll_fn, mem::ManuallyDrop, rc::Rc, task::Poll};
 
 use super::{
-    LocalBoxFuture, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner, storage::OpenStore,
+    ErrorCode, LocalBoxFuture, RepoError, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner,
+    storage::OpenStore,
 };
 use crate::{
     protocol::DocId,
@@ -17,13 +18,16 @@ use crate::{
 const MAX_TOGETHER: usize = 256;
 /// … and what they may take in the store: a larger one is read alone, so that no other waits for it.
 const MAX_TOGETHER_BYTES: u64 = 256 * 1024;
+/// What one is taken to have as long as the store has not told what it has.
+const UNKNOWN_BYTES: u64 = MAX_TOGETHER_BYTES / 16;
 /// Milliseconds of putting documents into memory after which others get a turn.
 const SLICE_MS: u64 = 12;
 
 /// A document to be read.
 pub(super) struct Wanted {
     doc: DocId,
-    bytes: u64,
+    /// Bytes it takes in the store, if that is known.
+    bytes: Option<u64>,
     records: u32,
     /// The application was told that it takes long.
     told: bool,
@@ -32,11 +36,16 @@ pub(super) struct Wanted {
 impl RepoInner {
     /// Reads a document with the others that are asked for in this turn.
     pub(super) fn load_doc(&self, channel: ChannelId, doc: DocId) {
-        if !self.stores.borrow().contains_key(&channel) {
+        let Some(listed) = self.stores.borrow().get(&channel).map(|open| open.listed.get()) else { return };
+        if let Some((_, wanted)) = self.removing.borrow_mut().get_mut(&(channel, doc.clone())) {
+            // A read waits for no other work of its store, and would find what is about to go.
+            *wanted = true;
             return;
         }
-        let (bytes, records) = self.stored.borrow().get(&doc).map_or((0, 0), |shelved| (shelved.bytes, shelved.records));
-        let told = self.storage_works_on(&doc, StorageWork::Load, bytes, records);
+        let shelved = self.stored.borrow().get(&doc).copied();
+        let bytes = shelved.map(|shelved| shelved.bytes).or(listed.then_some(0));
+        let records = shelved.map_or(0, |shelved| shelved.records);
+        let told = self.storage_works_on(&doc, StorageWork::Load, bytes.unwrap_or(0), records);
         let mut reads = self.reads.borrow_mut();
         let wanted = reads.entry(channel).or_default();
         wanted.push(Wanted { doc, bytes, records, told });
@@ -53,8 +62,28 @@ impl RepoInner {
         }));
     }
 
+    /// A removal of a document has ended.
+    pub(super) fn removed(&self, removing: (ChannelId, DocId)) {
+        let mut all = self.removing.borrow_mut();
+        let Some((under_way, wanted)) = all.get_mut(&removing) else { return };
+        *under_way -= 1;
+        if *under_way > 0 {
+            return;
+        }
+        let wanted = *wanted;
+        all.remove(&removing);
+        drop(all);
+        if wanted {
+            let (channel, doc) = removing;
+            self.load_doc(channel, doc);
+        }
+    }
+
     fn read(&self, channel: ChannelId, together: Vec<Wanted>) {
-        let Some(open) = self.stores.borrow().get(&channel).cloned() else { return };
+        let Some(open) = self.stores.borrow().get(&channel).cloned() else {
+            return together.iter().for_each(|wanted| self.end_reading(wanted));
+        };
+        let steps = open.steps.get();
         let leased = self.authors.borrow().leased().is_some();
         let loads = open.store.load_all(together.iter().map(|wanted| wanted.doc.clone()).collect());
         let (weak, env) = (self.weak.clone(), Rc::clone(&self.env));
@@ -63,19 +92,34 @@ impl RepoInner {
             let mut since = env.now();
             for (wanted, loaded) in together.into_iter().zip(loaded) {
                 let Some(inner) = weak.upgrade() else { return };
-                let mut taking: LocalBoxFuture<()> = Box::pin(Rc::clone(&inner).take(channel, Rc::clone(&open), wanted, loaded, leased));
-                if poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await.is_pending() {
-                    // Somebody has to be asked first about this one.
-                    let inner = Rc::clone(&inner);
-                    env.spawn(Box::pin(async move {
-                        taking.await;
-                        inner.pump();
-                    }));
+                if open.has_moved(&wanted.doc, steps) {
+                    // It was written since: what was read may be older than what is known.
+                    inner.end_reading(&wanted);
+                    inner.load_doc(channel, wanted.doc);
+                    continue;
+                }
+                let (id, told) = (wanted.doc.clone(), wanted.told);
+                let taking = Rc::clone(&inner).take(channel, Rc::clone(&open), wanted, loaded, leased);
+                let mut taking: ManuallyDrop<LocalBoxFuture<()>> = ManuallyDrop::new(Box::pin(taking));
+                let mut state = Poll::Pending;
+                let contained = poll_fn(|context| Poll::Ready(env.contain(&mut || state = taking.as_mut().poll(context)))).await;
+                match (contained, state) {
+                    // What it holds may be in use for ever.
+                    (Err(message), _) => inner.not_taken(channel, &id, told, &message),
+                    (Ok(()), Poll::Ready(())) => drop(ManuallyDrop::into_inner(taking)),
+                    (Ok(()), Poll::Pending) => {
+                        // Somebody has to be asked first about this one.
+                        let (inner, taking) = (Rc::clone(&inner), ManuallyDrop::into_inner(taking));
+                        env.spawn(Box::pin(async move {
+                            taking.await;
+                            inner.pump();
+                        }));
+                    }
                 }
                 if env.now().since(since) >= SLICE_MS {
                     inner.pump();
                     drop(inner);
-                    env.sleep(0).await;
+                    env.pause().await;
                     since = env.now();
                 }
             }
@@ -83,6 +127,22 @@ impl RepoInner {
                 inner.pump();
             }
         }));
+    }
+
+    /// A panic ended the taking of a document: that is one that cannot be read, and costs no other.
+    fn not_taken(&self, channel: ChannelId, doc: &DocId, told: bool, message: &str) {
+        self.quarantine(doc, RepoError::new(ErrorCode::Panic, format!("document {doc:?} could not be read: {message}")));
+        self.enqueue(Input::LoadFailed { channel, doc: doc.clone() });
+        if told {
+            self.storage_worked_on(doc, StorageWork::Load, 0, 0);
+        }
+    }
+
+    /// The application is told that the reading it was told of has ended.
+    fn end_reading(&self, wanted: &Wanted) {
+        if wanted.told {
+            self.storage_worked_on(&wanted.doc, StorageWork::Load, wanted.bytes.unwrap_or(0), wanted.records);
+        }
     }
 
     /// Takes what a store gave of a document. `leased` says whether it was asked with the lease in hand.
@@ -94,7 +154,7 @@ impl RepoInner {
         loaded: Result<Option<StoredDoc>, StoreError>,
         leased: bool,
     ) {
-        let Wanted { doc: id, bytes, records, told } = wanted;
+        let id = wanted.doc.clone();
         match (loaded, self.doc(&id)) {
             (_, None) => {}
             (Ok(stored), Some(doc)) => {
@@ -133,9 +193,7 @@ impl RepoInner {
                 self.enqueue(Input::LoadFailed { channel, doc: id.clone() });
             }
         }
-        if told {
-            self.storage_worked_on(&id, StorageWork::Load, bytes, records);
-        }
+        self.end_reading(&wanted);
     }
 }
 
@@ -143,11 +201,12 @@ impl RepoInner {
 fn portions(wanted: Vec<Wanted>) -> Vec<Vec<Wanted>> {
     let (mut portions, mut bytes) = (Vec::<Vec<Wanted>>::new(), 0);
     for next in wanted {
-        bytes += next.bytes;
+        let weight = next.bytes.unwrap_or(UNKNOWN_BYTES);
+        bytes += weight;
         match portions.last_mut() {
             Some(last) if last.len() < MAX_TOGETHER && bytes <= MAX_TOGETHER_BYTES => last.push(next),
             _ => {
-                bytes = next.bytes;
+                bytes = weight;
                 portions.push(vec![next]);
             }
         }
@@ -160,16 +219,21 @@ fn portions(wanted: Vec<Wanted>) -> Vec<Vec<Wanted>> {
 mod tests {
     use super::*;
 
-    fn sizes(bytes: &[u64]) -> Vec<usize> {
+    fn portions_of(bytes: impl Iterator<Item = Option<u64>>) -> Vec<usize> {
         let doc = DocId::new("d").unwrap();
-        let wanted = bytes.iter().map(|bytes| Wanted { doc: doc.clone(), bytes: *bytes, records: 1, told: false });
+        let wanted = bytes.map(|bytes| Wanted { doc: doc.clone(), bytes, records: 1, told: false });
         portions(wanted.collect()).iter().map(Vec::len).collect()
+    }
+
+    fn sizes(bytes: &[u64]) -> Vec<usize> {
+        portions_of(bytes.iter().copied().map(Some))
     }
 
     #[test]
     fn small_documents_are_read_together_and_a_large_one_alone() {
         assert_eq!(sizes(&[]), [] as [usize; 0]);
         assert_eq!(sizes(&[0; 1_000]), [256, 256, 256, 232]);
+        assert_eq!(portions_of([None; 40].into_iter()), [16, 16, 8], "nobody knows yet how large they are");
         assert_eq!(sizes(&[1, 2, 3, MAX_TOGETHER_BYTES, 4, 5]), [3, 1, 2]);
         assert_eq!(sizes(&[MAX_TOGETHER_BYTES * 9; 3]), [1, 1, 1]);
         assert_eq!(sizes(&[MAX_TOGETHER_BYTES / 2; 5]), [2, 2, 1]);

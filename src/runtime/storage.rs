@@ -53,6 +53,10 @@ pub(super) struct OpenStore {
     fragile: RefCell<Fragile>,
     /// Something was committed that the disk may not have.
     relaxed: Cell<bool>,
+    /// It has told which documents it has.
+    pub(super) listed: Cell<bool>,
+    /// How often something of any document was given to it or confirmed by it.
+    pub(super) steps: Cell<u64>,
 }
 
 /// The records of a document this repo has read or written.
@@ -65,6 +69,8 @@ struct Records {
     size: StoredSize,
     /// What this repo has trimmed from their history.
     trimmed: VersionVector,
+    /// The last step of the store that concerned them.
+    step: u64,
 }
 
 impl Records {
@@ -106,7 +112,25 @@ struct Pending {
 
 impl OpenStore {
     pub(super) fn new(store: Rc<dyn Store>, adapter: usize) -> Self {
-        Self { store, adapter, records: RefCell::default(), fragile: RefCell::default(), relaxed: Cell::new(false) }
+        Self {
+            store,
+            adapter,
+            records: RefCell::default(),
+            fragile: RefCell::default(),
+            relaxed: Cell::new(false),
+            listed: Cell::new(false),
+            steps: Cell::new(0),
+        }
+    }
+
+    fn step(&self) -> u64 {
+        self.steps.set(self.steps.get() + 1);
+        self.steps.get()
+    }
+
+    /// Returns whether what was read of a document after that many steps may be older than what is known of it.
+    pub(super) fn has_moved(&self, doc: &DocId, steps: u64) -> bool {
+        self.records.borrow().get(doc).is_some_and(|known| known.step > steps)
     }
 
     /// Forgets which records a document has: it left memory, and they are read when it comes back.
@@ -131,6 +155,7 @@ impl RepoInner {
                     let docs = infos.iter().map(|info| (info.doc.clone(), remembered(&info.index))).collect();
                     let live = infos.into_iter().filter(|info| !info.index.is_deleted());
                     inner.storage_works(true);
+                    open.listed.set(true);
                     inner.stored.borrow_mut().extend(live.map(|info| (info.doc, Shelved::from(&info.index))));
                     inner.enqueue(Input::Listed { channel, docs });
                     return inner.remove_unheard(open.adapter);
@@ -310,6 +335,7 @@ impl RepoInner {
                 *known = Records { trimmed, waiting: std::mem::take(&mut known.waiting), ..Records::default() };
             }
             known.add(&record);
+            known.step = open.step();
             let own = u32::try_from(known.keys.len()).unwrap_or(u32::MAX);
             known.size.records = totals.get(&doc).copied().unwrap_or(own).max(own);
             known.size.foreign = known.size.records - own;
@@ -343,7 +369,12 @@ impl RepoInner {
                 keepers: Vec::new(),
                 creator: None,
             };
-            open.records.borrow_mut().entry(doc.id.clone()).or_default().waiting.push((key, end.clone()));
+            let step = open.step();
+            let mut records = open.records.borrow_mut();
+            let known = records.entry(doc.id.clone()).or_default();
+            known.waiting.push((key, end.clone()));
+            known.step = step;
+            drop(records);
             let written = open.store.commit(vec![write], self.safety);
             self.env.spawn(Box::pin(async move {
                 // A failure costs nothing: whoever gave it has it still, and has not been told that it is kept.
@@ -453,6 +484,8 @@ impl RepoInner {
         open.records.borrow_mut().remove(&doc);
         self.release(&doc);
         self.authors.borrow_mut().dropped(&doc);
+        let removing = (channel, doc.clone());
+        self.removing.borrow_mut().entry(removing.clone()).or_default().0 += 1;
         let weak = self.weak.clone();
         // Both are asked for now, so that what is written next comes after them.
         let noted = self.drop_authors(&open.store, &doc);
@@ -464,6 +497,9 @@ impl RepoInner {
         self.env.spawn(Box::pin(async move {
             let removed = removed.await;
             let problem = removed.as_ref().err().map(StorageProblem::from);
+            if let Some(inner) = weak.upgrade() {
+                inner.removed(removing);
+            }
             let outcome = removed.map_err(|error| storage_error(&format!("delete document {doc:?}"), error));
             if let (Err(error), Some(problem), Some(inner)) = (&outcome, problem, weak.upgrade()) {
                 inner.storage_failed(problem, error.clone());

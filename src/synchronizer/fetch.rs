@@ -57,7 +57,20 @@ impl Synchronizer {
             }
             out.push(Effect::Send { channel, message: Message::Want { doc: doc.clone(), lineage, ranges } });
         }
-        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS + longest, out);
+        self.watch_fetches(doc, FETCH_TIMEOUT_MS + longest, now, out);
+    }
+
+    /// Looks at the fetches of a document after so many milliseconds, also if that was to be done later.
+    fn watch_fetches(&mut self, doc: &DocId, after_ms: u64, now: Timestamp, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.docs.get_mut(doc) else { return };
+        let (timer, due) = (Timer::Fetch(doc.clone()), now.plus(after_ms));
+        if entry.fetch_due > due {
+            self.model.armed.remove(&timer);
+        }
+        if !self.model.armed.contains(&timer) {
+            entry.fetch_due = due;
+            self.model.arm(timer, after_ms, out);
+        }
     }
 
     /// Forgets fetches whose operations are here, and those whose source has gone.
@@ -122,7 +135,7 @@ impl Synchronizer {
             }
         }
         if let Some(after) = next {
-            self.model.arm(Timer::Fetch(doc.clone()), after.max(1), out);
+            self.watch_fetches(doc, after.max(1), now, out);
         }
         if !late.is_empty() {
             self.plan(doc, true, now, out);
@@ -171,7 +184,7 @@ impl Synchronizer {
                 entry.fetches.entry(author).or_insert(Fetch { channel, end, since: now, patience_ms: 0, answered: true, arrived: true });
             fetch.end = fetch.end.max(end);
         }
-        self.model.arm(Timer::Fetch(doc.clone()), FETCH_TIMEOUT_MS, out);
+        self.watch_fetches(doc, FETCH_TIMEOUT_MS, now, out);
     }
 }
 

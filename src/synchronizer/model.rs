@@ -190,6 +190,8 @@ pub(super) struct Doc {
     pub(super) kept: VersionVector,
     /// Operations asked for, by author.
     pub(super) fetches: SortedMap<u64, Fetch>,
+    /// When they are looked at, if `Timer::Fetch` is armed.
+    pub(super) fetch_due: Timestamp,
     /// The application holds a handle.
     pub(super) opened: bool,
     /// When it was last asked for or changed.

@@ -49,7 +49,8 @@ pub(super) async fn load_all(database: IdbDatabase, docs: &[DocId]) -> Result<Ve
     }
     let mut loaded = Vec::with_capacity(docs.len());
     let mut unnamed = Vec::new();
-    for (at, (doc, asked)) in docs.iter().zip(&asked).enumerate() {
+    // What was read goes as it is taken: together they may be large.
+    for (at, (doc, asked)) in docs.iter().zip(asked).enumerate() {
         loaded.push(match asked.answer() {
             Err(error) => Err(error),
             Ok((values, index)) => match named(&values, &index) {

@@ -498,3 +498,20 @@ fn a_relay_that_dialled_and_only_told_of_a_document_learns_that_it_is_followed()
     let told = bench.on(Input::TimerFired(Timer::Compare(channel)));
     assert_eq!(sent(&told), [heads(channel, "d", version, true)]);
 }
+
+#[test]
+fn a_source_that_takes_the_place_of_a_busy_one_is_given_the_usual_time() {
+    let mut bench = bench(Interest::Opened, AllowAll);
+    let open = bench.open("d");
+    let (busy, other) = (pipe(&mut bench, 1, "2"), pipe(&mut bench, 2, "3"));
+    let _: u64 = (0..10_000).map(|_| bench.sync.model.burden(busy)).sum();
+    let version = vv(&[(9, 1)]);
+    let asked = bench.receive(busy, told("d", version.clone(), true));
+    assert!(sent(&asked).contains(&want(busy, "d", &[range(9, 0, 1)])), "{asked:?}");
+    let patient = |effect: &Effect| matches!(effect, Effect::SetTimer { timer: Timer::Fetch(_), after_ms } if *after_ms > 15_000);
+    assert!(asked.iter().any(patient), "{asked:?}");
+    let _ = bench.receive(other, told("d", version, true));
+    let left = bench.on(Input::ChannelClosed { channel: busy });
+    assert!(sent(&left).contains(&want(other, "d", &[range(9, 0, 1)])), "{left:?}");
+    assert!(left.contains(&timer(Timer::Fetch(open), fetch::FETCH_TIMEOUT_MS)), "{left:?}");
+}
