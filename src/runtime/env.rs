@@ -23,7 +23,7 @@ pub trait Env {
     /// Completes after `ms` milliseconds.
     fn sleep(&self, ms: u64) -> LocalBoxFuture<()>;
 
-    /// Completes when others have had a turn, also where timers of nobody's concern are kept waiting, as in a hidden page.
+    /// Completes when others have had a turn, without delay also in a hidden page, whose timers browsers keep waiting.
     fn pause(&self) -> LocalBoxFuture<()> {
         self.sleep(0)
     }
