@@ -146,8 +146,8 @@ pub(super) struct Channel {
     pub(super) looks: (Timestamp, u32, usize),
     /// Authors unknown here in what the peer said it has of documents: when they were counted, and in what it said since.
     strangers: (usize, usize),
-    /// Until when it is taken to be busy with what it was asked.
-    busy: Timestamp,
+    /// Since when, and for how many milliseconds from then, it is taken to be busy with what it was asked.
+    busy: (Timestamp, u64),
     /// Documents it was not allowed to create, some of them.
     pub(super) uncreated: SortedSet<DocId>,
     /// Documents both sides followed when they were hidden from it.
@@ -341,7 +341,7 @@ impl Channel {
             uncreated: SortedSet::new(),
             withdrawn: SortedSet::new(),
             introduced: 0,
-            busy: Timestamp::default(),
+            busy: (Timestamp::default(), 0),
         }
     }
 

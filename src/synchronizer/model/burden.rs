@@ -15,9 +15,9 @@ const MAX_BUSY_MS: u64 = 600_000;
 /// Given in steps, so that what was asked in a row is asked again together.
 const STEP_MS: u64 = 1_024;
 
-/// Returns for how long a peer is busy. One that seems to be for longer than that is a clock's that was set back.
-fn left(busy: Timestamp, now: Timestamp) -> u64 {
-    Some(busy.since(now)).filter(|left| *left <= MAX_BUSY_MS).unwrap_or(0)
+/// Returns for how many milliseconds a peer is busy that was for `ms` at `since`: for none if the clock was set back after that.
+fn left((since, ms): (Timestamp, u64), now: Timestamp) -> u64 {
+    if now < since { 0 } else { ms.saturating_sub(now.since(since)) }
 }
 
 /// Returns how much longer than usual that is.
@@ -31,7 +31,7 @@ impl Model {
         let now = self.now;
         let Some(entry) = self.channels.get_mut(&channel) else { return 0 };
         let left = left(entry.busy, now);
-        entry.busy = now.plus((left + ANSWER_MS).min(MAX_BUSY_MS));
+        entry.busy = (now, (left + ANSWER_MS).min(MAX_BUSY_MS));
         beyond(left)
     }
 
@@ -60,7 +60,9 @@ mod tests {
         assert_eq!(model.delay_ms(peer), 5 * STEP_MS);
         let _: u64 = (0..1_000_000).map(|_| model.burden(peer)).sum();
         assert_eq!(model.delay_ms(peer), (MAX_BUSY_MS - USUAL_MS).next_multiple_of(STEP_MS));
-        // A clock that is set back makes nobody busy for hours.
+        // A clock that is set back, however far, makes nobody busy for that long.
+        model.now = Timestamp(1_014_999);
+        assert_eq!((model.delay_ms(peer), model.burden(peer)), (0, 0));
         model.now = Timestamp(1_000);
         assert_eq!((model.delay_ms(peer), model.burden(peer)), (0, 0));
         assert_eq!(model.delay_ms(ChannelId(2)), 0);
