@@ -187,10 +187,29 @@ impl RepoInner {
         self.authors.borrow_mut().note(&doc.id, &doc.oplog_version());
     }
 
-    /// Tells the table of a store that a document is about to be dropped there. Asked for before that is, it is done before.
-    pub(super) fn drop_authors(&self, store: &Rc<dyn Store>, doc: &DocId) -> LocalBoxFuture<()> {
-        let doc = hash(doc);
-        insist(Rc::clone(&self.env), Rc::clone(store), move |table| table.drop_doc(doc))
+    /// Tells the table of a store that a document is about to be dropped there. Asked for before that is, it is done before. A store that
+    /// fails is told once it works again, however often the document was dropped meanwhile.
+    pub(super) fn drop_authors(&self, channel: ChannelId, store: &Rc<dyn Store>, doc: &DocId) {
+        let dropping = (channel, doc.clone());
+        if let Some(again) = self.dropping.borrow_mut().get_mut(&dropping) {
+            *again = true;
+            return;
+        }
+        self.dropping.borrow_mut().insert(dropping.clone(), false);
+        let (weak, env, store, hash) = (self.weak.clone(), Rc::clone(&self.env), Rc::clone(store), hash(doc));
+        let mut told = insist(Rc::clone(&env), Rc::clone(&store), move |table| table.drop_doc(hash));
+        self.env.spawn(Box::pin(async move {
+            loop {
+                told.await;
+                let Some(inner) = weak.upgrade().filter(|inner| !inner.closed.get()) else { return };
+                let mut all = inner.dropping.borrow_mut();
+                if !all.get_mut(&dropping).is_some_and(std::mem::take) {
+                    all.remove(&dropping);
+                    return;
+                }
+                told = insist(Rc::clone(&env), Rc::clone(&store), move |table| table.drop_doc(hash));
+            }
+        }));
     }
 
     /// Gives the lease back, if all that was written under it is on disk. Nothing may be written any more.

@@ -488,12 +488,11 @@ impl RepoInner {
         self.removing.borrow_mut().entry(removing.clone()).or_default().0 += 1;
         let weak = self.weak.clone();
         // Both are asked for now, so that what is written next comes after them.
-        let noted = self.drop_authors(&open.store, &doc);
+        self.drop_authors(channel, &open.store, &doc);
         let removed = match tombstone {
             Some(tombstone) => open.store.bury(&doc, tombstone),
             None => open.store.remove(&doc),
         };
-        self.env.spawn(noted);
         self.env.spawn(Box::pin(async move {
             let removed = removed.await;
             let problem = removed.as_ref().err().map(StorageProblem::from);

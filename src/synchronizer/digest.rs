@@ -36,7 +36,7 @@ struct Followed {
 
 impl Synchronizer {
     pub(super) fn speaks_digest(&self, channel: ChannelId) -> bool {
-        self.model.channels.get(&channel).is_some_and(|entry| entry.features.includes(Features::DIGEST))
+        self.model.is_extended(channel) && self.model.channels.get(&channel).is_some_and(|entry| entry.features.includes(Features::DIGEST))
     }
 
     /// Compares everything with every peer that is due: of two peers, the one with the lower id begins.

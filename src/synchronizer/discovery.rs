@@ -218,6 +218,9 @@ impl Synchronizer {
         if !self.model.has_time(channel, filter.as_ref().map_or(self.model.catalogue.len(), Vec::len), false, now) {
             return;
         }
+        if let Some(entry) = self.model.channels.get_mut(&channel) {
+            entry.directory |= filter.is_none();
+        }
         let docs = match filter {
             Some(docs) => {
                 let named: SortedSet<DocId> = docs.into_iter().filter(|doc| self.model.catalogue.contains_key(doc)).collect();
@@ -226,6 +229,17 @@ impl Synchronizer {
             None => self.model.catalogue.keys().filter(|doc| self.permissions.visibility(doc, &peer)).cloned().collect(),
         };
         out.push(Effect::Send { channel, message: Message::DirectoryResponse { docs } });
+    }
+
+    /// A store has told of documents: who asked for all before hears of them, and another relay compares them.
+    pub(super) fn catch_up(&mut self, channel: ChannelId, new: &[DocId], now: Timestamp, out: &mut Vec<Effect>) {
+        if self.model.channels.get(&channel).is_some_and(|entry| entry.directory) {
+            let docs: Vec<_> = new.iter().filter(|doc| self.sees(channel, doc)).cloned().collect();
+            if !docs.is_empty() {
+                out.push(Effect::Send { channel, message: Message::NewDoc { docs } });
+            }
+        }
+        self.compare_listed(channel, now, out);
     }
 
     pub(super) fn discovery_wanted(&mut self, out: &mut Vec<Effect>) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     collections::SortedSet,
-    protocol::{DocId, Features, Identity, Message, PeerType, Role},
+    protocol::{DocId, Identity, Message, PeerType, Role},
 };
 
 /// Milliseconds the side that was greeted waits for what the other asks by itself.
@@ -79,13 +79,12 @@ impl Synchronizer {
             entry.features = own.shared(theirs);
             entry.role = theirs.role;
         }
-        let digest = entry.features.includes(Features::DIGEST);
         self.meet_relay(channel, &identity, now);
         self.model.recall_introduced(channel, &identity.peer_id);
         if !known {
             out.push(Effect::Emit(Event::PeerConnected(identity.peer_id)));
         }
-        if digest {
+        if self.speaks_digest(channel) {
             self.model.arm(Timer::Digest, self.config.digest_period_ms, out);
         }
         Established::New
@@ -168,6 +167,16 @@ impl Synchronizer {
         let unmentioned = |doc: &&DocId| self.model.peek(channel, doc).is_none_or(|link| link.known.is_none() && link.is_agreed());
         let kept: Vec<_> = self.model.catalogue.keys().filter(unmentioned).cloned().collect();
         self.compare_away(channel, kept, now, out);
+    }
+
+    /// A store has told of documents since the peer came.
+    pub(super) fn compare_listed(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
+        let relays = self.role() == Role::Relay && self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
+        if relays && self.speaks_digest(channel) {
+            self.begin_digest(channel, false, out);
+        } else if relays && self.model.is_extended(channel) {
+            self.compare_kept(channel, now, out);
+        }
     }
 
     /// Asks a peer about the documents that concern it and that it has said nothing of.

@@ -144,6 +144,8 @@ pub(super) struct Channel {
     pub(super) acks_due: SortedSet<DocId>,
     /// Comparisons by sums and directories the peer asked for, the documents looked at for that, and since when they are counted.
     pub(super) looks: (Timestamp, u32, usize),
+    /// It asked which documents there are.
+    pub(super) directory: bool,
     /// Authors unknown here in what the peer said it has of documents: when they were counted, and in what it said since.
     strangers: (usize, usize),
     /// Since when, and for how many milliseconds from then, it is taken to be busy with what it was asked.
@@ -337,6 +339,7 @@ impl Channel {
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
             looks: (Timestamp::default(), 0, 0),
+            directory: false,
             strangers: (0, 0),
             uncreated: SortedSet::new(),
             withdrawn: SortedSet::new(),

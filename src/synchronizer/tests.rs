@@ -12,6 +12,7 @@ mod hostile;
 mod inputs;
 mod keepers;
 mod limits;
+mod listing;
 mod loss;
 mod records;
 mod settle;

@@ -266,6 +266,27 @@ fn a_session_that_dropped_what_it_wrote_before_its_store_was_there_gives_nothing
     user.read_and_edit(second, "a");
 }
 
+#[test]
+fn a_disk_that_stays_broken_does_not_gather_attempts_to_tell_it_of_a_dropped_document() {
+    let mut user = User::new(7);
+    let mut first = user.open(5, false);
+    user.edit(&mut first, "a");
+    user.world.run(200);
+    user.close(first);
+    let mut second = user.open(5, false);
+    user.edit(&mut second, "b");
+    user.world.run(200);
+    let before = user.world.clock.pending();
+    user.disk.fail_writes.set(true);
+    let _refused = second.repo.forget("a");
+    user.world.run(600_000);
+    let pending = user.world.clock.pending();
+    assert!(pending <= before + 4, "{pending} timers are pending, {before} before");
+    user.disk.fail_writes.set(false);
+    user.world.run(60_000);
+    user.read_and_edit(second, "a");
+}
+
 /// Whatever happens to tabs, disk and link, no operation id is given twice.
 #[test]
 fn no_two_sessions_ever_write_under_the_same_id() {

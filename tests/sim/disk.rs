@@ -301,6 +301,9 @@ impl Store for Connection {
     fn remove(&self, doc: &DocId) -> LocalBoxFuture<Result<(), StoreError>> {
         let doc = doc.clone();
         self.later(move |disk| {
+            if disk.fail_writes.get() {
+                return Err(StoreError::Full("injected".into()));
+            }
             disk.docs.borrow_mut().remove(&doc);
             Ok(())
         })

@@ -1,0 +1,70 @@
+//! What a store tells of after peers have come: effects compared by equality.
+
+use super::{
+    extended::{bench, extended, head, sent},
+    inputs::listed,
+    *,
+};
+use crate::protocol::{
+    Capabilities,
+    extension::{Part, Sum},
+};
+
+/// A relay that dialled this side, with some of the features.
+fn relay(bench: &mut Bench, features: Features) -> (ChannelId, Vec<Effect>) {
+    let channel = ChannelId(1);
+    let capabilities = Some(Capabilities { features, ..Capabilities::own(Role::Relay) });
+    let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
+    let identity = Identity { capabilities, ..extended("2", Role::Relay) };
+    (channel, bench.receive(channel, Message::EstablishRequest(identity)))
+}
+
+/// Two documents that others have as well.
+fn two() -> Vec<(DocId, Stored)> {
+    let version = vv(&[(7, 3)]);
+    ["d", "e"].into_iter().map(|name| (doc(name), Stored { confirmed: version.clone(), ..on_disk(&version) })).collect()
+}
+
+#[test]
+fn who_asked_what_there_is_before_a_store_was_read_is_told_of_what_it_has() {
+    let hidden = SortedSet::from([doc("e")]);
+    let mut bench = Bench::new(Interest::Everything, Forbid { visibility: RefCell::new(hidden), ..Forbid::default() });
+    bench.store();
+    let (asked, _) = (bench.network(1, "2"), bench.network(2, "3"));
+    assert_eq!(
+        bench.receive(asked, Message::DirectoryRequest { docs: None }),
+        [Effect::Send { channel: asked, message: Message::DirectoryResponse { docs: Vec::new() } }]
+    );
+    let told = bench.on(listed(two()));
+    assert_eq!(sent(&told), [Effect::Send { channel: asked, message: Message::NewDoc { docs: vec![doc("d")] } }]);
+    assert_eq!(sent(&bench.on(listed(two()))), [], "nothing is new the second time");
+}
+
+#[test]
+fn relays_compare_what_a_store_told_of_after_they_had_met() {
+    let mut comparing = bench(Interest::Everything, AllowAll);
+    comparing.store();
+    let (channel, _) = relay(&mut comparing, Features::ALL);
+    let told = sent(&comparing.on(listed(two())));
+    let [Effect::Send { channel: to, message: Message::Digest { sums, reply: false, .. } }] = told.as_slice() else { panic!("{told:?}") };
+    let whole = Part { depth: 0, prefix: 0 };
+    assert!(matches!(sums.as_slice(), [Sum { part, count: 2, .. }] if *part == whole) && *to == channel, "{told:?}");
+
+    let mut plain = bench(Interest::Everything, AllowAll);
+    plain.store();
+    let features = Features::HEADS.or(Features::ACK).or(Features::LINEAGE);
+    let (channel, _) = relay(&mut plain, features);
+    let told = sent(&plain.on(listed(two())));
+    let heads = ["d", "e"].map(|name| head(name, vv(&[(7, 3)]))).to_vec();
+    assert_eq!(told, [Effect::Send { channel, message: Message::Heads { heads, reply: true } }]);
+}
+
+#[test]
+fn a_peer_that_does_not_speak_all_that_sums_lead_to_is_sent_none() {
+    let mut bench = bench(Interest::Everything, AllowAll);
+    bench.store();
+    let (_, met) = relay(&mut bench, Features::HEADS.or(Features::LINEAGE).or(Features::DIGEST));
+    assert!(!met.iter().any(|effect| matches!(effect, Effect::SetTimer { timer: Timer::Digest, .. })), "{met:?}");
+    let _ = bench.on(listed(two()));
+    assert_eq!(sent(&bench.on(Input::TimerFired(Timer::Digest))), []);
+}
