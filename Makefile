@@ -32,7 +32,7 @@ pkg: ## the npm package in pkg/
 pkg-core: ## a smaller package in pkg-core/, without JSON updates, JSONPath, diagnostic members, records and backups
 	@scripts/setup-wasm.sh
 	@scripts/build-pkg.sh --core
-	@node scripts/size.mjs pkg-core
+	@node scripts/size.mjs --check pkg-core
 
 hub: ## target/release/corella-hub
 	@echo "==> building the hub" >&2

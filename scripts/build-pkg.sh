@@ -27,7 +27,7 @@ dir=$profile
 [ $profile != dev ] || dir=debug
 say() { printf '==> %s\n' "$*" >&2; }
 
-cargo=(cargo) settings=() flags=()
+cargo=(cargo) settings=() flags=() std=stock
 if [ $profile = wasm ]; then
   # Small functions are not copied into each place that calls them. Results of several values are passed in memory: with less code on both sides.
   flags+=(-Cllvm-args=-inline-threshold=10 -Ctarget-feature=-multivalue)
@@ -37,6 +37,7 @@ if [ $profile = wasm ]; then
   if [ -n "${WASM_SIZED-}" ]; then
     # A panic is a bare trap here: what it says, and where, is in the development build.
     read -ra cargo <<<"$WASM_SIZED cargo"
+    std=sized
     settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size,backtrace-trace-only -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
     flags+=(-Zlocation-detail=none)
   fi
@@ -48,7 +49,7 @@ say "building the wasm module ($build, $profile)"
 # The stack pointer is exported so that the glue can put it back after a panic.
 "${cargo[@]}" rustc --quiet --profile $profile --target $T --lib --crate-type cdylib "${features[@]}" "${settings[@]}" -- -C link-arg=--export=__stack_pointer
 built=$td/$T/$dir/corella.wasm
-stamp="$build $profile $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/*.mjs tools/package-lock.json | sha256sum | cut -d' ' -f1)"
+stamp="$build $profile $std $(sha256sum "$built" | cut -d' ' -f1) $(cat pkg-template/*.* pkg-template/core/* LICENSE-MIT scripts/build-pkg.sh scripts/*.mjs tools/package-lock.json | sha256sum | cut -d' ' -f1)"
 if [ "$(cat $out/.stamp 2>/dev/null)" = "$stamp" ]; then
   say "$out/ is up to date"
   exit 0
@@ -66,6 +67,7 @@ if [ $profile = wasm ]; then
   node scripts/stub-backtraces.mjs $module
   # Locals as the compiler left them compress better than fewer of them.
   wasm-opt -O1 --skip-pass=simplify-locals --debuginfo $module -o $module
+  node scripts/even-accesses.mjs $module
   node scripts/order-functions.mjs $module
   wasm-opt --reorder-functions-by-name --strip-debug $module -o $module
 fi

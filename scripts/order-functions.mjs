@@ -6,9 +6,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { read, write } from "./wasm.mjs";
 
 /** Functions resemble each other by the pieces of this many bytes that are in both. */
-const PIECE = 6;
+const PIECE = 4;
 /** Pieces that more functions have say nothing. */
-const COMMON = 500;
+const COMMON = 2000;
+/** What the functions before the last one count, of what the one after each counts; and less than which they count no more. */
+const FADE = 0.5;
+const FAINT = 0.001;
 
 const path = process.argv[2];
 const module = read(readFileSync(path));
@@ -31,10 +34,12 @@ pieces.forEach((found, i) => {
   }
 });
 
-// From each function to the one left that is most like it; where none is, on with the next by name.
+// On to the one left that is most like the last one, and those before it; where none is, by name.
 const byName = names.map((_, i) => i).sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : a - b));
 const placed = new Uint8Array(bodies.length);
 const shared = new Uint32Array(bodies.length);
+const likeness = new Float64Array(bodies.length);
+let likely = [];
 const order = [];
 let next = 0;
 function mostLike(current) {
@@ -48,12 +53,19 @@ function mostLike(current) {
       shared[other] += 1;
     }
   }
-  let [best, most] = [-1, 0];
+  likely = likely.filter((other) => {
+    likeness[other] *= FADE;
+    if (!placed[other] && likeness[other] >= FAINT) return true;
+    likeness[other] = 0;
+    return false;
+  });
   for (const other of like) {
-    const part = shared[other] / (pieces[current].size + pieces[other].size - shared[other]);
-    if (part > most) [best, most] = [other, part];
+    if (likeness[other] === 0) likely.push(other);
+    likeness[other] += shared[other] / Math.sqrt(pieces[current].size * pieces[other].size);
     shared[other] = 0;
   }
+  let [best, most] = [-1, 0];
+  for (const other of likely) if (likeness[other] > most) [best, most] = [other, likeness[other]];
   return best;
 }
 for (let current = -1; order.length < bodies.length; ) {

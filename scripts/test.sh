@@ -59,6 +59,7 @@ suite "headless Chromium, window" wasm cargo test --target wasm32-unknown-unknow
 suite "headless Chromium, worker" wasm cargo test --target wasm32-unknown-unknown --test worker
 
 if scripts/build-pkg.sh && scripts/build-pkg.sh --failpoints; then
+  suite "size of the package" node scripts/size.mjs --check
   suite "package in Node" node --test --test-reporter=tap pkg-template/tests/
   if scripts/build-pkg.sh --core --dev; then
     suite "core build in Node" node --test --test-reporter=tap tests/core/

@@ -44,6 +44,47 @@ fn locate(runs: usize, entries: &dyn Fn(usize) -> usize, compare: &dyn Fn(usize,
     Err((run, at))
 }
 
+/// Makes room for an entry where it belongs, and returns where that is then. Knows of entries only how large they are, so that the code is
+/// shared by all that are of a size.
+#[inline(never)]
+fn make_room<T>(runs: &mut Vec<Vec<T>>, (run, at): Place) -> Place {
+    let Some(entries) = runs.get_mut(run) else {
+        if let Some(last) = runs.last().filter(|last| last.len() < RUN) {
+            return (run - 1, last.len());
+        }
+        // Most maps never need a second run, nor that a second entry.
+        runs.reserve_exact(1);
+        runs.push(Vec::with_capacity(1));
+        return (run, 0);
+    };
+    if entries.len() < RUN {
+        return (run, at);
+    }
+    let upper = entries.split_off(RUN / 2);
+    runs.insert(run + 1, upper);
+    if at < RUN / 2 { (run, at) } else { (run + 1, at - RUN / 2) }
+}
+
+/// Joins a run that has become short with one beside it, or takes it out when nothing is left in it. Returns the empty run that is over: to
+/// drop it takes code of its own for each kind of entry.
+#[inline(never)]
+fn thin_out<T>(runs: &mut Vec<Vec<T>>, run: usize) -> Option<Vec<T>> {
+    let short = |run: usize| runs.get(run).is_some_and(|run| run.len() <= RUN / 4);
+    if runs.get(run)?.is_empty() {
+        return Some(runs.remove(run));
+    }
+    if !short(run) {
+        return None;
+    }
+    let next = if short(run + 1) { run + 1 } else { run };
+    if next == 0 || !short(next - 1) {
+        return None;
+    }
+    let mut entries = runs.remove(next);
+    runs[next - 1].append(&mut entries);
+    Some(entries)
+}
+
 /// A map in the order of its keys.
 #[derive(Clone)]
 pub struct SortedMap<K, V> {
@@ -132,49 +173,15 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 
     /// Adds an entry where it belongs, and returns where it is then.
-    fn put(&mut self, (run, at): Place, key: K, value: V) -> Place {
-        let Some(entries) = self.runs.get_mut(run) else {
-            return self.push(key, value);
-        };
-        entries.insert(at, (key, value));
-        if entries.len() <= RUN {
-            return (run, at);
-        }
-        let upper = entries.split_off(RUN / 2);
-        self.runs.insert(run + 1, upper);
-        if at < RUN / 2 { (run, at) } else { (run + 1, at - RUN / 2) }
-    }
-
-    /// Adds an entry after all others.
-    fn push(&mut self, key: K, value: V) -> Place {
-        let run = self.runs.len();
-        match self.runs.last_mut() {
-            Some(last) if last.len() < RUN => {
-                last.push((key, value));
-                (run - 1, last.len() - 1)
-            }
-            _ => {
-                // Most maps never need a second run.
-                self.runs.reserve_exact(1);
-                self.runs.push(vec![(key, value)]);
-                (run, 0)
-            }
-        }
+    fn put(&mut self, place: Place, key: K, value: V) -> Place {
+        let (run, at) = make_room(&mut self.runs, place);
+        self.runs[run].insert(at, (key, value));
+        (run, at)
     }
 
     fn take(&mut self, (run, at): Place) -> Option<(K, V)> {
-        let entries = self.runs.get_mut(run)?;
-        let taken = entries.remove(at);
-        if entries.is_empty() {
-            self.runs.remove(run);
-        } else if entries.len() <= RUN / 4 {
-            let short = |run: usize| self.runs.get(run).is_some_and(|run| run.len() <= RUN / 4);
-            let next = if short(run + 1) { run + 1 } else { run };
-            if next > 0 && short(next - 1) {
-                let mut entries = self.runs.remove(next);
-                self.runs[next - 1].append(&mut entries);
-            }
-        }
+        let taken = self.runs.get_mut(run)?.remove(at);
+        drop(thin_out(&mut self.runs, run));
         Some(taken)
     }
 

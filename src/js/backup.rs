@@ -4,9 +4,8 @@ use std::{cell::RefCell, panic::AssertUnwindSafe, rc::Rc};
 
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
-use super::{error, events, loro::object};
+use super::{error, events, loro::object, repo::to_promise};
 use crate::{
     browser::{LORO_EXTENDED_DATABASE, read_loro_extended},
     runtime::{ErrorCode, Export, Import, Imported, Progress, Repo, RepoError},
@@ -52,7 +51,7 @@ impl WasmExport {
     /// Gives `[piece, progress]`, or `undefined` at the end.
     pub fn next(&self) -> Promise {
         let slot = Rc::clone(&self.0);
-        future_to_promise(async move {
+        to_promise(async move {
             // Taken out while it works, so that nothing is borrowed meanwhile.
             let Some(mut export) = slot.borrow_mut().take() else { return Err(busy()) };
             let piece = export.next().await;
@@ -77,7 +76,7 @@ impl WasmImport {
     pub fn push(&self, bytes: &[u8]) -> Promise {
         let slot = Rc::clone(&self.0);
         let bytes = bytes.to_vec();
-        future_to_promise(async move {
+        to_promise(async move {
             let Some(mut import) = slot.borrow_mut().take() else { return Err(busy()) };
             let pushed = import.push(&bytes).await;
             events::drain();
@@ -90,7 +89,7 @@ impl WasmImport {
     /// Says that the file is over.
     pub fn finish(&self) -> Promise {
         let slot = Rc::clone(&self.0);
-        future_to_promise(async move {
+        to_promise(async move {
             let Some(import) = slot.borrow_mut().take() else { return Err(busy()) };
             let done = import.finish().await;
             events::drain();
@@ -102,7 +101,7 @@ impl WasmImport {
 /// Takes over what loro-extended keeps in a database of this origin.
 pub(super) fn import_loro_extended(repo: &Repo, database: Option<String>) -> Promise {
     let repo = repo.clone();
-    future_to_promise(async move {
+    to_promise(async move {
         let name = database.as_deref().unwrap_or(LORO_EXTENDED_DATABASE);
         let storage = |error: crate::runtime::StoreError| {
             error::to_js(&RepoError::new(ErrorCode::Storage, format!("database {name:?} could not be read: {error}")).with_cause(error))

@@ -5,13 +5,12 @@ use std::panic::AssertUnwindSafe;
 use js_sys::{Array, Function, JSON, Promise};
 use loro::LoroValue;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::{
     error, events,
     loro::{from_js, object, to_js},
     options::{device_to_js, owned},
-    repo::promise,
+    repo::{promise, to_promise},
 };
 use crate::{
     browser::env::contained,
@@ -26,7 +25,7 @@ pub struct WasmCollection(AssertUnwindSafe<Collection>);
 
 /// Makes a promise of a value.
 fn promised(work: LocalBoxFuture<Result<JsValue, RepoError>>) -> Promise {
-    let promise = future_to_promise(async move {
+    let promise = to_promise(async move {
         let done = contained(work).await.unwrap_or_else(|message| Err(RepoError::new(ErrorCode::Panic, message)));
         events::drain();
         done.map_err(|error| error::to_js(&error))

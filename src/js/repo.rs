@@ -55,9 +55,15 @@ impl Heard {
 #[wasm_bindgen(skip_typescript)]
 pub struct WasmRepo(AssertUnwindSafe<Inner>);
 
+/// Makes a promise of a future, with the same code for all kinds of futures.
+pub(super) fn to_promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let work: LocalBoxFuture<_> = Box::pin(work);
+    future_to_promise(work)
+}
+
 /// Makes a promise of a result of the runtime.
 pub(super) fn promise(work: LocalBoxFuture<Result<(), RepoError>>) -> Promise {
-    future_to_promise(async move {
+    to_promise(async move {
         let done = contained(work).await.unwrap_or_else(|message| Err(RepoError::new(ErrorCode::Panic, message)));
         events::drain();
         done.map(|()| JsValue::UNDEFINED).map_err(|error| error::to_js(&error))
@@ -211,7 +217,7 @@ impl WasmRepo {
     /// Reads what storage has of a document, damaged or not.
     pub fn salvage(&self, doc: &str) -> Promise {
         let salvaging = self.0.repo.salvage(doc);
-        future_to_promise(async move {
+        to_promise(async move {
             let records = salvaging.await.map_err(|error| error::to_js(&error))?;
             Ok(records.iter().map(raw_to_js).collect::<Array>().into())
         })

@@ -19,8 +19,11 @@ const RETRY_MS: u64 = 1_000;
 /// A store that has failed for so long is not one to write to.
 const ATTEMPTS: u32 = 20;
 
+/// What becomes of a store's table.
+type Change = Arc<dyn Fn(&mut LeaseTable) + Send + Sync>;
+
 /// Changes a store's table, in one transaction.
-fn change(store: &dyn Store, change: impl Fn(&mut LeaseTable) + Send + Sync + 'static) -> LocalBoxFuture<Option<LeaseTable>> {
+fn change(store: &dyn Store, change: Change) -> LocalBoxFuture<Option<LeaseTable>> {
     let amended = store.amend(
         TABLE,
         Arc::new(move |before| {
@@ -34,15 +37,15 @@ fn change(store: &dyn Store, change: impl Fn(&mut LeaseTable) + Send + Sync + 's
 }
 
 /// Changes a store's table, now or when the store works again: an id that stayed free would be used again.
-fn insist(env: Rc<dyn Env>, store: Rc<dyn Store>, how: impl Fn(&mut LeaseTable) + Clone + Send + Sync + 'static) -> LocalBoxFuture<()> {
-    let mut changed = change(&*store, how.clone());
+fn insist(env: Rc<dyn Env>, store: Rc<dyn Store>, how: Change) -> LocalBoxFuture<()> {
+    let mut changed = change(&*store, Arc::clone(&how));
     Box::pin(async move {
         for attempt in 0..ATTEMPTS {
             if changed.await.is_some() {
                 return;
             }
             env.sleep(RETRY_MS << attempt.min(5)).await;
-            changed = change(&*store, how.clone());
+            changed = change(&*store, Arc::clone(&how));
         }
     })
 }
@@ -60,7 +63,7 @@ impl RepoInner {
             return;
         }
         let (session, fresh) = (self.authors.borrow().session(), self.authors.borrow().fresh());
-        let leased = change(&*open.store, move |table| table.take(session, fresh));
+        let leased = change(&*open.store, Arc::new(move |table| table.take(session, fresh)));
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
             let table = leased.await;
@@ -131,7 +134,7 @@ impl RepoInner {
         let (leased, session) = (self.authors.borrow().leased(), self.authors.borrow().session());
         let store = self.lease_store.get().and_then(|channel| self.stores.borrow().get(&channel).map(|open| Rc::clone(&open.store)));
         let table = match store {
-            Some(store) => change(&*store, |_| {}).await,
+            Some(store) => change(&*store, Arc::new(|_| {})).await,
             None => None,
         };
         let stands = table.is_some_and(|table| table.of(session) == leased);
@@ -171,14 +174,15 @@ impl RepoInner {
         for (channel, store) in stores {
             let own = leased.filter(|_| self.lease_store.get() == Some(channel));
             let authors = authors.clone();
-            self.env.spawn(insist(Rc::clone(&self.env), store, move |table| {
+            let how: Change = Arc::new(move |table| {
                 table.retire(&authors);
                 if let Some(own) = own
                     && table.of(session) != Some(own)
                 {
                     table.put(session, own);
                 }
-            }));
+            });
+            self.env.spawn(insist(Rc::clone(&self.env), store, how));
         }
     }
 
@@ -197,7 +201,8 @@ impl RepoInner {
         }
         self.dropping.borrow_mut().insert(dropping.clone(), false);
         let (weak, env, store, hash) = (self.weak.clone(), Rc::clone(&self.env), Rc::clone(store), hash(doc));
-        let mut told = insist(Rc::clone(&env), Rc::clone(&store), move |table| table.drop_doc(hash));
+        let how: Change = Arc::new(move |table| table.drop_doc(hash));
+        let mut told = insist(Rc::clone(&env), Rc::clone(&store), Arc::clone(&how));
         self.env.spawn(Box::pin(async move {
             loop {
                 told.await;
@@ -207,7 +212,7 @@ impl RepoInner {
                     all.remove(&dropping);
                     return;
                 }
-                told = insist(Rc::clone(&env), Rc::clone(&store), move |table| table.drop_doc(hash));
+                told = insist(Rc::clone(&env), Rc::clone(&store), Arc::clone(&how));
             }
         }));
     }
@@ -236,7 +241,7 @@ impl RepoInner {
             return nothing;
         }
         let docs: SortedSet<u64> = self.authors.borrow().written(author).map(|(doc, _)| hash(doc)).collect();
-        let given = change(&*open.store, move |table| table.give_back(session, author, &docs));
+        let given = change(&*open.store, Arc::new(move |table| table.give_back(session, author, &docs)));
         Box::pin(async move {
             let _ = given.await;
         })

@@ -260,16 +260,25 @@ impl IndexedDbStore {
         self.shared.birth.borrow().clone().unwrap_or_default()
     }
 
-    /// Does `work` after all that was queued before, in the order of the calls.
-    fn queue<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> LocalBoxFuture<T> {
+    /// Gives what completes when all that was queued before is done, and what the next one waits for to be dropped.
+    fn turn(&self) -> (LocalBoxFuture<()>, oneshot::Sender<()>) {
         let (finished, tail) = oneshot::channel();
         let before = self.tail.replace(Some(tail));
-        Box::pin(async move {
+        let turn = Box::pin(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
+        });
+        (turn, finished)
+    }
+
+    /// Does `work` after all that was queued before, in the order of the calls.
+    fn queue<T: 'static>(&self, work: impl Future<Output = T> + 'static) -> LocalBoxFuture<T> {
+        let (turn, finished) = self.turn();
+        Box::pin(async move {
+            turn.await;
             let outcome = work.await;
-            let _ = finished.send(());
+            drop(finished);
             outcome
         })
     }
