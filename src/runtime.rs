@@ -40,8 +40,8 @@ pub use authors::{Authors, LeaseTable};
 pub use backoff::Backoff;
 pub use backup::{BackupError, Export, Import, Imported, Progress};
 pub use channel::{
-    Adapter, AdapterContext, AdapterSink, AdapterState, Amendment, Channel, ChannelStats, Committed, Confirmed, IndexEntry, Opening,
-    Problem, RawRecord, Record, RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterSink, AdapterState, Amendment, Channel, ChannelStats, Committed, IndexEntry, Opening, Problem,
+    RawRecord, Record, RecordKey, RecordKind, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
 };
 pub use doc_handle::{DocHandle, Durability, ReadyState, ReadyStatus, SyncKind, WaitOptions, WeakDocHandle};
 pub use env::{Env, LocalBoxFuture};

@@ -18,10 +18,10 @@ use corella::{
     hub::{NativeEnv, RedbStore},
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, LoadedRecords, LocalBoxFuture, RawRecord, Record,
-        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, LoadedRecords, LocalBoxFuture, RawRecord, Record, RecordKey,
+        RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
-    synchronizer::{ChannelKind, Creator, Timestamp},
+    synchronizer::{ChannelKind, Creator, Note, Timestamp},
 };
 use futures_executor::block_on;
 use redb::ReadableTable;
@@ -275,7 +275,7 @@ impl Store for Shelf {
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().bury(doc, tombstone)
     }
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>> {
         self.0.borrow().confirm(confirmed)
     }
     fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>> {

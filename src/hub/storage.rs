@@ -41,11 +41,11 @@ use redb::{
 use crate::{
     protocol::{DocId, Tombstone},
     runtime::{
-        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord,
-        Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_index,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, Record,
+        RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write, decode_index,
         encode_index,
     },
-    synchronizer::ChannelKind,
+    synchronizer::{ChannelKind, Note},
 };
 
 /// `(document, record key)` to `(kind, bytes)`.
@@ -87,7 +87,7 @@ enum Job {
     Salvage { doc: DocId, done: Answer<Vec<RawRecord>> },
     Bury { doc: DocId, tombstone: Tombstone, done: Answer<()> },
     Remove { doc: DocId, done: Answer<()> },
-    Confirm { confirmed: Vec<Confirmed>, done: Answer<()> },
+    Confirm { confirmed: Vec<Note>, done: Answer<()> },
     Amend { name: &'static str, change: Amendment, done: Answer<Option<Bytes>> },
     Load { doc: DocId, done: Answer<Option<StoredDoc>> },
     LoadAll { docs: Vec<DocId>, done: oneshot::Sender<Vec<Loaded>> },
@@ -214,7 +214,7 @@ impl Store for RedbStore {
         self.ask(|done| Job::Bury { doc, tombstone, done })
     }
 
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>> {
         self.ask(|done| Job::Confirm { confirmed, done })
     }
 
@@ -283,7 +283,7 @@ enum Change {
     Bury(DocId, Tombstone),
     Remove(DocId),
     Records(Box<RecordsWrite>),
-    Confirm(Vec<Confirmed>),
+    Confirm(Vec<Note>),
 }
 
 /// Who waits for a change.
@@ -601,7 +601,7 @@ fn bury_doc(transaction: &WriteTransaction, doc: &DocId, tombstone: &Tombstone) 
     Ok(())
 }
 
-fn confirm_doc(transaction: &WriteTransaction, confirmed: &Confirmed) -> Result<(), Failure> {
+fn confirm_doc(transaction: &WriteTransaction, confirmed: &Note) -> Result<(), Failure> {
     let doc = confirmed.doc.as_str();
     let mut table = transaction.open_table(INDEX)?;
     let mut index = read_index(&table, doc)?;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{Env, LoadedRecords, LocalBoxFuture, RecordsOpening, RecordsWrite, RepoError};
 use crate::{
     protocol::{DocId, Message, PeerId, Tombstone, VersionVector},
-    synchronizer::{ChannelId, ChannelKind, Creator, Mark, Timestamp, join_keepers},
+    synchronizer::{ChannelId, ChannelKind, Creator, Mark, Note, Timestamp, join_keepers},
 };
 
 /// What opens channels or a store: one WebSocket, one BroadcastChannel name, one database.
@@ -270,7 +270,7 @@ pub trait Store {
     fn bury(&self, doc: &DocId, tombstone: Tombstone) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Merges what another machine is known to have into the index records of documents, where those are of that creation; others are
     /// passed over. Completes when it is written, which need not be on disk: what is lost is found out again.
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>>;
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>>;
     /// Makes something else of a small value kept beside the documents, in one transaction, and gives it as it is then; completes when that
     /// is on disk, and everything written before it. What is not to change is not written.
     fn amend(&self, name: &'static str, change: Amendment) -> LocalBoxFuture<Result<Option<Bytes>, StoreError>>;
@@ -325,21 +325,6 @@ pub struct RawRecord {
 
 /// Makes the new value of [`Store::amend`] of the old one; `None` is no value. May be called again when a transaction has to be repeated.
 pub type Amendment = Arc<dyn Fn(Option<&[u8]>) -> Option<Bytes> + Send + Sync>;
-
-/// What another machine is known to have of one document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confirmed {
-    /// The document.
-    pub doc: DocId,
-    /// Which creation of it.
-    pub lineage: u64,
-    /// What the other machine has.
-    pub version: VersionVector,
-    /// What names the relays that have all of that, [`crate::synchronizer::MAX_KEEPERS`] at most.
-    pub keepers: Vec<u64>,
-    /// What takes the place of the marks noted before; `None` if they stay.
-    pub marks: Option<Vec<Mark>>,
-}
 
 /// Names one record within its document. Unique for ever: made of a random writer number and a counter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -435,12 +420,12 @@ impl IndexEntry {
     }
 
     /// Notes what another machine is known to have; returns whether that is news of the stored creation.
-    pub fn confirm(&mut self, confirmed: &Confirmed) -> bool {
-        let marks = confirmed.marks.as_ref().filter(|marks| **marks != self.marks);
+    pub fn confirm(&mut self, note: &Note) -> bool {
+        let marks = note.marks.as_ref().filter(|marks| **marks != self.marks);
         let mut after = (self.confirmed.clone(), self.keepers.clone());
-        join_keepers(&mut after.0, &mut after.1, &confirmed.version, &confirmed.keepers);
+        join_keepers(&mut after.0, &mut after.1, &note.confirmed, &note.keepers);
         let more = after.0 != self.confirmed || after.1.iter().any(|home| !self.keepers.contains(home));
-        if self.records == 0 || self.lineage != confirmed.lineage || !(more || marks.is_some()) {
+        if self.records == 0 || self.lineage != note.lineage || !(more || marks.is_some()) {
             return false;
         }
         (self.confirmed, self.keepers) = after;

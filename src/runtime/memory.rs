@@ -11,9 +11,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Adapter, AdapterContext, AdapterState, Amendment, Channel, ChannelStats, Committed, Confirmed, Env, IndexEntry, LoadedRecords,
-    LocalBoxFuture, MemoryRecords, Opening, RawRecord, Record, RecordKey, RecordsOpening, RecordsWrite, Safety, Store, StoreError,
-    StoredDoc, StoredInfo, Write,
+    Adapter, AdapterContext, AdapterState, Amendment, Channel, ChannelStats, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture,
+    MemoryRecords, Opening, RawRecord, Record, RecordKey, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo,
+    Write,
 };
 use crate::{
     collections::SortedMap,
@@ -21,7 +21,7 @@ use crate::{
         DocId, Limits, Message, Tombstone,
         frame::{self, Reassembler},
     },
-    synchronizer::{ChannelId, ChannelKind},
+    synchronizer::{ChannelId, ChannelKind, Note},
 };
 
 /// Returns two adapters that are connected once both have been started; the first one initiates.
@@ -421,7 +421,7 @@ impl MemoryDisk {
         Ok(())
     }
 
-    fn confirm(&self, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+    fn confirm(&self, confirmed: &[Note]) -> Result<(), StoreError> {
         next_failure(&self.failing_writes)?;
         let mut docs = self.docs.borrow_mut();
         for confirmed in confirmed {
@@ -519,7 +519,7 @@ impl Store for MemoryStore {
         self.soon(|disk| disk.bury(doc, tombstone))
     }
 
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>> {
         self.soon(|disk| disk.confirm(&confirmed))
     }
 

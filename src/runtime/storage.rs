@@ -12,7 +12,7 @@ use futures_channel::oneshot;
 use loro::LoroDoc;
 
 use super::{
-    AdapterState, Committed, Confirmed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
+    AdapterState, Committed, ErrorCode, IndexEntry, LocalBoxFuture, RawRecord, Record, RecordKey, RecordKind, RepoError, Safety,
     StorageProblem, StorageWork, Store, StoredDoc, Write,
     docs::{OpenDoc, from_loro},
     health::storage_error,
@@ -414,10 +414,9 @@ impl RepoInner {
     pub(super) fn note_confirmed(&self, channel: ChannelId, docs: Vec<Note>) {
         let Some(open) = self.store(channel) else { return };
         let names: Vec<_> = docs.iter().map(|note| note.doc.clone()).collect();
-        let confirmed = |Note { doc, lineage, confirmed, keepers, marks }| Confirmed { doc, lineage, version: confirmed, keepers, marks };
         // A flush waits for it.
         open.relaxed.set(true);
-        let noted = open.store.confirm(docs.into_iter().map(confirmed).collect());
+        let noted = open.store.confirm(docs);
         let weak = self.weak.clone();
         self.env.spawn(Box::pin(async move {
             // Nothing of the application's is at stake: there is nothing to tell it.

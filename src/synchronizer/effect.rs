@@ -54,7 +54,7 @@ pub struct Note {
     pub lineage: u64,
     /// What another machine is known to have.
     pub confirmed: VersionVector,
-    /// What names the relays that have all of that.
+    /// What names the relays that have all of that, [`super::MAX_KEEPERS`] at most.
     pub keepers: Vec<u64>,
     /// What takes the place of the marks noted before; `None` if they stay.
     pub marks: Option<Vec<Mark>>,

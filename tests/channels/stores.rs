@@ -6,10 +6,8 @@ use bytes::Bytes;
 use corella::{
     DocId, PeerId, VersionVector,
     protocol::Tombstone,
-    runtime::{
-        Amendment, Committed, Confirmed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write,
-    },
-    synchronizer::{Creator, Mark, Timestamp},
+    runtime::{Amendment, Committed, IndexEntry, RawRecord, Record, RecordKey, RecordKind, Safety, Store, StoreError, StoredDoc, Write},
+    synchronizer::{Creator, Mark, Note, Timestamp},
 };
 use futures_util::future::{join, join_all};
 
@@ -388,10 +386,10 @@ impl<S: Stores> Run<'_, S> {
         store.write(vec![write(&deleted, "r", vec![1], (1, 9))]).await.unwrap();
         store.bury(&deleted, Tombstone { lineage: 0, at: 5, by: PeerId::from(1) }).await.unwrap();
         let before = load(&store, &id).await;
-        let note = |doc: &DocId, lineage, end| Confirmed {
+        let note = |doc: &DocId, lineage, end| Note {
             doc: doc.clone(),
             lineage,
-            version: VersionVector::from_iter([(1, end)]),
+            confirmed: VersionVector::from_iter([(1, end)]),
             keepers: vec![end as u64],
             marks: None,
         };
@@ -416,7 +414,7 @@ impl<S: Stores> Run<'_, S> {
             left: end == 1,
             device: None,
         };
-        let note = |lineage, marks| Confirmed { doc: id.clone(), lineage, version: VersionVector::new(), keepers: Vec::new(), marks };
+        let note = |lineage, marks| Note { doc: id.clone(), lineage, confirmed: VersionVector::new(), keepers: Vec::new(), marks };
         store.confirm(vec![note(0, Some(vec![mark(5, 1), mark(1 << 60, 4)]))]).await.unwrap();
         store.confirm(vec![note(0, None), note(3, Some(Vec::new()))]).await.unwrap();
         store.write(vec![write(&id, "s", vec![1], (1, 10))]).await.unwrap();

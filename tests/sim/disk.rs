@@ -11,11 +11,10 @@ use corella::{
     DocId,
     protocol::Tombstone,
     runtime::{
-        Adapter, AdapterContext, AdapterState, Amendment, Committed, Confirmed, Env, IndexEntry, LoadedRecords, LocalBoxFuture,
-        MemoryRecords, RawRecord, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc,
-        StoredInfo, Write,
+        Adapter, AdapterContext, AdapterState, Amendment, Committed, Env, IndexEntry, LoadedRecords, LocalBoxFuture, MemoryRecords,
+        RawRecord, Record, RecordKey, RecordKind, RecordsOpening, RecordsWrite, Safety, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
-    synchronizer::ChannelKind,
+    synchronizer::{ChannelKind, Note},
 };
 use loro::{LoroDoc, LoroError, VersionVector};
 
@@ -269,7 +268,7 @@ impl Store for Connection {
         })
     }
 
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>> {
         self.later(move |disk| {
             if disk.fail_writes.get() {
                 return Err(StoreError::Full("injected".into()));

@@ -24,9 +24,10 @@ use crate::{
     collections::{SortedMap, SortedSet},
     protocol::{DocId, RECORDS, Tombstone},
     runtime::{
-        AdapterContext, Amendment, Committed, Confirmed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
+        AdapterContext, Amendment, Committed, ErrorCode, IndexEntry, LoadedRecords, LocalBoxFuture, RawRecord, RecordsOpening,
         RecordsWrite, RepoError, Safety, StorageNotice, Store, StoreError, StoredDoc, StoredInfo, Write,
     },
+    synchronizer::Note,
 };
 
 #[wasm_bindgen]
@@ -362,7 +363,7 @@ impl Store for IndexedDbStore {
         self.queue(async move { shared.with_database(|database| bury(database, doc.clone(), tombstone.clone())).await })
     }
 
-    fn confirm(&self, confirmed: Vec<Confirmed>) -> LocalBoxFuture<Result<(), StoreError>> {
+    fn confirm(&self, confirmed: Vec<Note>) -> LocalBoxFuture<Result<(), StoreError>> {
         let shared = Rc::clone(&self.shared);
         let confirmed = Rc::new(confirmed);
         self.queue(async move {
@@ -625,14 +626,14 @@ async fn bury_one(tables: &Tables, doc: &DocId, tombstone: Tombstone) -> Result<
     tables.put_index(doc, &merged)
 }
 
-async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Confirmed>>) -> Result<(), StoreError> {
+async fn confirm(database: IdbDatabase, confirmed: Rc<Vec<Note>>) -> Result<(), StoreError> {
     let (transaction, tables) = begin(&database, IdbTransactionMode::Readwrite, Safety::Relaxed)?;
     let outcome = Outcome::of(&transaction);
     let requested = confirm_all(&tables, &confirmed).await;
     finish(&transaction, outcome, requested).await
 }
 
-async fn confirm_all(tables: &Tables, confirmed: &[Confirmed]) -> Result<(), StoreError> {
+async fn confirm_all(tables: &Tables, confirmed: &[Note]) -> Result<(), StoreError> {
     let mut present = stored_all(&tables.index, confirmed.iter().map(|confirmed| &confirmed.doc)).await?;
     for confirmed in confirmed {
         let Some(known) = present.get_mut(&confirmed.doc) else { continue };
