@@ -143,6 +143,38 @@ fn a_lost_document_whose_locks_are_free_loses_nothing() {
 }
 
 #[test]
+fn a_panic_while_a_document_is_read_costs_none_of_those_read_with_it() {
+    run(async |env| {
+        let disk = MemoryDisk::new();
+        let first = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&disk))]);
+        let handle = first.get("sound").unwrap();
+        write(&handle, "stored ");
+        stored(&handle).await;
+        first.close().await.unwrap();
+
+        let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&disk))]);
+        let errors = Rc::new(RefCell::new(Vec::new()));
+        let heard = Rc::clone(&errors);
+        repo.on_event(move |event| {
+            if let RepoEvent::Error { error, doc } = event {
+                heard.borrow_mut().push((error.code(), doc.clone()));
+            }
+        })
+        .detach();
+        let (broken, sound) = (repo.get("broken").unwrap(), repo.get("sound").unwrap());
+        poison(&broken.doc());
+        until(|| read(&sound) == "stored ").await;
+        until(|| broken.is_lost()).await;
+        assert_eq!(errors.borrow().as_slice(), [(ErrorCode::Panic, Some(DocId::new("broken").unwrap()))]);
+        let again = repo.get("broken").unwrap();
+        write(&again, "new ");
+        stored(&again).await;
+        write(&sound, "more ");
+        stored(&sound).await;
+    });
+}
+
+#[test]
 fn a_panic_while_the_store_is_written_costs_that_document_only() {
     run(async |env| {
         let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&MemoryDisk::new()))]);

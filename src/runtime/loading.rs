@@ -6,8 +6,7 @@
 use std::{future::poll_fn, mem::ManuallyDrop, rc::Rc, task::Poll};
 
 use super::{
-    ErrorCode, LocalBoxFuture, RepoError, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner,
-    storage::OpenStore,
+    LocalBoxFuture, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner, storage::OpenStore,
 };
 use crate::{
     protocol::DocId,
@@ -129,9 +128,11 @@ impl RepoInner {
         }));
     }
 
-    /// A panic ended the taking of a document: that is one that cannot be read, and costs no other.
+    /// A panic ended the taking of a document, which is read again into another copy; it costs no other.
     fn not_taken(&self, channel: ChannelId, doc: &DocId, told: bool, message: &str) {
-        self.quarantine(doc, RepoError::new(ErrorCode::Panic, format!("document {doc:?} could not be read: {message}")));
+        if let Some(open) = self.doc(doc) {
+            self.lose(&open, message);
+        }
         self.enqueue(Input::LoadFailed { channel, doc: doc.clone() });
         if told {
             self.storage_worked_on(doc, StorageWork::Load, 0, 0);
