@@ -35,12 +35,14 @@ if [ $profile = wasm ]; then
   sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
   [[ $sources == *\ * ]] || flags+=("--remap-path-prefix=$sources=")
   if [ -n "${WASM_SIZED-}" ]; then
-    # A panic is a bare trap here: what it says, and where, is in the development build.
+    # A panic is a bare trap here: what it says is in the development build.
     read -ra cargo <<<"$WASM_SIZED cargo"
     std=sized
     settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size,backtrace-trace-only -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
-    flags+=(-Zlocation-detail=none)
+  else
+    cargo=(env RUSTC_BOOTSTRAP=1 cargo)
   fi
+  flags+=(-Zlocation-detail=none)
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} ${flags[*]}"
 fi
 
