@@ -4,7 +4,7 @@
 //
 // TRACE names an editing trace (by default the automerge paper's beside the project, if it is there; else as much typing is made up),
 // EDITS, DOCS and CONNECTIONS change the sizes; each is measured at a tenth as well, to show how it grows.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -286,6 +286,11 @@ async function idle(docs) {
   return bytes / docs;
 }
 
+if (globalThis.WebSocket === undefined) {
+  // Node 20 has it when told to.
+  const { status } = spawnSync(process.execPath, ["--experimental-websocket", ...process.argv.slice(1)], { stdio: "inherit" });
+  process.exit(status ?? 1);
+}
 if (!existsSync(join(root, "pkg/corella_bg.wasm"))) {
   console.error("bench: pkg/ is missing; make pkg builds it");
   process.exit(1);

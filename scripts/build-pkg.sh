@@ -39,10 +39,11 @@ if [ $profile = wasm ]; then
     read -ra cargo <<<"$WASM_SIZED cargo"
     std=sized
     settings+=(-Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size,backtrace-trace-only -Zpanic-immediate-abort --config 'profile.wasm.panic="immediate-abort"')
-  else
+    flags+=(-Zlocation-detail=none)
+  elif RUSTC_BOOTSTRAP=1 "${RUSTC:-rustc}" -Zlocation-detail=none --print cfg >/dev/null 2>&1; then
     cargo=(env RUSTC_BOOTSTRAP=1 cargo)
+    flags+=(-Zlocation-detail=none)
   fi
-  flags+=(-Zlocation-detail=none)
   export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS-} ${flags[*]}"
 fi
 

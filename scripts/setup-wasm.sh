@@ -89,7 +89,7 @@ if [ -z "$route" ]; then
     mkdir "$work/src"
     : >"$work/src/lib.rs"
     printf '[package]\nname = "mkstd"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[profile.release]\nopt-level = 3\ndebug = 0\ncodegen-units = 1\n' >"$work/Cargo.toml"
-    # RUSTC_BOOTSTRAP only here: everything built later uses the compiler as a plain stable one. The bitcode lets LTO
+    # RUSTC_BOOTSTRAP only here and for the published package: all else uses the compiler as a plain stable one. The bitcode lets LTO
     # of the real crates see into std, as with rustup's.
     (cd "$work" && run env -u RUSTUP_TOOLCHAIN PATH="/usr/bin:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
       RUSTFLAGS="-Cembed-bitcode=yes -Cpanic=abort" CARGO_TARGET_DIR="$work/target" CARGO_INCREMENTAL=0 \

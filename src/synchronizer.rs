@@ -372,6 +372,7 @@ impl Synchronizer {
             Timer::Remove(channel, doc) => self.remove_again(channel, doc, out),
             Timer::Note => self.note_confirmed(out),
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
+            Timer::Directory(channel) => self.directory_due(channel, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, now, out),
             Timer::Heads(channel) => self.heads_due(channel, out),
             Timer::Ack(channel) => self.acks_due(channel, out),

@@ -175,6 +175,28 @@ fn a_panic_while_a_document_is_read_costs_none_of_those_read_with_it() {
 }
 
 #[test]
+fn a_document_whose_reading_panics_every_time_is_read_again_once_and_then_from_time_to_time() {
+    run(async |env| {
+        let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&MemoryDisk::new()))]);
+        let panics = Rc::new(RefCell::new(0));
+        let (counted, again) = (Rc::clone(&panics), repo.clone());
+        repo.on_event(move |event| {
+            if let RepoEvent::Error { .. } = event {
+                *counted.borrow_mut() += 1;
+                if *counted.borrow() < 100 {
+                    poison(&again.get("broken").unwrap().doc());
+                }
+            }
+        })
+        .detach();
+        poison(&repo.get("broken").unwrap().doc());
+        until(|| *panics.borrow() > 0).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(*panics.borrow() <= 2, "{panics:?} panics");
+    });
+}
+
+#[test]
 fn a_panic_while_the_store_is_written_costs_that_document_only() {
     run(async |env| {
         let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&MemoryDisk::new()))]);

@@ -82,8 +82,8 @@ pub(super) struct RepoInner {
     pub(super) stores: RefCell<SortedMap<ChannelId, Rc<OpenStore>>>,
     /// Documents that are to be read, all of one turn together.
     pub(super) reads: RefCell<SortedMap<ChannelId, Vec<Wanted>>>,
-    /// Documents whose dropping a store is being told, and whether it has to be told again.
-    pub(super) dropping: RefCell<SortedMap<(ChannelId, DocId), bool>>,
+    /// Documents whose dropping a store is told of until it has heard.
+    pub(super) dropping: RefCell<SortedSet<(ChannelId, DocId)>>,
     /// Removals under way, how many of each document, and whether it is to be read after them.
     pub(super) removing: RefCell<SortedMap<(ChannelId, DocId), (u32, bool)>>,
     /// What a list shows of documents in stores.

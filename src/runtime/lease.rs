@@ -192,27 +192,22 @@ impl RepoInner {
     }
 
     /// Tells the table of a store that a document is about to be dropped there. Asked for before that is, it is done before. A store that
-    /// fails is told once it works again, however often the document was dropped meanwhile.
+    /// fails is told once it works again: as often as the dropping is tried, and beside that by one who insists.
     pub(super) fn drop_authors(&self, channel: ChannelId, store: &Rc<dyn Store>, doc: &DocId) {
-        let dropping = (channel, doc.clone());
-        if let Some(again) = self.dropping.borrow_mut().get_mut(&dropping) {
-            *again = true;
-            return;
-        }
-        self.dropping.borrow_mut().insert(dropping.clone(), false);
-        let (weak, env, store, hash) = (self.weak.clone(), Rc::clone(&self.env), Rc::clone(store), hash(doc));
+        let hash = hash(doc);
         let how: Change = Arc::new(move |table| table.drop_doc(hash));
-        let mut told = insist(Rc::clone(&env), Rc::clone(&store), Arc::clone(&how));
+        let dropping = (channel, doc.clone());
+        if !self.dropping.borrow_mut().insert(dropping.clone()) {
+            let told = change(&**store, how);
+            return self.env.spawn(Box::pin(async move {
+                let _ = told.await;
+            }));
+        }
+        let (weak, told) = (self.weak.clone(), insist(Rc::clone(&self.env), Rc::clone(store), how));
         self.env.spawn(Box::pin(async move {
-            loop {
-                told.await;
-                let Some(inner) = weak.upgrade().filter(|inner| !inner.closed.get()) else { return };
-                let mut all = inner.dropping.borrow_mut();
-                if !all.get_mut(&dropping).is_some_and(std::mem::take) {
-                    all.remove(&dropping);
-                    return;
-                }
-                told = insist(Rc::clone(&env), Rc::clone(&store), Arc::clone(&how));
+            told.await;
+            if let Some(inner) = weak.upgrade() {
+                inner.dropping.borrow_mut().remove(&dropping);
             }
         }));
     }

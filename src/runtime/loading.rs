@@ -6,7 +6,8 @@
 use std::{future::poll_fn, mem::ManuallyDrop, rc::Rc, task::Poll};
 
 use super::{
-    LocalBoxFuture, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner, storage::OpenStore,
+    ErrorCode, LocalBoxFuture, RepoError, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner,
+    storage::OpenStore,
 };
 use crate::{
     protocol::DocId,
@@ -104,7 +105,7 @@ impl RepoInner {
                 let contained = poll_fn(|context| Poll::Ready(env.contain(&mut || state = taking.as_mut().poll(context)))).await;
                 match (contained, state) {
                     // What it holds may be in use for ever.
-                    (Err(message), _) => inner.not_taken(channel, &id, told, &message),
+                    (Err(message), _) => inner.not_taken(channel, &open, &id, told, &message),
                     (Ok(()), Poll::Ready(())) => drop(ManuallyDrop::into_inner(taking)),
                     (Ok(()), Poll::Pending) => {
                         // Somebody has to be asked first about this one.
@@ -128,12 +129,14 @@ impl RepoInner {
         }));
     }
 
-    /// A panic ended the taking of a document, which is read again into another copy; it costs no other.
-    fn not_taken(&self, channel: ChannelId, doc: &DocId, told: bool, message: &str) {
-        if let Some(open) = self.doc(doc) {
-            self.lose(&open, message);
-        }
+    /// A panic ended the taking of a document, which is read again into another copy; it costs no other. One that does so again and again is
+    /// tried from time to time only, and into the same copy.
+    fn not_taken(&self, channel: ChannelId, open: &OpenStore, doc: &DocId, told: bool, message: &str) {
         self.enqueue(Input::LoadFailed { channel, doc: doc.clone() });
+        match self.doc(doc).filter(|_| open.fragile.borrow_mut().taking.insert(doc.clone())) {
+            Some(copy) => drop(self.lose(&copy, message)),
+            None => self.quarantine(doc, RepoError::new(ErrorCode::Panic, format!("document {doc:?} could not be read: {message}"))),
+        }
         if told {
             self.storage_worked_on(doc, StorageWork::Load, 0, 0);
         }
@@ -180,6 +183,7 @@ impl RepoInner {
                 }
                 self.note_written(&doc);
                 self.tell_history(&doc);
+                open.fragile.borrow_mut().taking.remove(&id);
                 self.enqueue(input);
                 if doc.missed.take() {
                     self.enqueue(Input::HistoryMissed { doc: id.clone(), channel, version: doc.version() });

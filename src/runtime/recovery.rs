@@ -31,6 +31,8 @@ pub(super) struct Fragile {
     docs: SortedSet<DocId>,
     /// Records that are not imported again.
     records: SortedSet<RecordKey>,
+    /// Documents that were begun to be taken, and not to the end.
+    pub(super) taking: SortedSet<DocId>,
 }
 
 impl Repo {

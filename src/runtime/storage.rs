@@ -50,7 +50,7 @@ pub(super) struct OpenStore {
     pub(super) store: Rc<dyn Store>,
     pub(super) adapter: usize,
     records: RefCell<SortedMap<DocId, Records>>,
-    fragile: RefCell<Fragile>,
+    pub(super) fragile: RefCell<Fragile>,
     /// Something was committed that the disk may not have.
     relaxed: Cell<bool>,
     /// It has told which documents it has.

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     collections::SortedSet,
-    protocol::{DocId, Message, extension::Head},
+    protocol::{DocId, Message, Role, extension::Head},
 };
 
 /// Documents that are read at the same time for peers.
 const MAX_LOADING: usize = 256;
+/// Milliseconds between the peers that are told what stores have told of.
+const DIRECTORY_EACH_MS: usize = 10;
 
 impl Synchronizer {
     pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -231,13 +233,22 @@ impl Synchronizer {
         out.push(Effect::Send { channel, message: Message::DirectoryResponse { docs } });
     }
 
-    /// A store has told of documents: who asked for all before hears of them, and another relay compares them.
-    pub(super) fn catch_up(&mut self, channel: ChannelId, new: &[DocId], now: Timestamp, out: &mut Vec<Effect>) {
+    /// A store has told of documents: who asked for all before hears of them, and another relay compares them, one after the other.
+    pub(super) fn schedule_directories(&mut self, out: &mut Vec<Effect>) {
+        let relay = self.role() == Role::Relay;
+        let concerned = |channel: &ChannelId| {
+            self.model.channels.get(channel).is_some_and(|entry| entry.directory || relay && entry.role == Role::Relay)
+        };
+        let channels: Vec<_> = self.model.pipes().into_iter().filter(concerned).collect();
+        for (after_ms, channel) in (0..).step_by(DIRECTORY_EACH_MS).zip(channels) {
+            self.model.arm(Timer::Directory(channel), after_ms, out);
+        }
+    }
+
+    /// A store has told of documents since the peer asked.
+    pub(super) fn directory_due(&mut self, channel: ChannelId, now: Timestamp, out: &mut Vec<Effect>) {
         if self.model.channels.get(&channel).is_some_and(|entry| entry.directory) {
-            let docs: Vec<_> = new.iter().filter(|doc| self.sees(channel, doc)).cloned().collect();
-            if !docs.is_empty() {
-                out.push(Effect::Send { channel, message: Message::NewDoc { docs } });
-            }
+            self.directory_requested(channel, None, now, out);
         }
         self.compare_listed(channel, now, out);
     }

@@ -92,23 +92,21 @@ impl Synchronizer {
 
     pub(super) fn listed(&mut self, channel: ChannelId, docs: Vec<(DocId, Stored)>, now: Timestamp, out: &mut Vec<Effect>) {
         self.bury_unheard(channel, &docs, out);
-        let mut new = Vec::new();
+        let mut news = false;
         for (doc, stored) in docs {
             self.take_tombstone(&doc, &stored, now, out);
             if self.model.forgotten.contains(&doc) || self.model.is_buried(&doc, stored.lineage) {
                 continue;
             }
-            if !self.model.catalogue.contains_key(&doc) {
-                new.push(doc.clone());
-            }
+            news |= self.model.held(&doc).is_none();
             self.note(&doc, stored.lineage, out);
             self.know_stored(&doc, stored);
         }
         self.forget_tombstones(now, out);
+        if news {
+            self.schedule_directories(out);
+        }
         for channel in self.model.pipes() {
-            if !new.is_empty() {
-                self.catch_up(channel, &new, now, out);
-            }
             self.offer_stranded(channel, now, out);
         }
     }

@@ -41,6 +41,8 @@ pub enum Timer {
     Verify(super::ChannelId, crate::protocol::DocId),
     /// Ask a peer that greeted us about the documents it did not mention.
     Compare(super::ChannelId),
+    /// Tell a peer what stores have told of since it asked.
+    Directory(super::ChannelId),
     /// Tell a peer the heads of documents whose changes it gets elsewhere.
     Heads(super::ChannelId),
     /// Tell a peer what of its changes is held here.

@@ -283,7 +283,7 @@ fn a_disk_that_stays_broken_does_not_gather_attempts_to_tell_it_of_a_dropped_doc
     let pending = user.world.clock.pending();
     assert!(pending <= before + 4, "{pending} timers are pending, {before} before");
     user.disk.fail_writes.set(false);
-    user.world.run(60_000);
+    user.world.run(5_100);
     user.read_and_edit(second, "a");
 }
 

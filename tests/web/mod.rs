@@ -12,7 +12,7 @@ mod reading;
 mod storage;
 mod websocket;
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use corella::{browser::BrowserEnv, runtime::Env};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -30,4 +30,21 @@ async fn time_passes_and_numbers_differ() {
     assert_ne!(env.random_u64(), env.random_u64());
     drop(env.sleep(1));
     env.sleep(20).await;
+}
+
+/// Timers of a page that nobody sees fire once a second, or once a minute.
+#[wasm_bindgen_test]
+async fn a_pause_lets_others_work_and_waits_for_no_timer() {
+    let env = env();
+    let timers = js_sys::Reflect::get(&js_sys::global(), &"setTimeout".into()).unwrap();
+    let never = js_sys::Function::new_no_args("return 0");
+    js_sys::Reflect::set(&js_sys::global(), &"setTimeout".into(), &never).unwrap();
+    let others = Rc::new(Cell::new(false));
+    let worked = Rc::clone(&others);
+    env.spawn(Box::pin(async move { worked.set(true) }));
+    for _ in 0..100 {
+        env.pause().await;
+    }
+    js_sys::Reflect::set(&js_sys::global(), &"setTimeout".into(), &timers).unwrap();
+    assert!(others.get());
 }
