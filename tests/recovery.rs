@@ -73,6 +73,21 @@ fn lose(repo: &Repo, handle: &DocHandle) {
     assert!(repo.lose(|known| std::ptr::eq(&**known.inner(), &**doc.inner()), "meant"));
 }
 
+type Errors = Rc<RefCell<Vec<(ErrorCode, Option<DocId>)>>>;
+
+/// What the repo reports from now on, and of which document.
+fn errors_of(repo: &Repo) -> Errors {
+    let errors = Errors::default();
+    let heard = Rc::clone(&errors);
+    repo.on_event(move |event| {
+        if let RepoEvent::Error { error, doc } = event {
+            heard.borrow_mut().push((error.code(), doc.clone()));
+        }
+    })
+    .detach();
+    errors
+}
+
 async fn until(mut met: impl FnMut() -> bool) {
     for _ in 0..10_000 {
         if met() {
@@ -92,14 +107,7 @@ fn a_lost_document_is_read_from_the_store_again_and_its_handle_is_closed() {
     run(async |env| {
         let disk = MemoryDisk::new();
         let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&disk))]);
-        let errors = Rc::new(RefCell::new(Vec::new()));
-        let heard = Rc::clone(&errors);
-        repo.on_event(move |event| {
-            if let RepoEvent::Error { error, doc } = event {
-                heard.borrow_mut().push((error.code(), doc.clone()));
-            }
-        })
-        .detach();
+        let errors = errors_of(&repo);
         let (handle, other) = (repo.get("d").unwrap(), repo.get("other").unwrap());
         write(&handle, "stored ");
         write(&other, "untouched ");
@@ -153,14 +161,7 @@ fn a_panic_while_a_document_is_read_costs_none_of_those_read_with_it() {
         first.close().await.unwrap();
 
         let repo = repo(&env, vec![Rc::new(MemoryStoreAdapter::new(&disk))]);
-        let errors = Rc::new(RefCell::new(Vec::new()));
-        let heard = Rc::clone(&errors);
-        repo.on_event(move |event| {
-            if let RepoEvent::Error { error, doc } = event {
-                heard.borrow_mut().push((error.code(), doc.clone()));
-            }
-        })
-        .detach();
+        let errors = errors_of(&repo);
         let (broken, sound) = (repo.get("broken").unwrap(), repo.get("sound").unwrap());
         poison(&broken.doc());
         until(|| read(&sound) == "stored ").await;

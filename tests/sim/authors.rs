@@ -99,6 +99,18 @@ impl User {
         self.close(tab);
     }
 
+    /// A tab that writes under the id another one gave back, which had written document "a" under it, without having seen that document.
+    fn successor(&mut self, online: bool) -> Tab {
+        let mut first = self.open(5, online);
+        self.edit(&mut first, "a");
+        self.world.run(200);
+        self.close(first);
+        let mut second = self.open(5, false);
+        self.edit(&mut second, "b");
+        self.world.run(200);
+        second
+    }
+
     fn crash(&mut self, tab: Tab) {
         tab.drive.kill();
         tab.link.disconnect();
@@ -237,14 +249,7 @@ fn a_forgotten_document_takes_its_authors_along() {
 #[test]
 fn a_document_that_was_dropped_is_not_written_under_an_id_of_an_earlier_session() {
     let mut user = User::new(4);
-    let mut first = user.open(5, true);
-    user.edit(&mut first, "a");
-    user.world.run(200);
-    user.close(first);
-    let mut second = user.open(5, false);
-    // Leases what the first one gave back, without having seen the document.
-    user.edit(&mut second, "b");
-    user.world.run(200);
+    let second = user.successor(true);
     let forgotten = second.repo.forget("a");
     user.world.wait(forgotten, 1_000).unwrap().unwrap();
     user.read_and_edit(second, "a");
@@ -269,13 +274,7 @@ fn a_session_that_dropped_what_it_wrote_before_its_store_was_there_gives_nothing
 #[test]
 fn a_disk_that_stays_broken_does_not_gather_attempts_to_tell_it_of_a_dropped_document() {
     let mut user = User::new(7);
-    let mut first = user.open(5, false);
-    user.edit(&mut first, "a");
-    user.world.run(200);
-    user.close(first);
-    let mut second = user.open(5, false);
-    user.edit(&mut second, "b");
-    user.world.run(200);
+    let second = user.successor(false);
     let before = user.world.clock.pending();
     user.disk.fail_writes.set(true);
     let _refused = second.repo.forget("a");
