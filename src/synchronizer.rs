@@ -374,6 +374,7 @@ impl Synchronizer {
             Timer::Verify(channel, doc) => self.verify(channel, &doc, now, out),
             Timer::Directory(channel) => self.directory_due(channel, now, out),
             Timer::Compare(channel) => self.compare_unmentioned(channel, now, out),
+            Timer::Announce(channel) => self.announcements_due(channel, out),
             Timer::Heads(channel) => self.heads_due(channel, out),
             Timer::Ack(channel) => self.acks_due(channel, out),
             Timer::Fetch(doc) => self.fetch_due(&doc, now, out),

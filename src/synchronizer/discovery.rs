@@ -4,6 +4,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
+    heads::MAX_HEADS,
     model::{Doc, DocState, Known, Link, Request, Source},
 };
 use crate::{
@@ -15,6 +16,10 @@ use crate::{
 const MAX_LOADING: usize = 256;
 /// Milliseconds between the peers that are told what stores have told of.
 const DIRECTORY_EACH_MS: usize = 10;
+/// Milliseconds over which the documents a leaf is told of are gathered …
+const ANNOUNCE_DELAY_MS: u64 = 50;
+/// … and one more for each so many peers: however many there are, no more of them than this are told in a millisecond.
+const ANNOUNCED_IN_A_MS: u64 = 10;
 
 impl Synchronizer {
     pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -196,20 +201,53 @@ impl Synchronizer {
         }
     }
 
+    /// Relays keep what they are told of, and are told at once. To leaves it is news among other news: each document of each of a thousand
+    /// of them told to each other one by itself would be a million messages.
     fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
-        for channel in self.model.pipes() {
-            // A peer of the reference protocol that was hidden from and shown again does not follow by being asked: it has to ask.
-            let told = |asked: bool| asked && (!again || self.model.is_extended(channel));
-            if self.model.peek(channel, doc).is_some_and(|link| link.subscribed || told(link.asked)) || !self.sees(channel, doc) {
+        for (place, channel) in (0..).zip(self.model.pipes()) {
+            if !self.is_stranger(channel, doc, again) {
                 continue;
             }
-            // No link comes of it: most peers have nothing to do with most documents.
-            let message = match self.model.held(doc) {
-                Some((lineage, version)) if self.model.is_extended(channel) => {
-                    Message::Heads { heads: vec![Head { doc: doc.clone(), lineage, version: version.clone() }], reply: false }
-                }
-                Some(_) => Message::NewDoc { docs: vec![doc.clone()] },
-                None => return,
+            let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
+            if entry.role == Role::Relay {
+                self.tell_of(channel, vec![doc.clone()], out);
+                continue;
+            }
+            let again = again || entry.announcements.get(doc).copied().unwrap_or_default();
+            entry.announcements.insert(doc.clone(), again);
+            self.model.arm(Timer::Announce(channel), ANNOUNCE_DELAY_MS + place / ANNOUNCED_IN_A_MS, out);
+        }
+    }
+
+    /// Returns whether a peer may see a document and has nothing to do with it.
+    fn is_stranger(&self, channel: ChannelId, doc: &DocId, again: bool) -> bool {
+        // A peer of the reference protocol that was hidden from and shown again does not follow by being asked: it has to ask.
+        let told = |asked: bool| asked && (!again || self.model.is_extended(channel));
+        self.model.peek(channel, doc).is_none_or(|link| !link.subscribed && !told(link.asked)) && self.sees(channel, doc)
+    }
+
+    /// Announcements that were gathered for a peer.
+    pub(super) fn announcements_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        let gathered = std::mem::take(&mut entry.announcements).into_iter();
+        // It may have asked for them meanwhile.
+        let docs = gathered.filter(|(doc, again)| self.is_stranger(channel, doc, *again)).map(|(doc, _)| doc).collect();
+        self.tell_of(channel, docs, out);
+    }
+
+    /// Tells a peer that documents exist. No link comes of it: most peers have nothing to do with most documents.
+    fn tell_of(&self, channel: ChannelId, docs: Vec<DocId>, out: &mut Vec<Effect>) {
+        let held = docs.into_iter().filter_map(|doc| {
+            let (lineage, version) = self.model.held(&doc)?;
+            Some(Head { lineage, version: version.clone(), doc })
+        });
+        let heads: Vec<_> = held.collect();
+        let extended = self.model.is_extended(channel);
+        for heads in heads.chunks(MAX_HEADS) {
+            let message = if extended {
+                Message::Heads { heads: heads.to_vec(), reply: false }
+            } else {
+                Message::NewDoc { docs: heads.iter().map(|head| head.doc.clone()).collect() }
             };
             out.push(Effect::Send { channel, message });
         }

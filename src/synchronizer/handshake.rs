@@ -234,9 +234,13 @@ impl Synchronizer {
             Timer::Verify(of, _) | Timer::Reload(of, _) | Timer::Offer(of, _) | Timer::Settle(of, _) | Timer::Remove(of, _) => {
                 *of != channel
             }
-            Timer::StoreDue(of) | Timer::Relist(of) | Timer::Compare(of) | Timer::Directory(of) | Timer::Heads(of) | Timer::Ack(of) => {
-                *of != channel
-            }
+            Timer::StoreDue(of)
+            | Timer::Relist(of)
+            | Timer::Compare(of)
+            | Timer::Directory(of)
+            | Timer::Announce(of)
+            | Timer::Heads(of)
+            | Timer::Ack(of) => *of != channel,
             Timer::Records(timer) => timer.channel() != Some(channel),
             Timer::Heartbeat
             | Timer::LoadTimeout(_)

@@ -138,6 +138,8 @@ pub(super) struct Channel {
     pub(super) keeper: Option<Keepers>,
     /// Comparisons by sums that may still be tried before documents are asked about one by one.
     pub(super) comparisons: u32,
+    /// Documents the peer is told of when `Timer::Announce` fires; whether it may have been hidden from it before.
+    pub(super) announcements: SortedMap<DocId, bool>,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
     pub(super) heads_due: SortedSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
@@ -336,6 +338,7 @@ impl Channel {
             initiated: false,
             keeper: None,
             comparisons: 0,
+            announcements: SortedMap::new(),
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
             looks: (Timestamp::default(), 0, 0),

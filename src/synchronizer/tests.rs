@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
+mod announcements;
 mod digests;
 mod ephemeral;
 mod extended;
@@ -504,7 +505,7 @@ fn imported_data_is_forwarded_to_others_and_not_to_its_source() {
         [
             timer(Timer::Verify(b, doc("d")), 1_000),
             Effect::SendSnapshot { channel: b, doc: doc("d"), purpose: Purpose::Push },
-            Effect::Send { channel: c, message: Message::NewDoc { docs: vec![doc("d")] } },
+            timer(Timer::Announce(c), 50),
             Effect::Emit(Event::ConfirmedChanged(doc("d"))),
             ready_changed("d"),
         ]

@@ -43,6 +43,8 @@ pub enum Timer {
     Compare(super::ChannelId),
     /// Tell a peer what stores have told of since it asked.
     Directory(super::ChannelId),
+    /// Tell a peer of documents that have come into being.
+    Announce(super::ChannelId),
     /// Tell a peer the heads of documents whose changes it gets elsewhere.
     Heads(super::ChannelId),
     /// Tell a peer what of its changes is held here.

@@ -34,7 +34,10 @@ fn a_document_that_is_announced_costs_nothing_for_peers_that_do_not_follow_it() 
     let theirs = vv(&[(8, 1)]);
     let _ = bench.receive(peers[0], told("d", theirs.clone(), true));
     let effects = bench.on(imported(peers[0], theirs.clone(), theirs.clone()));
-    assert_eq!(sent(&effects), [1, 2].map(|number: usize| heads(peers[number], "d", theirs.clone(), false)));
+    assert_eq!(sent(&effects), []);
+    for peer in &peers[1..] {
+        assert_eq!(bench.on(Input::TimerFired(Timer::Announce(*peer))), [heads(*peer, "d", theirs.clone(), false)]);
+    }
     assert_eq!(peers.map(|peer| bench.sync.model.peek(peer, &doc("d")).is_some()), [true, false, false]);
     let leaf = &mut self::bench(Interest::Opened, AllowAll);
     let hub = pipe(leaf, 1, "2");
@@ -312,8 +315,9 @@ fn a_document_shown_again_is_told_of_though_only_a_store_has_it() {
     let _ = bench.on(listed("d", on_disk(&vv(&[(7, 1)]))));
     assert_eq!(sent(&bench.receive(peer, told("d", vv(&[]), true))), [refusal(peer, "d", RefusalReason::Unavailable)]);
     forbid.visibility.borrow_mut().clear();
-    let effects = bench.on(Input::PermissionsChanged);
-    assert_eq!(sent(&effects), [heads(peer, "d", vv(&[(7, 1)]), false)]);
+    let due = Timer::Announce(peer);
+    assert!(bench.on(Input::PermissionsChanged).contains(&timer(due.clone(), 50)));
+    assert_eq!(bench.on(Input::TimerFired(due)), [heads(peer, "d", vv(&[(7, 1)]), false)]);
 }
 
 #[test]
@@ -328,9 +332,11 @@ fn a_peer_of_the_reference_protocol_is_told_of_a_document_shown_again_though_it_
     forbid.visibility.borrow_mut().insert(doc("d"));
     let _ = bench.on(Input::PermissionsChanged);
     forbid.visibility.borrow_mut().clear();
-    let effects = bench.on(Input::PermissionsChanged);
+    let due = Timer::Announce(peer);
+    assert!(bench.on(Input::PermissionsChanged).contains(&timer(due.clone(), 50)));
     // Who is only asked gives, but does not follow.
-    assert!(sent(&effects).contains(&Effect::Send { channel: peer, message: Message::NewDoc { docs: vec![doc("d")] } }), "{effects:?}");
+    let news = Effect::Send { channel: peer, message: Message::NewDoc { docs: vec![doc("d")] } };
+    assert_eq!(bench.on(Input::TimerFired(due)), [news]);
 }
 
 #[test]
