@@ -5,6 +5,7 @@
 
 mod broadcast;
 pub(crate) mod env;
+mod headroom;
 mod indexed_db;
 mod listener;
 mod lock;

@@ -11,7 +11,7 @@ use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
 use web_sys::MessageChannel;
 
-use super::panics;
+use super::{headroom, panics};
 use crate::{
     runtime::{Env, LocalBoxFuture},
     synchronizer::Timestamp,
@@ -75,6 +75,10 @@ impl Env for BrowserEnv {
             }
             channel.port1().close();
         })
+    }
+
+    fn caught_up(&self) {
+        headroom::keep();
     }
 
     fn contain(&self, work: &mut dyn FnMut()) -> Result<(), String> {

@@ -28,6 +28,9 @@ pub trait Env {
         self.sleep(0)
     }
 
+    /// Called when everything that came has been dealt with: time to tidy up.
+    fn caught_up(&self) {}
+
     /// Runs `work` at once, and survives its panic. What the work had borrowed or locked may stay so for ever.
     ///
     /// # Errors

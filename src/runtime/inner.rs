@@ -295,6 +295,7 @@ impl RepoInner {
             self.set_timers();
         }
         self.settle_waiters();
+        self.env.caught_up();
         self.pumping.set(false);
         self.deliver();
     }

@@ -48,3 +48,17 @@ async fn a_pause_lets_others_work_and_waits_for_no_timer() {
     js_sys::Reflect::set(&js_sys::global(), &"setTimeout".into(), &timers).unwrap();
     assert!(others.get());
 }
+
+#[wasm_bindgen_test]
+fn memory_that_fills_up_bit_by_bit_grows_in_few_steps() {
+    const MORE: usize = 20 * 16;
+    let pages = || core::arch::wasm32::memory_size::<0>();
+    let (env, begin) = (env(), pages());
+    let (mut kept, mut steps, mut before) = (Vec::new(), 0, begin);
+    while before < begin + MORE {
+        kept.extend((0..16).map(|_| vec![1_u8; 1024]));
+        env.caught_up();
+        steps += usize::from(std::mem::replace(&mut before, pages()) != before);
+    }
+    assert!(steps <= 40, "{steps} steps for {} pages", before - begin);
+}
