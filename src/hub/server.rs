@@ -40,6 +40,8 @@ use crate::runtime::StoreError;
 
 /// Socket events on their way to the repo; their bytes are bounded apart from this.
 const EVENTS: usize = 1_024;
+/// Bytes a connection is read by: each has so many for itself as long as it lives, and most have nothing to say.
+const READ_BYTES: usize = 16 * 1024;
 /// How long clients may take to say goodbye when the hub stops.
 const GOODBYE_TIME: Duration = Duration::from_secs(7);
 /// How long writing everything may take when the hub stops.
@@ -221,7 +223,7 @@ async fn open_socket(
     };
     let sockets = Arc::clone(&shared.sockets);
     let bytes = sockets.socket_message_bytes();
-    upgrade.max_message_size(bytes).max_frame_size(bytes).on_upgrade(async move |socket| {
+    upgrade.read_buffer_size(READ_BYTES).max_message_size(bytes).max_frame_size(bytes).on_upgrade(async move |socket| {
         connection::serve(socket, sockets, remote).await;
         drop(slot);
     })
