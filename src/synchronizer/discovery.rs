@@ -201,22 +201,27 @@ impl Synchronizer {
         }
     }
 
-    /// Relays keep what they are told of, and are told at once. To leaves it is news among other news: each document of each of a thousand
-    /// of them told to each other one by itself would be a million messages.
+    /// Relays keep what they are told of, and are told at once. To leaves it is news among other news.
     fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
         for (place, channel) in (0..).zip(self.model.pipes()) {
             if !self.is_stranger(channel, doc, again) {
                 continue;
             }
-            let Some(entry) = self.model.channels.get_mut(&channel) else { continue };
-            if entry.role == Role::Relay {
+            if self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay) {
                 self.tell_of(channel, vec![doc.clone()], out);
-                continue;
+            } else {
+                self.tell_later(channel, place, doc, again, out);
             }
-            let again = again || entry.announcements.get(doc).copied().unwrap_or_default();
-            entry.announcements.insert(doc.clone(), again);
-            self.model.arm(Timer::Announce(channel), ANNOUNCE_DELAY_MS + place / ANNOUNCED_IN_A_MS, out);
         }
+    }
+
+    /// Tells the peer in this `place` of a document with others: each document that each of a thousand peers makes, told to each of them by
+    /// itself, would be a million messages.
+    pub(super) fn tell_later(&mut self, channel: ChannelId, place: u64, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
+        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
+        let again = again || entry.announcements.get(doc).copied().unwrap_or_default();
+        entry.announcements.insert(doc.clone(), again);
+        self.model.arm(Timer::Announce(channel), ANNOUNCE_DELAY_MS + place / ANNOUNCED_IN_A_MS, out);
     }
 
     /// Returns whether a peer may see a document and has nothing to do with it.
@@ -226,12 +231,15 @@ impl Synchronizer {
         self.model.peek(channel, doc).is_none_or(|link| !link.subscribed && !told(link.asked)) && self.sees(channel, doc)
     }
 
-    /// Announcements that were gathered for a peer.
+    /// What was gathered for a peer: documents that are new, or gone.
     pub(super) fn announcements_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
         let gathered = std::mem::take(&mut entry.announcements).into_iter();
         // It may have asked for them meanwhile.
-        let docs = gathered.filter(|(doc, again)| self.is_stranger(channel, doc, *again)).map(|(doc, _)| doc).collect();
+        let docs: Vec<_> = gathered.filter(|(doc, again)| self.is_stranger(channel, doc, *again)).map(|(doc, _)| doc).collect();
+        if self.model.is_extended(channel) {
+            self.tell_gone(channel, &docs, out);
+        }
         self.tell_of(channel, docs, out);
     }
 

@@ -138,7 +138,8 @@ pub(super) struct Channel {
     pub(super) keeper: Option<Keepers>,
     /// Comparisons by sums that may still be tried before documents are asked about one by one.
     pub(super) comparisons: u32,
-    /// Documents the peer is told of when `Timer::Announce` fires; whether it may have been hidden from it before.
+    /// Documents the peer is told of when `Timer::Announce` fires, whether they are new or gone by then; `true` if it may have been hidden
+    /// from it before.
     pub(super) announcements: SortedMap<DocId, bool>,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
     pub(super) heads_due: SortedSet<DocId>,

@@ -121,3 +121,36 @@ fn documents_that_many_leaves_make_at_once_are_told_to_each_in_one_message() {
         assert_eq!(heads.len(), leaves.len() - 1);
     }
 }
+
+#[test]
+fn deletions_are_told_at_once_to_whom_they_concern_and_together_to_others() {
+    let mut bench = bench(Interest::Everything, AllowAll);
+    let maker = pipe(&mut bench, 1, "2");
+    let leaf = pipe(&mut bench, 2, "3");
+    let relay = established(&mut bench, 3, extended("4", Role::Relay));
+    let plain = bench.network(4, "5");
+    for name in ["d", "e"] {
+        let _ = make(&mut bench, maker, name);
+    }
+    let _ = due(&mut bench, plain);
+    let tombstone = Tombstone { lineage: 0, at: NOW.0, by: PeerId::from(1) };
+    let deleted = |channel, names: &[&str]| {
+        let docs = names.iter().map(|name| (doc(name), tombstone.clone())).collect();
+        Effect::Send { channel, message: Message::Deleted { docs } }
+    };
+    for name in ["d", "e"] {
+        let asked = Effect::Send { channel: plain, message: Message::DeleteRequest { doc: doc(name) } };
+        let effects = bench.on(Input::DocDeleted { doc: doc(name) });
+        assert_eq!(news(&effects, ChannelId(0)), [deleted(maker, &[name]), deleted(relay, &[name]), asked]);
+    }
+    assert_eq!(due(&mut bench, leaf), [deleted(leaf, &["d", "e"])], "they were new a moment ago, and are gone");
+}
+
+#[test]
+fn a_peer_of_the_reference_protocol_is_not_told_of_what_came_and_went() {
+    let mut bench = bench(Interest::Everything, AllowAll);
+    let (maker, plain) = (pipe(&mut bench, 1, "2"), bench.network(2, "3"));
+    let _ = make(&mut bench, maker, "d");
+    let _ = bench.on(Input::DocDeleted { doc: doc("d") });
+    assert_eq!(due(&mut bench, plain), []);
+}
