@@ -3,11 +3,18 @@
 //! Decides which reads a store is asked for together, and for how long what they gave keeps the page. Which documents are read the
 //! synchronizer decides; what becomes of their records is decided in `storage`.
 
-use std::{future::poll_fn, mem::ManuallyDrop, rc::Rc, task::Poll};
+use std::{
+    future::poll_fn,
+    mem::ManuallyDrop,
+    rc::{Rc, Weak},
+    task::Poll,
+};
 
 use super::{
-    ErrorCode, LocalBoxFuture, RepoError, StorageProblem, StorageWork, StoreError, StoredDoc, health::storage_error, inner::RepoInner,
-    storage::OpenStore,
+    ErrorCode, LocalBoxFuture, RepoError, StorageProblem, StorageWork, StoreError, StoredDoc,
+    health::storage_error,
+    inner::RepoInner,
+    storage::{OpenStore, Reading},
 };
 use crate::{
     protocol::DocId,
@@ -83,7 +90,10 @@ impl RepoInner {
         let Some(open) = self.stores.borrow().get(&channel).cloned() else {
             return together.iter().for_each(|wanted| self.end_reading(wanted));
         };
-        let steps = open.steps.get();
+        let removing = |wanted: &Wanted| self.removing.borrow().contains_key(&(channel, wanted.doc.clone()));
+        let (gone, together): (Vec<_>, Vec<_>) = together.into_iter().partition(removing);
+        gone.into_iter().for_each(|wanted| self.read_again(channel, wanted));
+        let reading = Rc::new(Reading::new(&open));
         let leased = self.authors.borrow().leased().is_some();
         let loads = open.store.load_all(together.iter().map(|wanted| wanted.doc.clone()).collect());
         let (weak, env) = (self.weak.clone(), Rc::clone(&self.env));
@@ -92,14 +102,12 @@ impl RepoInner {
             let mut since = env.now();
             for (wanted, loaded) in together.into_iter().zip(loaded) {
                 let Some(inner) = weak.upgrade() else { return };
-                if open.has_moved(&wanted.doc, steps) {
-                    // It was written since: what was read may be older than what is known.
-                    inner.end_reading(&wanted);
-                    inner.load_doc(channel, wanted.doc);
+                if reading.is_overtaken(&wanted.doc) {
+                    inner.read_again(channel, wanted);
                     continue;
                 }
                 let (id, told) = (wanted.doc.clone(), wanted.told);
-                let taking = Rc::clone(&inner).take(channel, Rc::clone(&open), wanted, loaded, leased);
+                let taking = Rc::clone(&inner).take(channel, Rc::clone(&open), wanted, loaded, leased, Rc::downgrade(&reading));
                 let mut taking: ManuallyDrop<LocalBoxFuture<()>> = ManuallyDrop::new(Box::pin(taking));
                 let mut state = Poll::Pending;
                 let contained = poll_fn(|context| Poll::Ready(env.contain(&mut || state = taking.as_mut().poll(context)))).await;
@@ -109,9 +117,10 @@ impl RepoInner {
                     (Ok(()), Poll::Ready(())) => drop(ManuallyDrop::into_inner(taking)),
                     (Ok(()), Poll::Pending) => {
                         // Somebody has to be asked first about this one.
-                        let (inner, taking) = (Rc::clone(&inner), ManuallyDrop::into_inner(taking));
+                        let (inner, taking, reading) = (Rc::clone(&inner), ManuallyDrop::into_inner(taking), Rc::clone(&reading));
                         env.spawn(Box::pin(async move {
                             taking.await;
+                            drop(reading);
                             inner.pump();
                         }));
                     }
@@ -142,6 +151,14 @@ impl RepoInner {
         }
     }
 
+    /// What was read of a document is not what is there: it is read once more, if it is still wanted.
+    fn read_again(&self, channel: ChannelId, wanted: Wanted) {
+        self.end_reading(&wanted);
+        if self.doc(&wanted.doc).is_some() {
+            self.load_doc(channel, wanted.doc);
+        }
+    }
+
     /// The application is told that the reading it was told of has ended.
     fn end_reading(&self, wanted: &Wanted) {
         if wanted.told {
@@ -149,7 +166,8 @@ impl RepoInner {
         }
     }
 
-    /// Takes what a store gave of a document. `leased` says whether it was asked with the lease in hand.
+    /// Takes what a store gave of a document. `leased` says whether it was asked with the lease in hand. The reading lasts until it is taken,
+    /// and is not held by it: a panic would hold it for ever.
     async fn take(
         self: Rc<Self>,
         channel: ChannelId,
@@ -157,6 +175,7 @@ impl RepoInner {
         wanted: Wanted,
         loaded: Result<Option<StoredDoc>, StoreError>,
         leased: bool,
+        reading: Weak<Reading>,
     ) {
         let id = wanted.doc.clone();
         match (loaded, self.doc(&id)) {
@@ -174,6 +193,9 @@ impl RepoInner {
                     self.settle_author(&doc);
                 } else {
                     self.check_author(&doc).await;
+                }
+                if reading.upgrade().is_some_and(|reading| reading.is_void(&id)) {
+                    return self.read_again(channel, wanted);
                 }
                 // What was typed and what came while that was asked is in it, too.
                 let doc = self.doc(&id).unwrap_or(doc);

@@ -57,6 +57,42 @@ pub(super) struct OpenStore {
     pub(super) listed: Cell<bool>,
     /// How often something of any document was given to it or confirmed by it.
     pub(super) steps: Cell<u64>,
+    /// Readings under way.
+    readings: Cell<usize>,
+    /// What was removed since the first of them began, and after how many steps.
+    removed: RefCell<SortedMap<DocId, u64>>,
+}
+
+/// A reading under way. What it gives may be older than what has been done since it began.
+pub(super) struct Reading {
+    open: Rc<OpenStore>,
+    begun: u64,
+}
+
+impl Reading {
+    pub(super) fn new(open: &Rc<OpenStore>) -> Self {
+        open.readings.set(open.readings.get() + 1);
+        Self { open: Rc::clone(open), begun: open.steps.get() }
+    }
+
+    /// Returns whether a document was written or removed since: what was read may be older than what is known of it.
+    pub(super) fn is_overtaken(&self, doc: &DocId) -> bool {
+        self.is_void(doc) || self.open.records.borrow().get(doc).is_some_and(|known| known.step > self.begun)
+    }
+
+    /// Returns whether a document was removed since: what was read is of one that is gone.
+    pub(super) fn is_void(&self, doc: &DocId) -> bool {
+        self.open.removed.borrow().get(doc).is_some_and(|step| *step > self.begun)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.open.readings.set(self.open.readings.get() - 1);
+        if self.open.readings.get() == 0 {
+            self.open.removed.borrow_mut().clear();
+        }
+    }
 }
 
 /// The records of a document this repo has read or written.
@@ -120,6 +156,8 @@ impl OpenStore {
             relaxed: Cell::new(false),
             listed: Cell::new(false),
             steps: Cell::new(0),
+            readings: Cell::new(0),
+            removed: RefCell::default(),
         }
     }
 
@@ -128,9 +166,13 @@ impl OpenStore {
         self.steps.get()
     }
 
-    /// Returns whether what was read of a document after that many steps may be older than what is known of it.
-    pub(super) fn has_moved(&self, doc: &DocId, steps: u64) -> bool {
-        self.records.borrow().get(doc).is_some_and(|known| known.step > steps)
+    /// A document is removed: what is being read of it is void.
+    fn void(&self, doc: &DocId) {
+        self.records.borrow_mut().remove(doc);
+        let step = self.step();
+        if self.readings.get() > 0 {
+            self.removed.borrow_mut().insert(doc.clone(), step);
+        }
     }
 
     /// Forgets which records a document has: it left memory, and they are read when it comes back.
@@ -480,7 +522,7 @@ impl RepoInner {
         let Some(open) = self.store(channel) else { return };
         let (done, removed) = oneshot::channel();
         self.removals.borrow_mut().push((doc.clone(), removed));
-        open.records.borrow_mut().remove(&doc);
+        open.void(&doc);
         self.release(&doc);
         self.authors.borrow_mut().dropped(&doc);
         let removing = (channel, doc.clone());

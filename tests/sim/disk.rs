@@ -30,6 +30,8 @@ pub struct Disk {
     pub fail_writes: Cell<bool>,
     pub fail_loads: Cell<bool>,
     pub fail_lists: Cell<bool>,
+    /// What is read is what was there when it was asked for, however long that takes.
+    pub early_reads: Cell<bool>,
     /// Milliseconds everything takes longer.
     pub slow_ms: Cell<u64>,
     pub writes: Cell<u64>,
@@ -193,12 +195,13 @@ impl Store for Connection {
 
     fn load(&self, doc: &DocId) -> LocalBoxFuture<Result<Option<StoredDoc>, StoreError>> {
         let doc = doc.clone();
+        let early = self.disk.early_reads.get().then(|| self.disk.docs.borrow().get(&doc).cloned());
         self.later(move |disk| {
             if disk.fail_loads.get() {
                 return Err(StoreError::Other("injected".into()));
             }
             disk.loads.set(disk.loads.get() + 1);
-            let stored = disk.docs.borrow().get(&doc).cloned();
+            let stored = early.unwrap_or_else(|| disk.docs.borrow().get(&doc).cloned());
             Ok(stored.map(|stored| StoredDoc { records: stored.records.into_values().collect(), index: stored.index }))
         })
     }

@@ -310,6 +310,38 @@ fn a_restarted_repo_has_its_document_from_disk_without_any_network() {
 }
 
 #[test]
+fn what_was_read_of_a_document_before_it_was_dropped_is_not_taken_for_what_is_made_after_it() {
+    for dropped_first in [false, true] {
+        let mut world = World::new(42);
+        let disk = Disk::new();
+        disk.early_reads.set(true);
+        let first = repo(&world, Interest::Opened, vec![Drive::new(&disk, world.env(), 3, 5)]);
+        insert(&first.get("d").unwrap(), 0, "old");
+        let close = first.close();
+        world.wait(close, 5_000).expect("in time").expect("flushed");
+        let second = repo(&world, Interest::Opened, vec![Drive::new(&disk, world.env(), 3, 5)]);
+        world.run(100);
+        // The read ends before the removal, or after it.
+        disk.slow_ms.set(if dropped_first { 6_000 } else { 2_000 });
+        let read = second.get("d").unwrap();
+        world.run(500);
+        drop(read);
+        disk.slow_ms.set(if dropped_first { 2_000 } else { 6_000 });
+        let forgotten = second.forget("d");
+        world.run(500);
+        let handle = second.get("d").unwrap();
+        insert(&handle, 0, "new");
+        world.wait(forgotten, 20_000).expect("in time").expect("dropped");
+        world.run(30_000);
+        assert_eq!(
+            (text(&handle), disk.contents("d").get_text("text").to_string()),
+            ("new".to_owned(), "new".to_owned()),
+            "{dropped_first}"
+        );
+    }
+}
+
+#[test]
 fn opening_without_editing_writes_nothing() {
     let mut world = World::new(10);
     let disk = Disk::new();
