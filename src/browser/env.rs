@@ -77,7 +77,7 @@ impl Env for BrowserEnv {
         })
     }
 
-    fn caught_up(&self) {
+    fn stepped(&self) {
         headroom::keep();
     }
 

@@ -26,7 +26,7 @@ pub(super) fn keep() {
     }
     // The allocator keeps what it is given back, in one piece, and costs nothing where nobody writes.
     let mut room = Vec::<u8>::new();
-    let _ = room.try_reserve_exact((pages * PAGE / SHARE).clamp(LEAST, MOST));
+    let _ = room.try_reserve_exact((pages / SHARE * PAGE).clamp(LEAST, MOST));
     drop(black_box(room));
     SEEN.set(core::arch::wasm32::memory_size::<0>());
 }

@@ -28,8 +28,8 @@ pub trait Env {
         self.sleep(0)
     }
 
-    /// Called when everything that came has been dealt with: time to tidy up.
-    fn caught_up(&self) {}
+    /// Called after each step of work.
+    fn stepped(&self) {}
 
     /// Runs `work` at once, and survives its panic. What the work had borrowed or locked may stay so for ever.
     ///

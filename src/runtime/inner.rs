@@ -280,6 +280,7 @@ impl RepoInner {
                         self.send_outbox();
                     }
                 }
+                self.env.stepped();
                 continue;
             }
             if self.judge_next() {
@@ -295,7 +296,6 @@ impl RepoInner {
             self.set_timers();
         }
         self.settle_waiters();
-        self.env.caught_up();
         self.pumping.set(false);
         self.deliver();
     }

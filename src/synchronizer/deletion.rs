@@ -19,7 +19,7 @@ const LOOK_MS: u64 = 24 * 60 * 60 * 1000;
 const REMOVE_AGAIN_MS: u64 = 5_000;
 
 /// Deletions, the latest, that a relay is told of when it is met.
-const MAX_TOLD_DELETIONS: usize = 1_000;
+pub(super) const MAX_TOLD_DELETIONS: usize = 1_000;
 
 impl Synchronizer {
     /// The application deletes a document.
@@ -180,31 +180,27 @@ impl Synchronizer {
 
     fn spread_deletion(&mut self, doc: &DocId, tombstone: &Tombstone, except: Option<ChannelId>, out: &mut Vec<Effect>) {
         for (place, channel) in (0..).zip(self.model.pipes()) {
+            if let Some(entry) = self.model.channels.get_mut(&channel) {
+                entry.appeared.remove(doc);
+            }
             if Some(channel) == except || !self.sees(channel, doc) {
                 continue;
             }
             let follows = self.model.peek(channel, doc).is_some_and(|link| link.subscribed || link.asked);
             let concerned = follows || self.is_announced(doc);
-            let to_relay = self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
             // Who only stores it has not said so: everybody hears it from a relay.
-            let relay = self.role() == Role::Relay || to_relay;
+            let relay = self.role() == Role::Relay || self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay);
             let extended = self.model.is_extended(channel);
-            if extended && !follows && !to_relay && (concerned || relay) {
-                self.tell_later(channel, place, doc, false, out);
+            if extended && !follows && self.hears_later(channel) {
+                if let Some(entry) = self.model.channels.get_mut(&channel) {
+                    entry.gone.insert(doc.clone(), tombstone.clone());
+                }
+                self.tell_later(channel, place, out);
             } else if extended && (concerned || relay) {
                 out.push(Effect::Send { channel, message: Message::Deleted { docs: vec![(doc.clone(), tombstone.clone())] } });
             } else if concerned {
                 out.push(Effect::Send { channel, message: Message::DeleteRequest { doc: doc.clone() } });
             }
-        }
-    }
-
-    /// Tells a peer that speaks the extension which of these documents are gone.
-    pub(super) fn tell_gone(&self, channel: ChannelId, docs: &[DocId], out: &mut Vec<Effect>) {
-        let gone = docs.iter().filter(|doc| self.model.lineage(doc).is_none());
-        let gone: Vec<_> = gone.filter_map(|doc| Some((doc.clone(), self.model.buried.get(doc)?.clone()))).collect();
-        for docs in gone.chunks(MAX_TOLD_DELETIONS) {
-            out.push(Effect::Send { channel, message: Message::Deleted { docs: docs.to_vec() } });
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::{
     ChannelId, ChannelKind, Effect, Event, Synchronizer, Timer, Timestamp,
+    deletion::MAX_TOLD_DELETIONS,
     heads::MAX_HEADS,
     model::{Doc, DocState, Known, Link, Request, Source},
 };
@@ -16,10 +17,10 @@ use crate::{
 const MAX_LOADING: usize = 256;
 /// Milliseconds between the peers that are told what stores have told of.
 const DIRECTORY_EACH_MS: usize = 10;
-/// Milliseconds over which the documents a leaf is told of are gathered …
+/// Milliseconds after which a leaf is told of what is new …
 const ANNOUNCE_DELAY_MS: u64 = 50;
-/// … and one more for each so many peers: however many there are, no more of them than this are told in a millisecond.
-const ANNOUNCED_IN_A_MS: u64 = 10;
+/// … and those over which the leaves that are told are spread.
+const ANNOUNCE_SPREAD_MS: u64 = 100;
 
 impl Synchronizer {
     pub(super) fn doc_opened(&mut self, doc: DocId, now: Timestamp, out: &mut Vec<Effect>) {
@@ -201,27 +202,18 @@ impl Synchronizer {
         }
     }
 
-    /// Relays keep what they are told of, and are told at once. To leaves it is news among other news.
     fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
         for (place, channel) in (0..).zip(self.model.pipes()) {
             if !self.is_stranger(channel, doc, again) {
                 continue;
             }
-            if self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Relay) {
+            if again || !self.hears_later(channel) {
                 self.tell_of(channel, vec![doc.clone()], out);
-            } else {
-                self.tell_later(channel, place, doc, again, out);
+            } else if let Some(entry) = self.model.channels.get_mut(&channel) {
+                entry.appeared.insert(doc.clone());
+                self.tell_later(channel, place, out);
             }
         }
-    }
-
-    /// Tells the peer in this `place` of a document with others: each document that each of a thousand peers makes, told to each of them by
-    /// itself, would be a million messages.
-    pub(super) fn tell_later(&mut self, channel: ChannelId, place: u64, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
-        let Some(entry) = self.model.channels.get_mut(&channel) else { return };
-        let again = again || entry.announcements.get(doc).copied().unwrap_or_default();
-        entry.announcements.insert(doc.clone(), again);
-        self.model.arm(Timer::Announce(channel), ANNOUNCE_DELAY_MS + place / ANNOUNCED_IN_A_MS, out);
     }
 
     /// Returns whether a peer may see a document and has nothing to do with it.
@@ -231,16 +223,43 @@ impl Synchronizer {
         self.model.peek(channel, doc).is_none_or(|link| !link.subscribed && !told(link.asked)) && self.sees(channel, doc)
     }
 
-    /// What was gathered for a peer: documents that are new, or gone.
+    /// Returns whether a peer hears of documents it has nothing to do with some time later, of several together: a relay's leaf. Each document
+    /// that each of a thousand leaves makes, told to each of them by itself, would be a million messages.
+    pub(super) fn hears_later(&self, channel: ChannelId) -> bool {
+        self.role() == Role::Relay && self.model.channels.get(&channel).is_some_and(|entry| entry.role == Role::Leaf)
+    }
+
+    /// There is something to tell the peer in this `place`: soon, and not all of them at the same time.
+    pub(super) fn tell_later(&mut self, channel: ChannelId, place: u64, out: &mut Vec<Effect>) {
+        self.model.arm(Timer::Announce(channel), ANNOUNCE_DELAY_MS + place % ANNOUNCE_SPREAD_MS, out);
+    }
+
+    /// Tells a peer what was gathered for it: documents that are new, or gone.
     pub(super) fn announcements_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
-        let gathered = std::mem::take(&mut entry.announcements).into_iter();
-        // It may have asked for them meanwhile.
-        let docs: Vec<_> = gathered.filter(|(doc, again)| self.is_stranger(channel, doc, *again)).map(|(doc, _)| doc).collect();
-        if self.model.is_extended(channel) {
-            self.tell_gone(channel, &docs, out);
+        let (appeared, gone) = (std::mem::take(&mut entry.appeared), std::mem::take(&mut entry.gone));
+        let gone: Vec<_> = gone.into_iter().collect();
+        for docs in gone.chunks(MAX_TOLD_DELETIONS) {
+            out.push(Effect::Send { channel, message: Message::Deleted { docs: docs.to_vec() } });
         }
+        for doc in &appeared {
+            if self.model.held(doc).is_none()
+                && let Some(entry) = self.model.docs.get_mut(doc)
+            {
+                // It is being read again. Then it is told.
+                entry.announced = false;
+            }
+        }
+        // The peer may have asked for it meanwhile.
+        let docs = appeared.into_iter().filter(|doc| !self.model.is_blank(doc) && self.is_stranger(channel, doc, false)).collect();
         self.tell_of(channel, docs, out);
+    }
+
+    /// Tells everybody what was gathered, since there is no later.
+    pub(super) fn announce_now(&mut self, out: &mut Vec<Effect>) {
+        for channel in self.model.pipes() {
+            self.announcements_due(channel, out);
+        }
     }
 
     /// Tells a peer that documents exist. No link comes of it: most peers have nothing to do with most documents.

@@ -138,9 +138,10 @@ pub(super) struct Channel {
     pub(super) keeper: Option<Keepers>,
     /// Comparisons by sums that may still be tried before documents are asked about one by one.
     pub(super) comparisons: u32,
-    /// Documents the peer is told of when `Timer::Announce` fires, whether they are new or gone by then; `true` if it may have been hidden
-    /// from it before.
-    pub(super) announcements: SortedMap<DocId, bool>,
+    /// Documents that have come into being, of which the peer is told when `Timer::Announce` fires.
+    pub(super) appeared: SortedSet<DocId>,
+    /// Those that were deleted, told then as well.
+    pub(super) gone: SortedMap<DocId, Tombstone>,
     /// Documents whose heads the peer is told when `Timer::Heads` fires.
     pub(super) heads_due: SortedSet<DocId>,
     /// Documents whose version the peer is told when `Timer::Ack` fires.
@@ -339,7 +340,8 @@ impl Channel {
             initiated: false,
             keeper: None,
             comparisons: 0,
-            announcements: SortedMap::new(),
+            appeared: SortedSet::new(),
+            gone: SortedMap::new(),
             heads_due: SortedSet::new(),
             acks_due: SortedSet::new(),
             looks: (Timestamp::default(), 0, 0),

@@ -399,6 +399,7 @@ impl Synchronizer {
         for doc in docs {
             self.settle(&doc, now, out);
         }
+        self.announce_now(out);
     }
 
     fn write_of(&self, doc: DocId, since: VersionVector, snapshot: bool, trim: VersionVector) -> Option<StoreDoc> {

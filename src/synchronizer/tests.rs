@@ -505,7 +505,7 @@ fn imported_data_is_forwarded_to_others_and_not_to_its_source() {
         [
             timer(Timer::Verify(b, doc("d")), 1_000),
             Effect::SendSnapshot { channel: b, doc: doc("d"), purpose: Purpose::Push },
-            timer(Timer::Announce(c), 50),
+            timer(Timer::Announce(c), 52),
             Effect::Emit(Event::ConfirmedChanged(doc("d"))),
             ready_changed("d"),
         ]

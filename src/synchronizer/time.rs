@@ -43,7 +43,7 @@ pub enum Timer {
     Compare(super::ChannelId),
     /// Tell a peer what stores have told of since it asked.
     Directory(super::ChannelId),
-    /// Tell a peer of documents that have come into being.
+    /// Tell a peer of documents that have come into being, and of those that were deleted.
     Announce(super::ChannelId),
     /// Tell a peer the heads of documents whose changes it gets elsewhere.
     Heads(super::ChannelId),

@@ -46,6 +46,8 @@ pub struct Footprint {
     pub refusers: usize,
     /// Documents peers were not allowed to create.
     pub uncreated: usize,
+    /// Documents peers are about to be told of, over all channels.
+    pub news: usize,
 }
 
 impl Model {
@@ -57,6 +59,7 @@ impl Model {
             links: self.channels.values().map(|entry| entry.docs.len()).sum(),
             channels: self.channels.len(),
             refusers: self.undeletable.values().map(SortedSet::len).sum(),
+            news: self.channels.values().map(|entry| entry.appeared.len() + entry.gone.len()).sum(),
             uncreated: self.channels.values().map(|entry| entry.uncreated.len()).sum(),
         }
     }
