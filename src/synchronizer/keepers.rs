@@ -14,6 +14,9 @@ use crate::protocol::{DocId, Identity, Role, VersionVector};
 /// Relays that are remembered: of one document in a store, and of all in memory.
 pub const MAX_KEEPERS: usize = 8;
 
+/// Set in the name of one that never says what is on its disk: what it had may be gone with its id.
+const FLEETING: u64 = 1 << 63;
+
 /// Remembered relays, as places in [`Relays`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Keepers(u8);
@@ -58,6 +61,12 @@ impl Relays {
             })
         });
         place.map_or(Keepers::default(), Keepers::of)
+    }
+
+    /// Returns those of `keepers` that have it also after they were started again.
+    fn lasting(&self, keepers: Keepers) -> Keepers {
+        let fleeting = self.0.iter().enumerate().filter(|(_, (home, _))| home & FLEETING != 0);
+        keepers.without(fleeting.fold(Keepers::default(), |all, (place, _)| all.or(Keepers::of(place))))
     }
 
     fn names(&self, keepers: Keepers) -> Vec<u64> {
@@ -166,12 +175,18 @@ impl Model {
     }
 
     /// Returns whether a peer that keeps documents is to be offered one that is closed here: no other machine is known to keep all of it, or
-    /// the peer is not known to.
+    /// the peer is not known to. One of the reference protocol, to which every document has to be read, is not offered what somebody keeps for
+    /// good.
     pub(super) fn may_lack(&self, channel: ChannelId, doc: &DocId) -> bool {
         let Some(known) = self.catalogue.get(doc) else { return false };
         let version = self.docs.get(doc).map_or(&known.version, |entry| &entry.version);
+        let unknown = |keeper| {
+            let nobody = Keepers::default();
+            let offered = self.is_extended(channel) || (known.keepers != nobody && self.relays.lasting(known.keepers) == nobody);
+            offered && !known.keepers.includes(keeper)
+        };
         let keeper = self.channels.get(&channel).and_then(|entry| entry.keeper);
-        !version.is_empty() && (!known.kept.includes(version) || keeper.is_some_and(|keeper| !known.keepers.includes(keeper)))
+        !version.is_empty() && (!known.kept.includes(version) || keeper.is_some_and(unknown))
     }
 }
 
@@ -180,11 +195,13 @@ impl Synchronizer {
     pub(super) fn meet_relay(&mut self, channel: ChannelId, identity: &Identity, now: Timestamp) {
         let Some(entry) = self.model.channels.get(&channel) else { return };
         let (relay, dialled) = (entry.kind == ChannelKind::Network && entry.role == Role::Relay, entry.initiated);
-        if relay && self.role() == Role::Leaf && self.model.is_extended(channel) {
+        if relay && self.role() == Role::Leaf {
+            let extended = self.model.is_extended(channel);
             // One that does not say where it keeps documents is another one after a restart.
-            let home = identity.capabilities.and_then(|capabilities| capabilities.home);
+            let home = identity.capabilities.and_then(|capabilities| capabilities.home).filter(|_| extended);
             let home = home.unwrap_or_else(|| hash_of(identity.peer_id.as_str()));
             let home = if dialled { home } else { hash_of(&format!("came by itself: {home}")) };
+            let home = if extended { home & !FLEETING } else { home | FLEETING };
             let keeper = self.model.meet(home, dialled, now);
             if let Some(entry) = self.model.channels.get_mut(&channel) {
                 entry.keeper = keeper;

@@ -122,6 +122,35 @@ fn a_server_of_the_reference_protocol_is_offered_only_what_nobody_keeps() {
     assert!(matches!(&told[..], [Effect::CreateDoc { doc: created, .. }, Effect::LoadDoc { .. }] if *created == doc("alone")), "{told:?}");
 }
 
+/// It may have had it in memory only, and never says so.
+#[test]
+fn what_only_a_server_of_the_reference_protocol_had_is_offered_to_the_one_that_takes_its_place() {
+    let version = vv(&[(7, 3)]);
+    let mut bench = leaf();
+    let _ = bench.on(listed(vec![(doc("d"), on_disk(&version))]));
+    let loads = |told: &[Effect]| told.iter().filter(|effect| matches!(effect, Effect::LoadDoc { .. })).count();
+    let (server, told) = meet(&mut bench, 1, id("2", PeerType::Service));
+    assert_eq!(loads(&told), 1);
+    let (stored, size) = (on_disk(&version), StoredSize::default());
+    let loaded = Input::Loaded { channel: STORE, doc: doc("d"), stored, version: version.clone(), size, whole: true };
+    assert_eq!(sent(&bench.on(loaded)), [ask(server, "d", version.clone(), true)]);
+    let transmission = Transmission::UpToDate { version: version.clone() };
+    let _ = bench.receive(server, Message::SyncResponse { doc: doc("d"), transmission, ephemeral: None });
+    let [(_, keepers)] = &noted(&mut bench)[..] else { panic!() };
+
+    let mut restarted = leaf();
+    let _ = restarted.on(listed(vec![(doc("d"), kept(&version, keepers))]));
+    let (_, told) = meet(&mut restarted, 1, id("2", PeerType::Service));
+    assert_eq!(told, [], "the same again");
+    let (_, told) = meet(&mut restarted, 2, id("3", PeerType::Service));
+    assert_eq!(loads(&told), 1);
+
+    let (hub, told) = meet(&mut bench, 3, met("4", Some(100)));
+    assert_eq!(told, [heads(hub, "d", version.clone(), true)]);
+    vouch(&mut bench, hub, &version);
+    assert_eq!(meet(&mut bench, 4, id("5", PeerType::Service)).1, [], "a hub keeps it");
+}
+
 #[test]
 fn a_document_that_is_closed_and_in_memory_is_compared_with_a_relay_that_may_lack_it() {
     let mut bench = leaf();
