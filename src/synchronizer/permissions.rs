@@ -3,7 +3,7 @@
 use super::{ChannelId, ChannelKind, Effect, Synchronizer, Timestamp, model::DocState};
 use crate::{
     collections::SortedSet,
-    protocol::{DocId, Message, PeerId, PeerType, RecordId, Role},
+    protocol::{DocId, Message, PeerId, PeerType, RecordId, Role, VersionVector, extension::Head},
 };
 
 /// Documents one peer was not allowed to see or create, of which it is remembered. The others it offers again by itself, later.
@@ -115,6 +115,15 @@ impl Synchronizer {
         }
         if let Some(entry) = self.model.channels.get_mut(&channel) {
             entry.uncreated = rest;
+        }
+        // What was deleted here may have been made anew there: of that a directory says nothing.
+        let extended = self.model.is_extended(channel);
+        let buried = |doc: &DocId| self.model.buried.get(doc).filter(|_| extended).map(|tombstone| tombstone.lineage);
+        let heads = docs.iter().filter_map(|doc| Some(Head { doc: doc.clone(), lineage: buried(doc)?, version: VersionVector::new() }));
+        let heads: Vec<_> = heads.collect();
+        docs.retain(|doc| buried(doc).is_none());
+        if !heads.is_empty() {
+            out.push(Effect::Send { channel, message: Message::Heads { heads, reply: true } });
         }
         if !docs.is_empty() {
             out.push(Effect::Send { channel, message: Message::DirectoryRequest { docs: Some(docs) } });

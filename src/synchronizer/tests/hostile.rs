@@ -337,6 +337,32 @@ fn a_peer_of_the_reference_protocol_is_told_of_a_document_shown_again_though_it_
 }
 
 #[test]
+fn a_document_that_was_made_anew_while_that_was_hidden_is_asked_for_though_the_one_before_was_deleted() {
+    let forbid = Rc::new(Forbid { deletion_allowed: true, ..Forbid::default() });
+    let config = Config::new(id("1", PeerType::User), Interest::Everything);
+    let mut bench = Bench { sync: Synchronizer::new(config, forbid.clone()) };
+    let peer = pipe(&mut bench, 1, "2");
+    let tombstone = Tombstone { lineage: 6, at: NOW.0, by: PeerId::from(2) };
+    let _ = bench.receive(peer, Message::Deleted { docs: vec![(doc("d"), tombstone)] });
+    let anew = Message::Heads { heads: vec![Head { lineage: 7, ..head("d", vv(&[(8, 1)])) }], reply: false };
+    forbid.visibility.borrow_mut().insert(doc("d"));
+    assert_eq!(bench.receive(peer, anew.clone()), []);
+    forbid.visibility.borrow_mut().clear();
+    let question = Message::Heads { heads: vec![Head { lineage: 6, ..head("d", vv(&[])) }], reply: true };
+    assert_eq!(sent(&bench.on(Input::PermissionsChanged)), [Effect::Send { channel: peer, message: question.clone() }]);
+    let asked = Message::Heads { heads: vec![Head { lineage: 7, ..head("d", vv(&[])) }], reply: true };
+    assert!(bench.receive(peer, anew.clone()).contains(&Effect::Send { channel: peer, message: asked }));
+
+    // Whoever has it answers with what it has.
+    let mut leaf = self::bench(Interest::Opened, AllowAll);
+    let relay = pipe(&mut leaf, 1, "2");
+    let _ = leaf.on(Input::DocRestored { doc: doc("d"), lineage: 7, creator: None });
+    let _ = leaf.on(Input::DocChanged { doc: doc("d"), version: vv(&[(8, 1)]) });
+    let told = leaf.receive(relay, question);
+    assert!(told.contains(&Effect::Send { channel: relay, message: anew }), "{told:?}");
+}
+
+#[test]
 fn a_document_without_content_is_compared_when_it_is_shown_to_whoever_asked_for_it_while_it_was_hidden() {
     for known in [true, false] {
         let forbid = Rc::new(Forbid::default());
