@@ -1,18 +1,11 @@
 //! How peers hear of documents that come into being: effects compared by equality, and how many there are.
 
 use super::{
-    extended::{bench, extended, give, head, import, pipe, sent, told},
+    extended::{bench, dialled, extended, give, head, import, pipe, sent, told},
     *,
 };
 
 const LEAVES: u64 = 300;
-
-fn established(bench: &mut Bench, channel: u64, identity: Identity) -> ChannelId {
-    let channel = ChannelId(channel);
-    let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
-    let _ = bench.receive(channel, Message::EstablishRequest(identity));
-    channel
-}
 
 /// A peer makes a document: the effects of what it said, gave, and what was imported.
 fn make(bench: &mut Bench, peer: ChannelId, name: &str) -> Vec<Effect> {
@@ -54,7 +47,7 @@ fn relays_are_told_of_new_documents_at_once_and_leaves_of_several_together() {
     let mut bench = bench(Interest::Everything, AllowAll);
     let maker = pipe(&mut bench, 1, "2");
     let leaf = pipe(&mut bench, 2, "3");
-    let relay = established(&mut bench, 3, extended("4", Role::Relay));
+    let relay = dialled(&mut bench, 3, extended("4", Role::Relay)).0;
     let plain = bench.network(4, "5");
     let first = make(&mut bench, maker, "d");
     assert_eq!(news(&first, maker), [all_of(relay, &["d"])]);
@@ -136,7 +129,7 @@ fn deletions_are_told_at_once_to_whom_they_concern_and_together_to_others() {
     let mut bench = bench(Interest::Everything, AllowAll);
     let maker = pipe(&mut bench, 1, "2");
     let leaf = pipe(&mut bench, 2, "3");
-    let relay = established(&mut bench, 3, extended("4", Role::Relay));
+    let relay = dialled(&mut bench, 3, extended("4", Role::Relay)).0;
     let plain = bench.network(4, "5");
     for name in ["d", "e"] {
         let _ = make(&mut bench, maker, name);

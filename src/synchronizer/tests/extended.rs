@@ -14,12 +14,16 @@ pub(super) fn bench(interest: Interest, permissions: impl Permissions + 'static)
     Bench { sync: Synchronizer::new(Config::new(id("1", PeerType::User), interest), Rc::new(permissions)) }
 }
 
-/// An established pipe to a peer that speaks the extension.
-pub(super) fn pipe(bench: &mut Bench, channel: u64, peer: &str) -> ChannelId {
+/// A peer that dialled this side, and what it was told.
+pub(super) fn dialled(bench: &mut Bench, channel: u64, identity: Identity) -> (ChannelId, Vec<Effect>) {
     let channel = ChannelId(channel);
     let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
-    let _ = bench.receive(channel, Message::EstablishRequest(extended(peer, Role::Leaf)));
-    channel
+    (channel, bench.receive(channel, Message::EstablishRequest(identity)))
+}
+
+/// An established pipe to a peer that speaks the extension.
+pub(super) fn pipe(bench: &mut Bench, channel: u64, peer: &str) -> ChannelId {
+    dialled(bench, channel, extended(peer, Role::Leaf)).0
 }
 
 pub(super) fn head(name: &str, version: VersionVector) -> Head {

@@ -1,7 +1,7 @@
 //! What a store tells of after peers have come: effects compared by equality.
 
 use super::{
-    extended::{bench, extended, head, sent},
+    extended::{bench, dialled, extended, head, sent},
     inputs::listed,
     *,
 };
@@ -12,11 +12,8 @@ use crate::protocol::{
 
 /// A relay that dialled this side, with some of the features.
 fn relay(bench: &mut Bench, features: Features) -> (ChannelId, Vec<Effect>) {
-    let channel = ChannelId(1);
     let capabilities = Some(Capabilities { features, ..Capabilities::own(Role::Relay) });
-    let _ = bench.on(Input::ChannelOpened { channel, kind: ChannelKind::Network, initiate: false });
-    let identity = Identity { capabilities, ..extended("2", Role::Relay) };
-    (channel, bench.receive(channel, Message::EstablishRequest(identity)))
+    dialled(bench, 1, Identity { capabilities, ..extended("2", Role::Relay) })
 }
 
 /// Who is told what stores have told of, and when.
