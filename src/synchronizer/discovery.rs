@@ -193,15 +193,6 @@ impl Synchronizer {
         self.announce_to_strangers(doc, again, out);
     }
 
-    /// Tells peers that may see more now of documents that left memory after they had been announced.
-    pub(super) fn announce_away(&mut self, out: &mut Vec<Effect>) {
-        let announced = |(doc, known): &(&DocId, &Known)| known.announced && !self.model.docs.contains_key(doc);
-        let docs: Vec<_> = self.model.catalogue.iter().filter(announced).map(|(doc, _)| doc.clone()).collect();
-        for doc in docs {
-            self.announce_to_strangers(&doc, true, out);
-        }
-    }
-
     fn announce_to_strangers(&mut self, doc: &DocId, again: bool, out: &mut Vec<Effect>) {
         for (place, channel) in (0..).zip(self.model.pipes()) {
             if !self.is_stranger(channel, doc, again) {

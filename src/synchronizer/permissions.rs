@@ -189,6 +189,5 @@ impl Synchronizer {
             self.propagate(&doc, now, out);
             self.schedule_stores(&doc, now, out);
         }
-        self.announce_away(out);
     }
 }

@@ -263,6 +263,23 @@ impl Permissions for HiddenFrom {
 }
 
 #[test]
+fn a_document_that_left_memory_is_told_of_once_to_whom_it_is_shown() {
+    let hides = Rc::new(HiddenFrom(RefCell::new(Some(PeerId::from_wire("3")))));
+    let config = Config { memory: MemoryBudget { documents: 0, bytes: 0 }, ..Config::new(id("1", PeerType::User), Interest::Everything) };
+    let mut bench = Bench { sync: Synchronizer::new(config, hides.clone()) };
+    bench.store();
+    let [_, hidden] = [(1, "2"), (2, "3")].map(|(channel, peer)| super::extended::pipe(&mut bench, channel, peer));
+    stored(&mut bench, "d", NOW);
+    close(&mut bench, "d", NOW);
+    assert_eq!(look(&mut bench, &[], later(600)), ["d"]);
+    hides.0.take();
+    let effects = bench.on(Input::PermissionsChanged);
+    let told = effects.iter().filter(|effect| matches!(effect, Effect::Send { channel, .. } if *channel == hidden));
+    let heads = vec![super::extended::head("d", vv(&[(7, 1)]))];
+    assert_eq!(told.collect::<Vec<_>>(), [&Effect::Send { channel: hidden, message: Message::Heads { heads, reply: false } }]);
+}
+
+#[test]
 fn a_document_shown_while_it_is_on_its_way_back_is_told_of_when_it_is_here() {
     for fails in [false, true] {
         let hides = Rc::new(HiddenFrom(RefCell::new(Some(PeerId::from_wire("3")))));
