@@ -229,7 +229,8 @@ impl Synchronizer {
     pub(super) fn announcements_due(&mut self, channel: ChannelId, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
         let (appeared, gone) = (std::mem::take(&mut entry.appeared), std::mem::take(&mut entry.gone));
-        let gone: Vec<_> = gone.into_iter().collect();
+        // Either may have been hidden from the peer meanwhile.
+        let gone: Vec<_> = gone.into_iter().filter(|(doc, _)| self.sees(channel, doc)).collect();
         for docs in gone.chunks(MAX_TOLD_DELETIONS) {
             out.push(Effect::Send { channel, message: Message::Deleted { docs: docs.to_vec() } });
         }
@@ -241,7 +242,7 @@ impl Synchronizer {
                 entry.announced = false;
             }
         }
-        // The peer may have asked for it meanwhile.
+        // It may have asked for some.
         let docs = appeared.into_iter().filter(|doc| !self.model.is_blank(doc) && self.is_stranger(channel, doc, false)).collect();
         self.tell_of(channel, docs, out);
     }
