@@ -384,7 +384,7 @@ impl Synchronizer {
             Timer::Tombstones => self.forget_tombstones(now, out),
             Timer::Memory => self.memory_due(out),
             Timer::Trim => self.trim_due(now, out),
-            Timer::Renew(doc) => self.renew(&doc, out),
+            Timer::Renew(doc) => self.renew_due(&doc, out),
             Timer::Records(timer) => self.records_due(timer, now, out),
         }
     }

@@ -323,7 +323,7 @@ impl Synchronizer {
         }
         link.subscribed = true;
         out.push(Effect::Send { channel, message: Message::Refusal { doc: doc.clone(), reason: RefusalReason::Trimmed, retry_ms: None } });
-        if told && !self.sources(doc).is_empty() {
+        if told && !self.sources(doc, false).is_empty() {
             // Nobody else gave it since it was told: it may reach whoever keeps all through here only.
             self.want_whole(doc, out);
         }
@@ -427,14 +427,14 @@ impl Synchronizer {
         }
     }
 
-    /// Returns those who may have the whole history.
-    fn sources(&self, doc: &DocId) -> Vec<ChannelId> {
+    /// Returns those who may have the whole history; of those who said that they trimmed it, none unless `trimmed`.
+    fn sources(&self, doc: &DocId, trimmed: bool) -> Vec<ChannelId> {
         let Some(entry) = self.model.docs.get(doc) else { return Vec::new() };
         self.model
             .links(doc)
             .filter(|(channel, link)| {
                 let has = link.known.as_ref().is_some_and(|known| known.includes(&entry.begins));
-                has && !link.trimmed && !link.absent && self.sees(*channel, doc)
+                has && (trimmed || !link.trimmed) && !link.absent && self.sees(*channel, doc)
             })
             .map(|(channel, _)| channel)
             .collect()
@@ -445,11 +445,21 @@ impl Synchronizer {
         self.model.docs.get(doc).is_some_and(|entry| entry.renewal == Some(Some(channel)))
     }
 
+    /// Nobody has given the whole history for a while.
+    pub(super) fn renew_due(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        let sources = self.sources(doc, false);
+        // Who said that it trimmed its own may have fetched it anew since.
+        self.renew_from(doc, if sources.is_empty() { self.sources(doc, true) } else { sources }, out);
+    }
+
     /// Asks the next of those who may have it for the whole history.
-    pub(super) fn renew(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+    fn renew(&mut self, doc: &DocId, out: &mut Vec<Effect>) {
+        self.renew_from(doc, self.sources(doc, false), out);
+    }
+
+    fn renew_from(&mut self, doc: &DocId, sources: Vec<ChannelId>, out: &mut Vec<Effect>) {
         let Some(entry) = self.model.docs.get(doc) else { return };
         let Some(last) = entry.renewal else { return };
-        let sources = self.sources(doc);
         let next = sources.iter().find(|channel| Some(**channel) > last).or(sources.first()).copied();
         let ready = matches!(entry.state, DocState::Ready);
         let Some(channel) = next.filter(|_| ready) else {

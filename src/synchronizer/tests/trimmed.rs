@@ -227,6 +227,29 @@ fn an_edit_from_before_makes_one_after_the_other_be_asked_for_everything() {
 }
 
 #[test]
+fn who_has_trimmed_its_history_is_asked_for_it_again_later_if_nobody_else_has_it() {
+    let mut bench = stored(Interest::Opened, LIMITS);
+    let _ = bench.on(Input::HistoryBegins { doc: doc("d"), version: vv(&[(7, 1)]) });
+    let other = dialled(&mut bench, 2, "2");
+    let refusal = || Message::Refusal { doc: doc("d"), reason: RefusalReason::Trimmed, retry_ms: None };
+    let _ = bench.receive(other, refusal());
+    let ranges = vec![AuthorRange { author: 7, start: 0, end: 2 }];
+    let everything = Effect::Send { channel: other, message: Message::Want { doc: doc("d"), lineage: 0, ranges: ranges.clone() } };
+    let effects = bench.on(Input::HistoryMissed { doc: doc("d"), channel: other, version: vv(&[(7, 2)]) });
+    assert!(!effects.contains(&everything), "it has just said that it does not have it");
+    let due = Timer::Renew(doc("d"));
+    assert!(effects.contains(&timer(due.clone(), 30_000)), "{effects:?}");
+    for _ in 0..2 {
+        assert!(bench.on(Input::TimerFired(due.clone())).contains(&everything));
+        assert!(!bench.receive(other, refusal()).iter().any(|effect| matches!(effect, Effect::Send { .. })), "not at once");
+    }
+    let _ = bench.on(Input::TimerFired(due));
+    let data = Bytes::from_static(b"all");
+    let effects = bench.receive(other, Message::Give { doc: doc("d"), lineage: 0, ranges, data: data.clone(), version: vv(&[(7, 2)]) });
+    assert!(effects.contains(&Effect::RenewDoc { doc: doc("d"), channel: other, data, announced: vv(&[(7, 2)]) }), "{effects:?}");
+}
+
+#[test]
 fn who_asks_again_for_what_was_trimmed_gets_it_through_here_from_a_relay_that_keeps_all() {
     let mut bench = stored(Interest::Opened, LIMITS);
     let _ = bench.on(Input::HistoryBegins { doc: doc("d"), version: vv(&[(7, 1)]) });
