@@ -230,10 +230,12 @@ impl Synchronizer {
         let Some(entry) = self.model.channels.get_mut(&channel) else { return };
         let (appeared, gone) = (std::mem::take(&mut entry.appeared), std::mem::take(&mut entry.gone));
         // Either may have been hidden from the peer meanwhile.
-        let gone: Vec<_> = gone.into_iter().filter(|(doc, _)| self.sees(channel, doc)).collect();
-        for docs in gone.chunks(MAX_TOLD_DELETIONS) {
-            out.push(Effect::Send { channel, message: Message::Deleted { docs: docs.to_vec() } });
+        let mut gone = gone.into_iter().filter(|(doc, _)| self.sees(channel, doc)).peekable();
+        while gone.peek().is_some() {
+            let docs = gone.by_ref().take(MAX_TOLD_DELETIONS).collect();
+            out.push(Effect::Send { channel, message: Message::Deleted { docs } });
         }
+        drop(gone);
         for doc in &appeared {
             if self.model.held(doc).is_none()
                 && let Some(entry) = self.model.docs.get_mut(doc)
@@ -260,13 +262,14 @@ impl Synchronizer {
             let (lineage, version) = self.model.held(&doc)?;
             Some(Head { lineage, version: version.clone(), doc })
         });
-        let heads: Vec<_> = held.collect();
+        let mut held = held.peekable();
         let extended = self.model.is_extended(channel);
-        for heads in heads.chunks(MAX_HEADS) {
+        while held.peek().is_some() {
+            let heads = held.by_ref().take(MAX_HEADS);
             let message = if extended {
-                Message::Heads { heads: heads.to_vec(), reply: false }
+                Message::Heads { heads: heads.collect(), reply: false }
             } else {
-                Message::NewDoc { docs: heads.iter().map(|head| head.doc.clone()).collect() }
+                Message::NewDoc { docs: heads.map(|head| head.doc).collect() }
             };
             out.push(Effect::Send { channel, message });
         }

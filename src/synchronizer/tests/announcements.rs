@@ -118,6 +118,28 @@ fn documents_that_many_leaves_make_at_once_are_told_to_each_in_one_message() {
     }
 }
 
+#[test]
+fn more_than_a_message_holds_is_told_in_several() {
+    let mut bench = bench(Interest::Everything, AllowAll);
+    let (maker, leaf, plain) = (pipe(&mut bench, 1, "2"), pipe(&mut bench, 2, "3"), bench.network(3, "4"));
+    let names: Vec<_> = (0..1_001).map(|number| format!("d{number:04}")).collect();
+    for name in &names {
+        let _ = make(&mut bench, maker, name);
+    }
+    let all: Vec<_> = names.iter().map(String::as_str).collect();
+    let (first, last) = all.split_at(1_000);
+    assert_eq!(due(&mut bench, leaf), [all_of(leaf, first), all_of(leaf, last)]);
+    let new = |names: &[&str]| {
+        let docs = names.iter().map(|name| doc(name)).collect();
+        Effect::Send { channel: plain, message: Message::NewDoc { docs } }
+    };
+    assert_eq!(due(&mut bench, plain), [new(first), new(last)]);
+    for name in &names {
+        let _ = bench.on(Input::DocDeleted { doc: doc(name) });
+    }
+    assert_eq!(due(&mut bench, leaf), [deleted(leaf, first), deleted(leaf, last)]);
+}
+
 fn deleted(channel: ChannelId, names: &[&str]) -> Effect {
     let tombstone = Tombstone { lineage: 0, at: NOW.0, by: PeerId::from(1) };
     let docs = names.iter().map(|name| (doc(name), tombstone.clone())).collect();
